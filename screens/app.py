@@ -122,7 +122,8 @@ class WizardApp(App[int]):
 
         if not isinstance(self.screen, ConfirmQuit):
             self.push_screen(
-                ConfirmQuit(self.desk.job), lambda yes: self._signalled(signal.SIGINT) if yes else None
+                ConfirmQuit(self.desk.step or self.desk.job),
+                lambda yes: self._signalled(signal.SIGINT) if yes else None,
             )
 
     def _leave(self) -> None:

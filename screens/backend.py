@@ -400,9 +400,11 @@ class Backend:
         """Roll back what `name` names. `decide` sees the rollback and answers with a choice for its conflicts (it is
         then asked again), True to go on, or False: nothing is changed, and None returned."""
         from snapshots.merge.three_way import Choice
+        from wizard.engine.in_force import applied
         from wizard.rollback.rollback import RollbackRun
 
         with self.at_work(job.interrupt) as (store, journal, _):
+            before = {commit.id for commit in applied(store.history())}
             work = RollbackRun(self.host, store, journal, job.report)
             rollback = work.prepared(name(work))
             while isinstance(answer := decide(rollback), Choice):
@@ -412,7 +414,12 @@ class Backend:
             result = work.do(rollback, job.say, job.interrupt)
             if result.failed is None:
                 target = rollback.target
-                self.session.took_back((*target.steps, *target.dependents), target.words)
+                back = [commit for commit in applied(store.history()) if commit.id not in before]
+                self.session.took_back(
+                    (*target.steps, *target.dependents),
+                    target.words,
+                    {commit.step: commit.id for commit in reversed(back) if commit.step},
+                )
             return result
 
     def recover(

@@ -18,6 +18,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast
 
+from textual.actions import SkipAction
 from textual.app import App, ComposeResult, SuspendNotSupported
 from textual.await_complete import AwaitComplete
 from textual.binding import ActiveBinding, Binding, BindingType
@@ -28,7 +29,7 @@ from textual.message import Message
 from textual.messages import Prune
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
-from textual.widgets import Input, Label, Static
+from textual.widgets import Checkbox, Input, Label, Static
 
 from screens import SMALLEST
 from screens.widgets.keys import Keys
@@ -51,8 +52,10 @@ PAGES = (
 """The keys of a screen with something to scroll (`SCROLLED`)."""
 
 FORM = (
-    Binding("tab,down", "app.focus_next", "Next field", priority=True),
-    Binding("shift+tab,up", "app.focus_previous", "Previous field", show=False, priority=True),
+    Binding("tab", "app.focus_next", "Next field", priority=True),
+    Binding("down", "field(1)", "Next field", show=False, priority=True),
+    Binding("shift+tab", "app.focus_previous", "Previous field", show=False, priority=True),
+    Binding("up", "field(-1)", "Previous field", show=False, priority=True),
 )
 """The keys between the fields of a form; they come first, or a password typed right after one lands in the field before."""
 
@@ -200,6 +203,12 @@ class WizardScreen(Screen[Result]):
         """Scroll by pages, a line of the old one staying in sight."""
         pane = self.query_one(self.SCROLLED)
         pane.scroll_relative(y=pages * max(1, pane.size.height - 1), animate=False)
+
+    def action_field(self, by: int) -> None:
+        """From a field to the next or previous one; in a list or a text the arrows move there."""
+        if not isinstance(self.focused, Input | Checkbox):
+            raise SkipAction
+        self.focus_next() if by > 0 else self.focus_previous()
 
     def action_read(self) -> None:
         """Into the text (`SCROLLED`) that belongs to the list: there the arrows, PgUp and PgDn scroll."""

@@ -90,12 +90,19 @@ FIELDS = (
         "cert",
         "Certificate",
         "The certificate in PEM format, followed by the intermediate ones: certbot's fullchain.pem.",
+        "(/etc/letsencrypt/live/NAME/fullchain.pem, say)",
     ),
-    Field("key", "Private key", "Its private key in PEM format, not encrypted: certbot's privkey.pem."),
+    Field(
+        "key",
+        "Private key",
+        "Its private key in PEM format, not encrypted: certbot's privkey.pem.",
+        "(/etc/letsencrypt/live/NAME/privkey.pem, say)",
+    ),
     Field(
         "chain",
         "Chain",
         "The intermediate certificates, if they are in a separate file. Otherwise leave it empty.",
+        "(none)",
     ),
 )
 
@@ -107,8 +114,11 @@ class InstallCertificate(Frame[None]):
     AUTO_FOCUS = "#cert"
     SAYS = "#about"
     HELP_TEXT = """
-With a CA-issued certificate no mail client warns. Name the file with the certificate and the one with its private
-key. They are checked first: that they belong together, the dates, the name, the chain. You see what will be written
+With a CA-issued certificate (one from an authority such as Let's Encrypt) no mail client warns. If you have none,
+`apt install certbot` and `certbot certonly --standalone -d NAME` get one where the Internet reaches port 80; NAME is the
+server's name.
+
+Name the file with the certificate and the one with its private key. They are checked first: that they belong together, the dates, the name, the chain. You see what will be written
 before anything is; sendmail is restarted and asked for it, and if it presents another one, everything is undone. If
 certbot made it, a hook installs each renewal. It can be rolled back in the history.
 """
@@ -126,10 +136,14 @@ certbot made it, a hook installs each renewal. It can be rolled back in the hist
                 yield field.line()
         yield Static("", id="about", markup=False)
 
+    _missing = ""
+    """What the field that gets the focus lacks."""
+
     def on_descendant_focus(self) -> None:
-        """Say what the field is for."""
+        """Say what the field is for, and what it lacks."""
         if about := self.about_focused():
-            self.say(about)
+            self.say(f"{self._missing}{about}")
+            self._missing = ""
             self._show_command()
 
     async def action_enter(self) -> None:
@@ -147,13 +161,22 @@ certbot made it, a hook installs each renewal. It can be rolled back in the hist
         from screens.review_and_run import RunSteps
 
         cert, key, chain = (self.entered(field.id) for field in FIELDS)
-        for name, path in (("cert", cert), ("key", key)):
+        for field, path in zip(FIELDS, (cert, key), strict=False):
             if not path:
-                self.set_focus(self.query_one(f"#{name}", Input))
+                self._want(field)
                 return
         if not self.desk.changing:
             make = partial(self.backend.certificate_installation, cert, key, chain)
             self.app.push_screen(RunSteps(self.HEADING, self._show_command(), make), self._after)
+
+    def _want(self, field: Field) -> None:
+        """Go to a field that must not be empty, and say so."""
+        entry, missing = self.query_one(f"#{field.id}", Input), f"✗ {field.label}: its file is missing here. "
+        if self.focused is entry:
+            self.say(f"{missing}{field.about}")
+        else:
+            self._missing = missing
+            self.set_focus(entry)
 
     def _after(self, run: Run | None) -> None:
         if run is not None and run.applied:

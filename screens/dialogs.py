@@ -34,9 +34,10 @@ class ConfirmQuit(Dialog[bool]):
         Binding("n,escape,enter", "dismiss(False)", "Stay"),
     ]
 
-    def __init__(self, job: str) -> None:
+    def __init__(self, work: str) -> None:
         super().__init__()
-        self._job = job
+        self._work = work
+        """The step at work, or else the job."""
 
     def over(self) -> bool:
         """Whether what was at work has ended."""
@@ -46,7 +47,7 @@ class ConfirmQuit(Dialog[bool]):
         """The question; staying is the default."""
         with Vertical(classes="dialog tall"):
             yield Static(
-                f"{self._job} is at work.\n\n"
+                f"{self._work} is at work.\n\n"
                 "If you quit now, the command at work is finished first: a package manager is never stopped half-way, "
                 "and that may take a minute. If the step is complete then, it stays; if not, it is undone. Steps that "
                 "are done stay. The terminal then says which.",

@@ -16,8 +16,8 @@ from textual.message_pump import MessagePump
 
 from wizard import log
 from wizard.console import clean
-from wizard.model.events import Event, Output
-from wizard.model.plan import Plan, Step
+from wizard.model.events import Event, Output, Planned
+from wizard.model.plan import Outcome, Plan, Step
 from wizard.render.text import log_event
 from wizard.system.signals import Interrupt
 
@@ -118,6 +118,8 @@ class Job:
     def __init__(self, name: str, listener: MessagePump, lines: deque[str]) -> None:
         self.name = name
         self.interrupt = Interrupt()
+        self.step = ""
+        """The step that it applies, or has applied last."""
         self.waiting = False
         """Whether it waits for an answer: then nothing is being changed."""
         self.holds = False
@@ -147,6 +149,8 @@ class Job:
             self.say(event.line)
         else:
             log_event(event)
+            if isinstance(event, Planned) and event.plan.outcome is Outcome.PENDING:
+                self.step = event.step.id
             self.post(EngineSaid(event))
 
     def say(self, line: str) -> None:
@@ -232,6 +236,11 @@ class Desk:
     def job(self) -> str:
         """The name of the job that is there, empty without one."""
         return self._job.name if self.busy else ""
+
+    @property
+    def step(self) -> str:
+        """The step that the job at hand applies, or has applied last; empty where there is none."""
+        return self._job.step if self.busy else ""
 
     @property
     def busy(self) -> bool:

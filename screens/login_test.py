@@ -35,7 +35,7 @@ FIELDS = (
     Field(
         "user",
         "User name",
-        "A shell user of the server. Leave empty to test everything up to the login.",
+        "A user of the server; `adduser NAME` makes one there. Leave empty to test everything up to the login.",
         "(nobody yet)",
     ),
     Field("password", "Password", "It stays in memory for this one test and is masked in what you see."),
@@ -45,6 +45,11 @@ FIELDS = (
         "A mail address: a short test message is really submitted. Leave empty for none.",
         "(nobody)",
     ),
+)
+
+NEXT = (
+    " What mail clients need next (a login from another machine, a certificate that they accept, their settings) is in "
+    "the summary: Ctrl+P, Summary."
 )
 
 
@@ -203,6 +208,8 @@ Enter in any field begins the test.
             says = f"{f'{result.code}: ' if result.code else ''}{clean(cause.says)}"
             remedy = cause.remedy if "--fix" not in cause.remedy else ""
             says += "" if remedy else " F4 shows how to fix it."
+        elif good and result.code == 235 and not self.entered("host"):
+            says += NEXT
         self.say(
             Content.assemble(
                 sign, f"{layer}: {says}", (f"\n{clean_block(remedy)}" if remedy else "", "ansi_cyan")

@@ -81,7 +81,8 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
             return
         self._rehearsal, self._phases, self._steps = None, [], {}
         self.query_one("#output", Output).clear()
-        self.go_on("At work, in the clone. x stops it at once")
+        doing = "At work, in the clone. x stops it at once"
+        self.go_on(doing)
         self._show_progress()
         backend = self.backend
 
@@ -94,7 +95,7 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
 
             return backend.rehearse(tell, job.interrupt)
 
-        self.start("msa-wizard rehearse", work)
+        self.start("msa-wizard rehearse", work, doing)
 
     def tell(self, message: dict[str, Any]) -> None:
         """How far it is, in the words of `wizard.rehearse.worker`."""

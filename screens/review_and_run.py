@@ -61,11 +61,22 @@ class ReviewAndRun(Frame[Result]):
         """Draw output while there is some."""
         self.set_interval(DRAWN, self.draw)
 
-    def start(self, name: str, work: Callable[[Job], object]) -> None:
-        """Do `work` in a thread; its messages come here."""
+    def start(self, name: str, work: Callable[[Job], object], doing: str = "Preparing") -> None:
+        """Do `work` in a thread; its messages come here, and its seconds are counted."""
         self.running, self.over = True, False
+        self.count(doing)
         self.desk.start(self, name, work)
         self.refresh_bindings()
+
+    def count(self, doing: str) -> None:
+        """Count the seconds of what is done from now on."""
+        self._doing, self._began, self._second = doing, time.monotonic(), 0
+
+    def ask(self, how: str) -> None:
+        """What is shown waits for an answer; `how` to give it is said once its keys count."""
+        self._began = 0.0
+        self.say("")
+        self.ask_when_quiet(partial(self.say, how))
 
     def answer(self, reply: Reply) -> None:
         """Answer the question that waits."""
@@ -81,7 +92,7 @@ class ReviewAndRun(Frame[Result]):
     def go_on(self, words: str = "At work") -> None:
         """Bring the output to the screen, for now something is done."""
         self.query_one("#output").remove_class("hidden")
-        self._doing, self._began, self._second = words, time.monotonic(), 0
+        self.count(words)
         self.say(f"{words}.")
 
     def show(self, *parts: Content | str) -> None:
@@ -231,8 +242,7 @@ done is a commit in the history and can be rolled back from there. If it fails, 
             parts += [Content(clean(line)) for line in edit.text.splitlines()]
         self.show(*parts)
         ends = f"end here: {', '.join(self._done)} applied" if self._done else "cancel: nothing is changed"
-        words = f"y applies {message.step.id}. Enter and Esc {ends}."
-        self.ask_when_quiet(partial(self.say, words))
+        self.ask(f"y applies {message.step.id}. Enter and Esc {ends}.")
 
     def on_endings_wait(self, message: EndingsWait) -> None:
         """Something that works would end: a question of its own."""

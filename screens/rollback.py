@@ -107,7 +107,7 @@ rollback is a commit too and can itself be rolled back.
         """Show what it would do, and ask."""
         self._rollback = rollback = message.rollback
         conflicts = rollback.reversal.conflicts
-        parts = [diff_content(conflict_text(conflict)) for conflict in conflicts]
+        parts = [diff_content(conflict_text(conflict), columns=self.columns) for conflict in conflicts]
         if parts:
             parts.insert(0, Content.styled("You and the step changed the same:\n", "bold ansi_red"))
         if rollback.exposes:
@@ -120,7 +120,7 @@ rollback is a commit too and can itself be rolled back.
         words = "y rolls this back. Enter and Esc cancel: nothing is changed."
         if conflicts:
             words = "k keeps yours there, r restores what was before, e edits; Esc cancels (the default)."
-        self.ask_when_quiet(partial(self.say, words))
+        self.ask(words)
 
     def answer(self, reply: Reply) -> None:
         """Answer; then nothing waits any more."""
@@ -129,6 +129,7 @@ rollback is a commit too and can itself be rolled back.
 
     def action_choose(self, side: str) -> None:
         """Decide the conflicts; the preview comes again."""
+        self.count("Preparing")
         self.answer(Reply(side))
 
     def action_edit(self) -> None:
@@ -256,7 +257,8 @@ recorded, and the run is closed.
         if way is not None and not self.desk.busy:
             self._outcome = way.outcome
             self.go_on()
-            self.start(way.command.removeprefix("msa-wizard "), partial(self.backend.recover, act=way.act))
+            work = partial(self.backend.recover, act=way.act)
+            self.start(way.command.removeprefix("msa-wizard "), work, "At work")
 
     def action_back(self) -> None:
         """From the text to the ways; then away."""
@@ -440,7 +442,7 @@ maps) in full, or folds them again.
         def take() -> Content:
             diff = self.backend.diff(commit)
             head = Content.styled(f"{commit_text(commit, self._commits)}\n\n", "bold")
-            return head + diff_content(diff if self._unfolded else folded(diff))
+            return head + diff_content(diff if self._unfolded else folded(diff), columns=self.columns)
 
         def show(content: Content) -> None:
             if commit is self._chosen():

@@ -23,9 +23,9 @@ from wizard.model.set_option import as_words
 from wizard.render.files import report
 
 LABELS = {
-    "table": ("Table", ""),
+    "table": ("What to enter", ""),
     "text": ("Text for users", "mail-settings.txt"),
-    "autoconfig": ("Thunderbird", "config-v1.1.xml"),
+    "autoconfig": ("Thunderbird file", "config-v1.1.xml"),
     "mobileconfig": ("Apple profile", "mail.mobileconfig"),
     "srv": ("DNS records", "srv-records.txt"),
 }
@@ -90,7 +90,8 @@ which anybody may read; a file that is there already is replaced only after a qu
             return self._settings().rendered(self._form)
         except ValueError as problem:
             words = str(problem).replace(" (--imap HOST)", " below")
-            self.query_one("#form-text", Static).update(clean(words[:1].upper() + words[1:] + "."))
+            by_hand = f"What to enter by hand is in the first row, {LABELS[FORMATS[0]][0]}."
+            self.query_one("#form-text", Static).update(f"{clean(words)}. {by_hand}")
             return None
 
     def _show(self) -> None:
@@ -184,6 +185,7 @@ secret. The end of the file's name decides: .html is HTML, anything else Markdow
         """Write the file."""
         name, overview = self.entered("file"), self._overview
         if overview is None or not name:
+            self.say("There is nothing to write yet." if overview is None else "Name a file first.")
             return
         form = "html" if name.lower().endswith((".html", ".htm")) else "md"
         store = self.backend.store()

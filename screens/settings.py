@@ -39,15 +39,15 @@ TEXTS = (  # id: section and key of the answers
     Field(
         "listen-submission",
         "Submission addresses",
-        "Where port 587 listens (howto 3.3), separated by commas. Leave empty for every IPv4 "
-        "address. If this is wrong, users cannot reach the server.",
+        "The IP addresses of this host at which mail programs reach port 587 (howto 3.3), separated by commas. Leave "
+        "empty for every IPv4 address. If this is wrong, users cannot reach the server.",
         "(every IPv4 address)",
     ),
     Field(
         "listen-smtp",
         "SMTP addresses",
-        "Where port 25 listens (howto 3.5). Leave empty for every IPv4 address. Otherwise it must include "
-        "127.0.0.1, or mail from local programs is never delivered.",
+        "The IP addresses of this host at which other mail servers reach port 25 (howto 3.5). Leave empty for every IPv4 "
+        "address. Otherwise they must include 127.0.0.1, or mail from local programs is never delivered.",
         "(every IPv4 address)",
     ),
     Field(
@@ -101,19 +101,20 @@ FLAGS = (
     Field(
         "install-recommends",
         "Recommended packages too",
-        "What Debian only recommends with sendmail is installed as well, among it a daemon that listens on "
-        "127.0.0.1:8461 and that this set-up does not use.",
+        "Also installs what Debian only recommends with sendmail. This set-up does not need it, and one of the packages "
+        "starts a daemon on 127.0.0.1:8461.",
     ),
     Field(
         "watch_restart",
         "Watch the restart",
         "Sendmail's listeners are watched for a minute after its restart; if one disappears or does not greet, the "
-        "restart is reverted (howto 3.7). Kept until you quit.",
+        "restart is reverted (howto 3.7). F2 does not save this box: it counts until you quit.",
     ),
     Field(
         "replace_mta",
         "Replace another MTA",
-        "Postfix or Exim may be removed for sendmail. Its mail service then stops. Kept until you quit.",
+        "Postfix or Exim may be removed for sendmail. Its mail service then stops. F2 does not save this box: it counts "
+        "until you quit.",
     ),
 )
 WATCHED = 60
@@ -192,6 +193,7 @@ says what does the same. To take them from another file: `msa-wizard answers --a
 
     def on_mount(self) -> None:
         """Look at the host."""
+        self.add_to_title("every field may stay as it is")
         self._before = self._answers()
         self._same(self._before)
         self.look(self.backend.facts, self._show)

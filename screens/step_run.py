@@ -104,7 +104,7 @@ class StepRun(Frame[None]):
                 desk.answer(Reply.YES)
             else:
                 board.select(self._current)
-                self.say_of(self._current, f"{self._current} comes first. y applies it, s skips it.")
+                self.say_of(self._current, f"{self._current} is next: y applies it, s skips it.")
         elif desk.busy or not self.known:
             return
         elif missing := self.missing(name):

@@ -84,9 +84,7 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
         self._verdict = verdict
         blamed = verdict.blamed
         self.say(
-            f"Cause: {TITLES[blamed.layer]}. {clean(blamed.finding.cause)}"
-            if blamed
-            else "Nothing fails in what was looked at."
+            f"Cause: {clean(blamed.finding.cause)}." if blamed else "Nothing fails in what was looked at."
         )
         faulty = {fault.layer for fault in verdict.faults}
         well = {layer: sign for layer, sign in verdict.signs.items() if layer not in faulty}
@@ -174,15 +172,16 @@ def _explained(verdict: Verdict, row: str, width: int) -> Content:
     if row == "untested":
         return Content("\n".join(f"- {clean(line)}" for line in verdict.untested))
     if (fault := verdict.fault(row)) is not None:
-        return _fault(fault, width)
+        return _fault(fault, width, above=fault is verdict.blamed)
     layer = row.removeprefix("layer:")
     probes = dict.fromkeys(diagnosis.probe for diagnosis in DIAGNOSES if diagnosis.layer == layer)
     return Content("\n".join(["Looked at:", *(f"- {clean(probe)}" for probe in probes)]))
 
 
-def _fault(fault: Fault, width: int) -> Content:
+def _fault(fault: Fault, width: int, *, above: bool) -> Content:
+    """All that is known of it; not its cause where the line of news `above` says that."""
     parts: list[str | tuple[str, str]] = [f"Users say: {clean(fault.diagnosis.symptom)}\n"]
-    parts += [(f"{clean(fault.finding.cause)}\n", "bold")]
+    parts += [] if above else [(f"{clean(fault.finding.cause)}\n", "bold")]
     mend = fault.finding.mend
     if mend.steps:
         parts += [("f fixes it", "bold"), f" by: {', '.join(mend.steps)}\n"]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wizard.engine.overview import Overview
 
 
-URGENT = (Sign.FAILED, Sign.WARNING, Sign.UNKNOWN, Sign.OK)
+URGENT = (Sign.FAILED, Sign.WARNING, Sign.UNKNOWN, Sign.PENDING, Sign.OK)
 """In this order the facts are shown."""
 
 

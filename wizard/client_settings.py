@@ -81,9 +81,12 @@ class ClientSettings:
 
     def rendered(self, form: str) -> str:
         """One of FORMATS. Raises ValueError where it needs the IMAP server and has none."""
-        account = {"autoconfig": "Thunderbird's autoconfig", "mobileconfig": "Apple's profile"}.get(form)
+        account = {"autoconfig": "Thunderbird", "mobileconfig": "an Apple device"}.get(form)
         if account and not self.imap:
-            raise ValueError(f"{account} describes a whole account: name the IMAP server too (--imap HOST)")
+            raise ValueError(
+                f"This file sets up a whole account in {account}, so it needs the server for reading mail, too: name the "
+                "IMAP server (--imap HOST)"
+            )
         if form == "mobileconfig":
             return self._mobileconfig()
         return render(f"client_{form}{'.xml' if form == 'autoconfig' else ''}.j2", settings=self)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.cells import chop_cells, set_cell_size
 from textual.content import Content
 
+from screens.widgets.output import wrapped
 from wizard.console import clean, command, count, fold
 from wizard.model.generated_files import derived
 from wizard.model.plan import Check, Sign
@@ -28,9 +29,9 @@ TWO_COLUMNS = 150
 
 
 def diff_content(diff: str, width: int = 0, indent: str = "", columns: int = 0) -> Content:
-    """The diff, cleaned; anything that is not a line of a diff stays plain. In a wide place (`width` cells) old and new are
-    side by side, and a line that does not fit continues below. `indent` precedes each line of the diff, and each command,
-    which is to fit into `columns`."""
+    """The diff, cleaned; anything that is not a line of a diff stays plain. A line that does not fit into its place (`width`
+    cells, else `columns`) goes on below its own beginning; in a wide place old and new are side by side. `indent` precedes
+    each line of the diff, and each command, which is to fit into `columns`."""
     lines = diff.splitlines()
     shown = [clean(line) for line in lines[:LONGEST]]
     if columns:
@@ -39,14 +40,20 @@ def diff_content(diff: str, width: int = 0, indent: str = "", columns: int = 0) 
             for line in shown
         )
         shown = [line for some in split for line in some]
-    parts = list(_split(shown, width)) if width >= TWO_COLUMNS else [_styled(line, indent) for line in shown]
+    if width >= TWO_COLUMNS:
+        parts = list(_split(shown, width))
+    else:
+        parts = [_styled(line, indent, width or columns) for line in shown]
     if len(lines) > LONGEST:
         parts.append((f"... {count(len(lines) - LONGEST, 'line')} more: see `msa-wizard diff`\n", "bold"))
     return Content.assemble(*parts)
 
 
-def _styled(line: str, indent: str = "") -> tuple[str, str]:
-    return f"{line}\n", next((style for sign, style in _STYLES if line.startswith(indent + sign)), "")
+def _styled(line: str, indent: str = "", width: int = 0) -> tuple[str, str]:
+    style = next((style for sign, style in _STYLES if line.startswith(indent + sign)), "")
+    if width and line.startswith(indent):
+        line = "\n".join(f"{indent}{row}" for row in wrapped(line[len(indent) :], width - len(indent)))
+    return f"{line}\n", style
 
 
 def _split(lines: list[str], width: int) -> Iterator[tuple[str, str]]:
@@ -125,6 +132,7 @@ CHECKS: dict[Sign, tuple[str, str, str]] = {
     Sign.WARNING: ("!", "warn", "ansi_yellow"),
     Sign.FAILED: ("✗", "FAIL", "bold ansi_red"),
     Sign.UNKNOWN: ("-", "?", ""),
+    Sign.PENDING: ("○", "todo", "bold"),
 }
 """Sign, word and style of each outcome of a check."""
 

@@ -11,6 +11,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from screens.widgets.contents import with_meaning
+from screens.widgets.rows import Rows
 from wizard.console import clean
 
 MOST = 2000
@@ -28,7 +29,7 @@ class ExplainedLines(Vertical):
 
     def compose(self) -> ComposeResult:
         """The list and the pane."""
-        yield OptionList(id="said", markup=False)
+        yield Rows(id="said", markup=False)
         yield Static(self._about, id="word", markup=False)
 
     def on_mount(self) -> None:

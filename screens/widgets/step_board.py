@@ -18,6 +18,7 @@ from textual.widgets.option_list import Option
 from screens.widgets.contents import (
     SETTLED,
     check_content,
+    column,
     diff_content,
     endings_content,
     folded,
@@ -58,6 +59,8 @@ class Shown:
     """The newest one in force that applied it."""
     diff: str | None = None
     """What that one changed; None until it is read."""
+    just_applied: bool = False
+    """Whether the run at hand has applied it: the plan is what was done."""
 
 
 class StepPanes(Vertical):
@@ -152,16 +155,17 @@ def _actions(shown: Shown, width: int) -> Content:
         if step.reports and plan.outcome is Outcome.DONE
         else _STATES.get(plan.word) or _WORDS[plan.outcome]
     )
-    parts = [Content.assemble((f"{word}: ", "bold"), clean(plan.reason), "\n")]
-    for line in plan.remedy:
-        parts.append(Content.styled(f"  {clean(line)}\n", "ansi_cyan"))
-    if plan.ends:
-        parts.append(endings_content(plan.ends))
+    if shown.just_applied:
+        parts = [Content.assemble(("Applied just now: ", "bold"), "this was done.\n")]
+    else:
+        parts = [Content.assemble((f"{word}: ", "bold"), clean(plan.reason), "\n")]
+        parts += [Content.styled(f"  {clean(line)}\n", "ansi_cyan") for line in plan.remedy]
+        parts += [endings_content(plan.ends)] if plan.ends else []
     for change in plan.changes:
         text = change.describe()
         parts.append(Content.styled(f"\n* {clean(text.title)}\n", "bold"))
         parts += [Content(f"{line}\n") for each in text.commands for line in typed(clean(each), width, "  ")]
-        parts += [Content(f"  {clean(line)}\n") for line in text.details]
+        parts += [Content(f"  {column(clean(line), 2, width)}\n") for line in text.details]
         if text.diff:
             parts.append(diff_content(text.diff, width))
     return Content.assemble(*parts, *_applied(shown, width))
@@ -204,8 +208,6 @@ def _why(step: Step, plan: Plan) -> Content:
     from wizard.steps.order import STEPS
 
     parts: list[str | tuple[str, str]] = [clean(step.why), "\n"]
-    if step.howto:
-        parts.append(f"\nIt is section {step.howto} of the Sendmail submission howto.\n")
     if step.needs:
         parts.append(f"\nIt needs: {', '.join(step.needs)}.\n")
     needs = needing([step.id])
@@ -309,7 +311,8 @@ class StepBoard(Horizontal):
         settled = sum(state in SETTLED for state in self.states.values())
         self.query_one("#where", Static).update(
             Content.assemble(
-                (f"Step {names.index(self.chosen) + 1} of {len(names)}", "bold"), f", {settled} done"
+                (f"Step {names.index(self.chosen) + 1} of {len(names)}", "bold"),
+                f", {len(self.remaining)} to do",
             )
         )
         self.query_one("#meter", Static).update(meter(settled, len(names), width))
@@ -360,6 +363,7 @@ class StepBoard(Horizontal):
             self.seen.output.get(name, ()),
             commit,
             self._diffs.get(commit.id) if commit else None,
+            self.states.get(name) == "applied" and self.plans[name].outcome is Outcome.PENDING,
         )
 
     def _load(self, name: str, commit: Commit) -> None:

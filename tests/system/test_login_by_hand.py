@@ -55,7 +55,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 40) -> None:
 def typed(debian: Machine, *argv: str) -> Terminal:
     """The wizard on a terminal, with alice's password typed."""
     terminal = Terminal(debian.argv([WIZARD, *argv]), size=(160, 60))
-    terminal.until("Password:")
+    terminal.until("Password of alice:")
     terminal.press(f"{PASSWORD}\r")
     return terminal
 

@@ -69,7 +69,7 @@ def test_from_the_first_key_to_235(machine: BootMachine) -> None:
         print("bytes drawn from a step's key to the next step:", apply_by_keys(terminal))
 
         terminal.press("enter")
-        terminal.until("A shell user of the server")
+        terminal.until("A user of the server")
         terminal.press("alice", "enter")
         terminal.press(PASSWORD, "enter")
         terminal.until(" OK: The login was accepted (235)", 120)

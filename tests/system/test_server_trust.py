@@ -174,7 +174,7 @@ def test_a_terminal_is_asked_and_no_is_the_default(debian: Machine, tmp_path: Pa
     certificate = whole(tmp_path, Authority(tmp_path / "strange"), NAME)
     argv = debian.argv([WIZARD, "test", "--host", NAME, "--user", "alice"])
     with other_server(debian, certificate) as told, Terminal(argv, size=(140, 60)) as terminal:
-        terminal.until("Password:")
+        terminal.until("Password of alice:")
         terminal.press(f"{PASSWORD}\r")
         terminal.until("[y/N]")
         digits = print_of(certificate).upper()

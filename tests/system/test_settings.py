@@ -45,7 +45,7 @@ def test_what_is_chosen_on_the_screen_is_used_and_kept(machine: BootMachine) -> 
     with Terminal(argv, (80, 24)) as terminal:
         terminal.until("Set up, step by step", 120)
         terminal.press("down", "down", "enter")
-        terminal.until("Where port 587 listens", 60)
+        terminal.until("The IP addresses of this host", 60)
         terminal.press(*["down"] * 9)
         terminal.until("RFC 8314")
         terminal.press(" ")

@@ -54,13 +54,13 @@ def focused(app: WizardApp) -> str | None:
 
 def test_settings_are_checked_as_one_types_and_used_once_saved(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "settings", "Where port 587 listens")
+        await at(pilot, app, "settings", "The IP addresses of this host")
         await pilot.press(*"192.0.2.")
         await until(pilot, lambda: shows(app, "is not an IP address"))
         await pilot.press("f2")
         assert bench.answers == Answers(), "what is wrong is not used"
         await pilot.press("2", "5")
-        await until(pilot, lambda: shows(app, "Where port 587 listens"))
+        await until(pilot, lambda: shows(app, "The IP addresses of this host"))
         await until(
             pilot, lambda: shows(app, "$ msa-wizard answers --set listen.submission=192.0.2.25 --save")
         )
@@ -80,7 +80,7 @@ def test_settings_are_checked_as_one_types_and_used_once_saved(bench: Bench) -> 
 
 def test_settings_are_not_saved_while_another_one_is_at_work(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "settings", "Where port 587 listens")
+        await at(pilot, app, "settings", "The IP addresses of this host")
         await pilot.press(*"192.0.2.25")
         with held(bench.root / "state/lock", "bob"):
             await pilot.press("f2")
@@ -94,7 +94,7 @@ def test_settings_are_not_saved_while_another_one_is_at_work(bench: Bench) -> No
 
 def test_enter_tab_and_arrows_go_through_the_settings_and_space_ticks(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "settings", "Where port 587 listens")
+        await at(pilot, app, "settings", "The IP addresses of this host")
         for key, now in (
             ("enter", "listen-smtp"),
             ("down", "auth-saslauthd_mechanism"),
@@ -129,7 +129,7 @@ def test_settings_that_are_not_saved_are_asked_about(
     bench: Bench, leaving: str, answer: str, left: bool, kept: bool
 ) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "settings", "Where port 587 listens")
+        await at(pilot, app, "settings", "The IP addresses of this host")
         app.screen.query_one("#test-user", Input).value = "alice"
         await until(pilot, lambda: shows(app, "test.user=alice"))
         await pilot.press(leaving)
@@ -147,7 +147,7 @@ def test_settings_that_are_not_saved_are_asked_about(
 
 def test_quitting_with_settings_that_are_not_saved_asks_and_then_quits(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "settings", "Where port 587 listens")
+        await at(pilot, app, "settings", "The IP addresses of this host")
         app.screen.query_one("#test-user", Input).value = "alice"
         await until(pilot, lambda: shows(app, "test.user=alice"))
         await pilot.press("f10")
@@ -159,9 +159,26 @@ def test_quitting_with_settings_that_are_not_saved_asks_and_then_quits(bench: Be
     assert load(bench.root / SAVED).test.user == "alice"
 
 
+def test_the_settings_say_what_may_stay_what_an_address_is_and_what_is_not_saved(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(
+            pilot, app, "settings", "The IP addresses of this host at which mail programs reach port 587"
+        )
+        await until(pilot, lambda: shows(app, "every field may stay as it is"))
+        for box in ("#watch_restart", "#replace_mta"):
+            app.screen.query_one(box).focus()
+            await until(pilot, lambda: says(app, "F2 does not save this box: it counts until you quit."))
+        recommends = app.screen.query_one("#install-recommends", Flag)
+        recommends.focus()
+        await until(pilot, lambda: says(app, "This set-up does not need it"))
+        assert not recommends.value
+
+    play(bench, story)
+
+
 def test_nothing_changed_is_left_without_a_question(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "settings", "Where port 587 listens")
+        await at(pilot, app, "settings", "The IP addresses of this host")
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, Welcome))
 
@@ -173,7 +190,7 @@ def test_settings_that_cannot_be_saved_are_used_and_the_command_line_says_them(b
     (bench.root / "etc/msa-wizard").symlink_to("nowhere")
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "settings", "Where port 587 listens")
+        await at(pilot, app, "settings", "The IP addresses of this host")
         for box in ("#listen-implicit_tls", "#replace_mta", "#watch_restart"):
             app.screen.query_one(box, Flag).value = True
         await pilot.press("f2")
@@ -225,7 +242,7 @@ def test_client_settings_as_files(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "clients", "STARTTLS")
         await pilot.press("down", "down")
-        await until(pilot, lambda: shows(app, "the IMAP server too below"))
+        await until(pilot, lambda: shows(app, "name the IMAP server below"))
         app.screen.query_one("#imap", Input).value = "imap.example.test"
         await until(pilot, lambda: shows(app, "<clientConfig"))
         await pilot.press("f2")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
@@ -16,7 +18,7 @@ from textual.widgets import DataTable
 from screens.app import WizardApp
 from screens.rollback import History, RecoveryScreen, RollbackScreen, ways
 from snapshots.live.entry import Entry, Kind
-from tests.tui.bench import Bench, Writes, play, shows, until, use
+from tests.tui.bench import Bench, Writes, counts, play, shows, until, use
 from wizard.changes.file import FileEffect
 from wizard.changes.records import intent
 from wizard.engine.engine import Engine
@@ -322,5 +324,28 @@ def test_without_root_the_history_says_who_can_read_it(bench: Bench, monkeypatch
         await until(pilot, lambda: shows(app, "Set up, step by step"))
         await pilot.press("h")
         await until(pilot, lambda: shows(app, "Only root can read the history"))
+
+    play(bench, story)
+
+
+def test_the_seconds_of_a_preview_are_counted_until_it_asks(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = threading.Event()
+    roll_back = bench.roll_back
+
+    def slow(*args: Any) -> object:
+        known.wait(60)
+        return roll_back(*args)
+
+    monkeypatch.setattr(bench, "roll_back", slow)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_history(pilot, app)
+        await pilot.press("r")
+        await until(pilot, lambda: counts(app, "Preparing (", ")."))
+        known.set()
+        await until(pilot, lambda: shows(app, "y rolls this back"))
+        assert not shows(app, "Preparing")
 
     play(bench, story)

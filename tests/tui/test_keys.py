@@ -64,7 +64,7 @@ def test_the_footer_fits_into_eighty_columns_in_one_spelling(bench: Bench, name:
 
 def test_help_in_a_form_names_what_matters_and_no_key_of_a_text_field(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "test", "A shell user of the server")
+        await at(pilot, app, "test", "A user of the server")
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(app.screen, Help))
         listed = str(app.screen.query_one("#content Static", Static).visual)
@@ -112,7 +112,7 @@ def test_help_explains_the_words_that_are_on_the_screen(bench: Bench) -> None:
 
 def test_help_on_a_text_field_lists_no_key_that_the_field_takes_as_text(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "settings", "Where port 587 listens")
+        await at(pilot, app, "settings", "The IP addresses of this host")
         await until(pilot, lambda: "F1 Help" in footer(app))
         shown = footer(app)
         for _ in range(8):

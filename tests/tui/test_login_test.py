@@ -18,6 +18,7 @@ from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.smtp.server import PASSWORD, USER, Script, serving
 from wizard.model.answers import Answers, Test
 from wizard.model.plan import Check, Sign
+from wizard.smtp.login_test import Result
 
 SECRET = "Kw4kzalver-77"
 
@@ -34,7 +35,7 @@ def test_what_is_typed_ahead_goes_to_its_own_field(bench: Bench, monkeypatch: py
     monkeypatch.setattr(LoginTest, "action_begin", lambda _: begun.append(True))
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "test", "A shell user of the server")
+        await at(pilot, app, "test", "A user of the server")
         for character in f"alice\r{SECRET}\r":  # all at once, as a paste or a slow line brings it
             key = "enter" if character == "\r" else character
             app.post_message(events.Key(key, None if key == "enter" else character))
@@ -49,7 +50,7 @@ def test_what_is_typed_ahead_goes_to_its_own_field(bench: Bench, monkeypatch: py
 
 def test_a_server_that_is_not_there_has_a_verdict_with_its_layer(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "test", "A shell user of the server")
+        await at(pilot, app, "test", "A user of the server")
         app.screen.query_one("#host", Input).value = "127.0.0.1"
         app.screen.query_one("#port", Input).value = "1"
         await pilot.press("f5")
@@ -72,7 +73,7 @@ def test_the_command_has_what_is_in_the_form(bench: Bench) -> None:
 
 def test_enter_without_a_user_asks_for_one(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "test", "A shell user of the server")
+        await at(pilot, app, "test", "A user of the server")
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, "Enter a user name first"))
         assert not app.desk.busy
@@ -82,7 +83,7 @@ def test_enter_without_a_user_asks_for_one(bench: Bench) -> None:
 
 def test_the_password_goes_with_the_screen(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "test", "A shell user of the server")
+        await at(pilot, app, "test", "A user of the server")
         field = app.screen.query_one("#password", Input)
         field.value = SECRET
         await pilot.press("escape")
@@ -101,7 +102,7 @@ def test_a_server_that_is_not_trusted_is_asked_about(bench: Bench, tmp_path: Pat
     script = Script(certificate)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "test", "A shell user of the server")
+        await at(pilot, app, "test", "A user of the server")
         for name, value in (
             ("host", "127.0.0.1"),
             ("port", str(port)),
@@ -127,7 +128,7 @@ def test_a_failure_on_this_host_has_its_cause(bench: Bench, monkeypatch: pytest.
     monkeypatch.setattr("wizard.troubleshoot.explain.of_login", lambda *_: says)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "test", "A shell user of the server")
+        await at(pilot, app, "test", "A user of the server")
         app.screen.query_one("#host", Input).value = "127.0.0.1"
         app.screen.query_one("#port", Input).value = "1"
         await pilot.press("f5")
@@ -143,7 +144,7 @@ def test_a_long_finding_goes_on_below_its_words(bench: Bench, monkeypatch: pytes
     monkeypatch.setattr("wizard.troubleshoot.explain.of_login", lambda *_: says)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "test", "A shell user of the server")
+        await at(pilot, app, "test", "A user of the server")
         app.screen.query_one("#host", Input).value = "127.0.0.1"
         app.screen.query_one("#port", Input).value = "1"
         await pilot.press("f5")
@@ -174,7 +175,7 @@ def test_after_a_wrong_password_the_next_one_replaces_it(
     monkeypatch.setattr("wizard.troubleshoot.explain.of_login", lambda *_: says)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "test", "A shell user of the server")
+        await at(pilot, app, "test", "A user of the server")
         app.screen.query_one("#host", Input).value = "127.0.0.1"
         app.screen.query_one("#port", Input).value = "1"
         await pilot.press(*"alice", "enter", *"wrong", "enter")
@@ -190,7 +191,7 @@ def test_a_password_typed_right_after_a_key_between_fields_lands_where_that_lead
     bench: Bench, key: str
 ) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "test", "A shell user of the server")
+        await at(pilot, app, "test", "A user of the server")
         app.screen.query_one("#send-to", Input).focus()
         await pilot.pause()
         for each in (key, *SECRET):  # faster than anybody types: nothing is waited for in between
@@ -198,5 +199,23 @@ def test_a_password_typed_right_after_a_key_between_fields_lands_where_that_lead
             app.post_message(Key(each, character))
         await until(pilot, lambda: app.screen.query_one("#password", Input).value == SECRET)
         assert app.screen.query_one("#send-to", Input).value == ""
+
+    play(bench, story)
+
+
+def test_after_an_accepted_login_it_is_said_what_comes_next(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "test", "A user of the server")
+        screen = app.screen
+        assert isinstance(screen, LoginTest)
+        screen._cause = None
+        says = "The login was accepted (235)."
+        accepted = Result(True, None, says, 235, (), (), None, "TLSv1.3", None)
+        screen._show_result(accepted)
+        await until(pilot, lambda: shows(app, "What mail clients need next"))
+        await until(pilot, lambda: shows(app, "Ctrl+P, Summary"))
+        app.screen.query_one("#host", Input).value = "mail.example.org"
+        screen._show_result(accepted)
+        await until(pilot, lambda: not shows(app, "What mail clients need next"))
 
     play(bench, story)

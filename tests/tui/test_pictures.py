@@ -136,7 +136,7 @@ class Recorded(Bench):
                 Check("login", Sign.OK, "login: a login was accepted on 2026-03-01"),
                 Check("certificate", Sign.WARNING, says, "msa-wizard certificate install CERT KEY"),
                 Check(
-                    "outside", Sign.UNKNOWN, "firewall: only a login from elsewhere proves that it lets clients in",
+                    "outside", Sign.PENDING, "firewall: only a login from elsewhere proves that it lets clients in",
                     "msa-wizard test --from-outside",
                 ),
             ),
@@ -322,7 +322,7 @@ SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
     "report": (Report, "Mail submission on"),
     "step-failed": (lambda: StepFailed("restart", "port 587 does not greet", ["Restarting sendmail"], ["service sendmail"], []), "failed"),
     "firewall-countdown": (Stopped, "52 s left to confirm them"),
-    "confirm-quit": (lambda: ConfirmQuit("apply"), "If you quit now"),
+    "confirm-quit": (lambda: ConfirmQuit("restart"), "If you quit now"),
     "help": (lambda: Help(Steps()), "Esc closes this"),
 }  # fmt: skip
 

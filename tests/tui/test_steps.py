@@ -11,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.dialogs import StepFailed
+from screens.dialogs import ConfirmQuit, StepFailed
 from screens.steps import Steps
 from screens.summary import Summary
 from screens.widgets.contents import diff_content
@@ -520,9 +520,23 @@ def test_output_is_kept_for_each_step_and_follows_and_wraps(
         await pilot.press("escape")
         await until(pilot, lambda: shows(app, "has something to do"))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "Step 2 of 2, 1 done"))
+        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "Step 2 of 2, 1 to do"))
         await pilot.press("p", "4")
         await until(pilot, lambda: shows(app, "its end") and shows(app, "number 60"))
+
+    play(bench, story)
+
+
+def test_a_step_that_the_run_has_applied_is_not_shown_as_to_do(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "y applies two"))
+        await pilot.press("p", "1")
+        await until(pilot, lambda: shows(app, "Applied just now: this was done.") and shows(app, "+new a"))
+        assert not shows(app, "To do: "), "it is applied"
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "two is next: y applies it"))
 
     play(bench, story)
 
@@ -537,7 +551,7 @@ def test_an_applied_step_shows_what_it_changed_and_when_it_was_checked(bench: Be
         await pilot.press("escape")
         await until(pilot, lambda: shows(app, "have something to do"))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "Step 2 of 3, 1 done"))
+        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "Step 2 of 3, 2 to do"))
         await pilot.press("p")
         await until(pilot, lambda: shows(app, "Applied on ") and shows(app, "+new a"))
         app.desk.seen.checks.clear()
@@ -634,3 +648,25 @@ def test_at_work_the_step_is_named_and_no_key_leads_away(
     play(bench, story)
     assert "one is at work." in said
     assert not any("first step is at work" in words for words in said)
+
+
+def test_who_quits_is_told_which_step_is_at_work(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    enough = tmp_path / "enough"
+    one = Writes(
+        "one", bench.host, "/etc/a", "new a\n", command=f"until test -e {enough}; do sleep 0.05; done"
+    )
+    use(monkeypatch, bench, one)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("y")
+        await until(pilot, lambda: counts(app, "one is at work, "))
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmQuit) and shows(app, "one is at work."))
+        await pilot.press("escape")
+        enough.touch()
+        await until(pilot, lambda: not app.desk.busy)
+
+    play(bench, story)

@@ -417,3 +417,20 @@ def test_the_tools_are_a_key_away_from_troubleshooting(bench: Tools, key: str, s
         await until(pilot, lambda: isinstance(app.screen, Troubleshoot))
 
     play(bench, story)
+
+
+def test_a_field_that_must_not_be_empty_is_named(bench: Tools) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "install", "The certificate in PEM format")
+        assert shows(app, "fullchain.pem, say")
+        assert shows(app, "privkey.pem, say")
+        await pilot.press("f5")
+        await until(pilot, lambda: shows(app, "✗ Certificate: its file is missing here."))
+        await pilot.press(*"/x.pem", "f5")
+        await until(pilot, lambda: shows(app, "✗ Private key: its file is missing here."))
+        await pilot.press("tab")
+        await until(pilot, lambda: shows(app, "The intermediate certificates"))
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "✗ Private key: its file is missing here."))
+
+    play(bench, story)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from screens.app import WizardApp
 from screens.review_and_run import RunSteps
 from screens.troubleshoot import Troubleshoot
-from tests.tui.bench import Bench, Writes, at, play, shows, until, use
+from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.troubleshoot.pictures import ALICE, SENDMAIL, picture
 from wizard.model.plan import Step
 from wizard.smtp.transcript import Credentials
@@ -52,6 +53,9 @@ def test_the_first_layer_that_fails_is_explained_and_fixed(bench: Broken) -> Non
         await until(pilot, lambda: shows(app, "f fixes it"))
         await until(pilot, lambda: shows(app, "msa-wizard troubleshoot --fix "))
         assert shows(app, "o Outside")
+        assert isinstance(app.screen, Troubleshoot)
+        cause = str(app.screen.query_one(app.screen.SAYS, Static).visual).removeprefix("Cause: ")
+        assert "\n".join(text(app)).count(cause[:30]) == 1, "it is said once, in one sentence"
         assert bench.text("/etc/a") == "old a\n", "looking changes nothing"
         await pilot.press("f")
         await until(pilot, lambda: isinstance(app.screen, RunSteps) and shows(app, "+fixed"))
@@ -84,7 +88,7 @@ def test_a_login_is_asked_for_and_forgotten(bench: Broken) -> None:
 
 def test_what_was_typed_for_the_test_serves_to_find_out_why(bench: Broken) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "test", "A shell user of the server")
+        await at(pilot, app, "test", "A user of the server")
         await pilot.press(*"alice", "enter", *"s3cret", "f4")
         await until(pilot, lambda: isinstance(app.screen, Troubleshoot) and shows(app, "Cause: "))
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from textual.app import App, ComposeResult
+from textual.content import Content
 from textual.pilot import Pilot
+from textual.widgets.option_list import Option
 
 from screens.app import WizardApp
 from screens.saved_texts import MailClients, Report
 from screens.settings import Settings
 from screens.steps import Steps
+from screens.widgets.rows import Rows
 from tests.tui.bench import Bench, Writes, notified, play, shows, until, use
 from wizard.engine.overview import Overview
 from wizard.errors import HostError
@@ -108,3 +113,42 @@ def test_enter_opens_what_the_keys_before_it_have_chosen(tmp_path: Path) -> None
         await until(pilot, lambda: isinstance(app.screen, Settings))
 
     play(Bench(root=tmp_path, steps=STEPS), story)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_it_is_seen_which_side_has_the_keys(tmp_path: Path, plain: bool) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        rest, keys = ("|", "#") if plain else ("│", "┃")
+        await until(pilot, lambda: shows(app, f"Set up, step by step {rest}"))
+        await pilot.press("tab")
+        await until(pilot, lambda: shows(app, f"Set up, step by step {keys}"))
+        await pilot.press("tab")
+        await until(pilot, lambda: shows(app, f"Set up, step by step {rest}"))
+
+    play(Bench(root=tmp_path), story, plain=plain)
+
+
+def test_the_chosen_row_has_one_colour(tmp_path: Path) -> None:
+    """Red or cyan on the blue bar cannot be read in sixteen colours."""
+
+    class Lists(App[None]):
+        def compose(self) -> ComposeResult:
+            yield Rows(*(Option(Content.styled(each, "ansi_red"), id=each) for each in ("one", "two")))
+
+    async def story() -> None:
+        app = Lists()
+        async with app.run_test() as pilot:
+            rows = app.query_one(Rows)
+            rows.highlighted = 1
+            await pilot.pause()
+            colours = [
+                {
+                    segment.style.color
+                    for segment in rows.render_line(y)
+                    if segment.style and segment.text.strip()
+                }
+                for y in (0, 1)
+            ]
+            assert len(colours[0] | colours[1]) == 2
+
+    asyncio.run(story())

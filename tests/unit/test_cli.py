@@ -16,6 +16,7 @@ from docs.generate import commands
 from snapshots.errors import StoreError
 from wizard import errors
 from wizard.cli import main as cli
+from wizard.cli.options import credentials
 from wizard.delivery import version_line
 from wizard.engine.state_dir import InterruptedRun
 from wizard.system.host import Host
@@ -192,3 +193,16 @@ def test_help_fits_and_breaks_no_word(command: argparse.ArgumentParser) -> None:
     assert text.startswith(f"usage: {command.prog} [-h]"), "not of the whole command line"
     for action in command._actions:
         assert set(str(action.help).replace("%%", "%").split()) <= set(text.split())
+
+
+def test_the_password_is_asked_for_by_the_name_of_its_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def getpass(prompt: str) -> str:
+        asked.append(prompt)
+        return "s3cret"
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", getpass)
+    credentials("alice", argparse.Namespace(password_stdin=False))
+    assert asked == ["Password of alice: "]

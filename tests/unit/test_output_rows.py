@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from rich.cells import cell_len
 
@@ -57,3 +59,14 @@ def test_a_command_can_be_pasted_from_wherever_it_is_shown() -> None:
     for shown in (output, preview, check):
         assert max(map(len, shown.splitlines())) <= 60
         assert pasted(shown[shown.index("swaks") :]) == SWAKS.split()
+
+
+@pytest.mark.parametrize("place", [{"width": 30}, {"columns": 30, "indent": "     "}, {"columns": 30}])
+def test_a_long_line_of_a_diff_goes_on_below_its_own_beginning(place: dict[str, Any]) -> None:
+    indent = place.get("indent", "")
+    shown = diff_content(f"{indent}+O CipherList=words that do not fit into thirty cells\n", **place)
+    first, *others = shown.plain.rstrip("\n").split("\n")
+    assert first.startswith(f"{indent}+O CipherList=words")
+    assert others
+    assert all(line.startswith(f"{indent}  ") and cell_len(line) <= 30 for line in others)
+    assert len(shown.spans) <= 1, "it has one colour to its end"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from templates import render
 from wizard.maillog.read import LOG, UNPROVED, LogLine
 from wizard.maillog.watched_login import OutsideLogin, verdict
 from wizard.model.plan import Sign
@@ -86,3 +87,9 @@ def test_a_file_proves_nothing(text: str) -> None:
     assert found.takes(LogLine(0.0, "sm-mta", 7, text, LOG))
     made = verdict(found, 5)
     assert (made.sign, UNPROVED in made.says, LOG in made.says) == (Sign.UNKNOWN, True, True)
+
+
+def test_a_mail_program_is_named_first_among_what_one_can_log_in_with() -> None:
+    first = render("outside_test.txt.j2", host="mail.example.org", fingerprint="").splitlines()[0]
+    assert "any mail program (Thunderbird, say)" in first
+    assert len(first) < 80

@@ -11,13 +11,14 @@ from tests.unit.steps.recorded import file, machine
 from wizard import log
 from wizard.cli import steps
 from wizard.engine.engine import Run
-from wizard.engine.overview import Overview
+from wizard.engine.overview import Overview, found
 from wizard.engine.summary import summary
 from wizard.model import facts as f
 from wizard.model.events import Failed, Recorded
-from wizard.model.plan import Plan, Sign
+from wizard.model.facts import Process
+from wizard.model.plan import Check, Plan, Sign
 from wizard.model.session import Session
-from wizard.render.text import summary_text
+from wizard.render.text import check_text, summary_text
 from wizard.steps.order import STEPS
 from wizard.system.host import Host
 
@@ -87,13 +88,22 @@ def test_what_was_rolled_back_is_not_done_any_more() -> None:
     assert summary(seen(), told, needing).done == (("done", "install"), ("rolled back", "firewall"))
 
 
+def test_a_step_whose_rollback_was_rolled_back_is_done() -> None:
+    told = session("install", "firewall")
+    told.took_back(["firewall"], "firewall")
+    told.took_back((), "the rollback of firewall (abc)", {"firewall": "def"})
+    assert summary(seen(), told, needing).done == (("done", "install, firewall"),)
+
+
 def test_a_certificate_that_clients_refuse_is_told_with_the_offer(self_signed: str) -> None:
     facts = machine("13", files={f.SERVER_CERT: file(self_signed)})
     overview = dataclasses.replace(seen(), facts=facts)
     checks = {check.id: check for check in summary(overview, session("install"), needing).missing}
     assert checks["certificate"].sign in (Sign.WARNING, Sign.FAILED)
     assert "subjectAltName" in checks["certificate"].says
-    assert checks["certificate"].remedy.endswith("`msa-wizard certificate renew`")
+    install, renew = checks["certificate"].remedy.splitlines()
+    assert install.startswith("`msa-wizard certificate install CERT KEY`")
+    assert renew.startswith("`msa-wizard certificate renew`")
     assert list(checks) == ["login", "certificate", "outside", "dns", "clients"]
     assert "msa-wizard test --from-outside" in summary_text(summary(overview, session(), needing))
 
@@ -107,12 +117,25 @@ def test_the_login_test_is_missing_until_a_login_was_accepted() -> None:
     assert summary(seen(), session("install"), needing).missing[0].sign is Sign.OK
 
 
+def test_a_self_signed_certificate_without_a_fault_is_not_to_be_renewed() -> None:
+    names = ("-addext", "subjectAltName=DNS:mail.example.test", "-days", "365")
+    facts = machine("13", files={f.SERVER_CERT: file(made_here(*names))})
+    overview = dataclasses.replace(seen(), facts=facts)
+    checks = {check.id: check for check in summary(overview, session("install"), needing).missing}
+    assert "certificate install CERT KEY" in checks["certificate"].remedy
+    assert "renew" not in checks["certificate"].remedy, "the new one would be self-signed, too"
+
+
 @pytest.fixture(scope="module")
 def self_signed() -> str:
     """As Debian's scripts make it: no subjectAltName."""
-    host = Host()
-    subject = ("-subj", "/CN=mail.example.test")
-    made = host.run(
+    return made_here()
+
+
+def made_here(*more: str) -> str:
+    """A self-signed certificate."""
+    subject = ("-subj", "/CN=mail.example.test", *more)
+    made = Host().run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "/dev/null", *subject]
     )
     return made.stdout[made.stdout.index("-----BEGIN CERTIFICATE") :]
@@ -155,3 +178,15 @@ def test_a_rollback_whose_steps_were_applied_again_is_over() -> None:
     told.heard(lambda _: None)(Recorded(STEP["firewall"], "abc", 1.0))
     assert summary(seen(), told, needing).done == (("done", "install, firewall"),)
     assert not told.nothing
+
+
+def test_what_is_known_not_to_be_there_yet_is_not_called_unknown() -> None:
+    nothing: dict[str, object] = {"packages": {}, "listeners": (), "processes": (), "saslauthd_says": None}
+    bare = machine("13", files={f.SERVER_CERT: None}, **nothing)
+    signs = {check.id: check.sign for check in found(bare)}
+    assert {signs[name] for name in ("packages", "sendmail", "saslauthd", "certificate")} == {Sign.PENDING}
+    mute = dataclasses.replace(bare, processes=(Process(2, "saslauthd", ("saslauthd", "-a", "pam"), 0.0),))
+    assert {check.id: check.sign for check in found(mute)}["saslauthd"] is Sign.UNKNOWN
+    checks = summary(dataclasses.replace(seen(), facts=bare), session("install"), needing).missing
+    assert {check.sign for check in checks if check.id in ("outside", "clients")} == {Sign.PENDING}
+    assert check_text(Check("x", Sign.PENDING, "words")).lstrip().startswith("[todo] words")

@@ -56,7 +56,7 @@ def credentials(user: str, arguments: argparse.Namespace) -> Credentials:
         if arguments.password_stdin:
             return Credentials(user, sys.stdin.readline(4096).rstrip("\r\n"))
         with alone():
-            return Credentials(user, getpass.getpass("Password: "))
+            return Credentials(user, getpass.getpass(f"Password of {clean(user)}: "))
     except ValueError as error:
         raise AnswersError(str(error)) from error
 

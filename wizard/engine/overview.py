@@ -119,20 +119,23 @@ def _packages(facts: Facts) -> Check:
     if len(named) == 2:
         return Check("packages", Sign.OK, f"{' and '.join(named)} are installed")
     says = f"{named[0]} alone is installed" if named else "sendmail is not installed yet"
-    return Check("packages", Sign.UNKNOWN, says)
+    return Check("packages", Sign.PENDING, says)
 
 
 def _sendmail(facts: Facts) -> Check:
     ports = sorted({listener.port for listener in facts.listeners if listener.process == "sendmail-mta"})
     if ports:
         return Check("sendmail", Sign.OK, f"sendmail listens on {numbered(ports, 'port')}")
-    running = facts.process("sendmail-mta") is not None
-    return Check("sendmail", Sign.UNKNOWN, "sendmail runs" if running else "sendmail is not running")
+    if facts.process("sendmail-mta") is not None:
+        return Check("sendmail", Sign.UNKNOWN, "sendmail runs")
+    return Check("sendmail", Sign.PENDING, "sendmail is not running")
 
 
 def _saslauthd(facts: Facts) -> Check:
     if facts.saslauthd_says is not None:
         return Check("saslauthd", Sign.OK, "saslauthd answers on its socket")
+    if facts.process("saslauthd") is None:
+        return Check("saslauthd", Sign.PENDING, "saslauthd is not running")
     return Check("saslauthd", Sign.UNKNOWN, "saslauthd does not answer")
 
 
@@ -140,10 +143,10 @@ def _certificate(facts: Facts) -> Check:
     path = certificate(facts)
     if certificate_is_there(facts):
         return _judged(facts, path)
-    says = "no certificate yet; sendmail's packages make one"
     if path != f.SERVER_CERT:
         says = f"{path}, which sendmail.cf names, is not there: no STARTTLS"
-    return Check("certificate", Sign.UNKNOWN, says)
+        return Check("certificate", Sign.UNKNOWN, says)
+    return Check("certificate", Sign.PENDING, "no certificate yet; sendmail's packages make one")
 
 
 def _judged(facts: Facts, path: str) -> Check:
@@ -158,7 +161,10 @@ def _judged(facts: Facts, path: str) -> Check:
     if not objections:
         return Check("certificate", Sign.OK, f"{path} is there")
     says = f"the certificate {'; it '.join(each.says for each in objections)}"
-    remedy = "`msa-wizard certificate install CERT KEY` installs one from an authority; or: `msa-wizard certificate renew`"
+    ways = ["`msa-wizard certificate install CERT KEY` installs one from an authority"]
+    if seen is not None and seen.self_signed and len(objections) > 1:  # a new one remains self-signed
+        ways.append("`msa-wizard certificate renew` makes a new self-signed one, without that")
+    remedy = "\n".join(ways)
     return Check("certificate", worst(each.sign for each in objections), says, remedy)
 
 

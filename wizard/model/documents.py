@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
-State = Literal["ok", "warning", "failed", "unknown"]
+State = Literal["ok", "warning", "failed", "unknown", "pending"]
 """Of a check, a finding, a fault, a layer."""
 StepState = Literal[
     "applied", "drifted", "pending", "done", "not-applicable", "later", "blocked", "unknown", "untested"

@@ -39,11 +39,13 @@ class Sign(StrEnum):
     WARNING = "warning"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    PENDING = "pending"
+    """Known: it is not there yet, or still to be done."""
 
 
 def worst(signs: Iterable[Sign]) -> Sign:
     """The one that counts, ok where there is none."""
-    rank = (Sign.OK, Sign.UNKNOWN, Sign.WARNING, Sign.FAILED)
+    rank = (Sign.OK, Sign.PENDING, Sign.UNKNOWN, Sign.WARNING, Sign.FAILED)
     return max(signs, key=rank.index, default=Sign.OK)
 
 

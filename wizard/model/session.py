@@ -3,7 +3,7 @@ run was broken off."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from wizard.model.events import Event, Failed, Recorded, Report
@@ -50,9 +50,12 @@ class Session:
 
         return take
 
-    def took_back(self, steps: Collection[str], words: str) -> None:
-        """A rollback was done."""
+    def took_back(self, steps: Collection[str], words: str, again: Mapping[str, str] | None = None) -> None:
+        """A rollback was done; one of a rollback has brought steps into force `again`, by their ids with their commits."""
         self.events += 1
+        if again:
+            self.applied.update(again)
+            return
         self.rollbacks.append((words, frozenset(steps)))
         for step in steps:
             self.applied.pop(step, None)

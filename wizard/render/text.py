@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 DIFF_INDENT = "     "
 _DEEP = " " * 15
 _ENDLESS = 1 << 20
-SIGNS = {Sign.OK: "[ok]  ", Sign.WARNING: "[warn]", Sign.FAILED: "[FAIL]", Sign.UNKNOWN: "[?]   "}
+SIGNS = {
+    Sign.OK: "[ok]  ",
+    Sign.WARNING: "[warn]",
+    Sign.FAILED: "[FAIL]",
+    Sign.UNKNOWN: "[?]   ",
+    Sign.PENDING: "[todo]",
+}
 SIDES = {"server": "<", "client": ">", "log": "|"}
 _STATES = {UNKNOWN: "unknown:", UNTESTED: "to test:"}
 _WORDS = {

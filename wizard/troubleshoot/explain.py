@@ -80,7 +80,7 @@ def cause(picture: Picture, tried: Tried | None = None) -> Check:
     says = f"Cause: {blamed.finding.cause}."
     sign = Sign.UNKNOWN if blamed.diagnosis.unknown else Sign.FAILED
     if blamed.layer is Layer.ACCOUNT and sign is Sign.FAILED:
-        says += " Nothing before the account fails."
+        says += " All else that was looked at works."
     if blamed.layer in (Layer.PAM, Layer.ACCOUNT):
         says += _state(picture.account)
     mend = blamed.finding.mend

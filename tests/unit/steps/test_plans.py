@@ -15,6 +15,7 @@ from wizard.model.facts import AptPlan, Facts, Process, Release
 from wizard.model.plan import UNKNOWN, UNTESTED, Outcome, Plan, Sign, after
 from wizard.steps.order import STEPS, step
 from wizard.steps.preflight import checks
+from wizard.steps.saslauthd import answers_on_socket
 from wizard.system.accepted_login import AcceptedLogin
 from wizard.system.host import Host
 from wizard.system.sockets import Listener
@@ -144,6 +145,12 @@ def running(facts: Facts, *argv: str) -> Facts:
         processes=(*facts.processes, process),
         saslauthd_says="NO NULL login received",
     )
+
+
+def test_an_answer_of_saslauthd_is_a_plain_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Host, "ask_unix_socket", lambda *_: "NO NULL login received")
+    check = answers_on_socket(Host(), "/run/mux")
+    assert (check.sign, check.says) == (Sign.OK, "saslauthd answers on /run/mux")
 
 
 def test_saslauthd_that_answers_is_left_alone() -> None:

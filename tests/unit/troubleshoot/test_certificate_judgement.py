@@ -93,3 +93,15 @@ def test_a_host_without_a_name_has_no_wrong_name_in_its_certificate() -> None:
 
 def test_who_asks_for_trust_gets_a_failure() -> None:
     assert verdict(_sound(self_signed=True, trusted=False, refusal=18), NAME, required=True)[0] is FAILED
+
+
+def test_a_self_signed_one_has_no_authority_to_renew_it_with() -> None:
+    seen = _sound(self_signed=True)
+    fault = troubleshooting.judge(picture(now=NOW.timestamp(), talk={"certificate": seen})).fault(
+        "certificate-self-signed"
+    )
+    assert fault is not None
+    found = fault.finding
+    assert "from an authority" in found.mend.text
+    assert "renew" not in found.mend.text
+    assert [piece.says for piece in found.evidence] == [f"{seen.subject}: issued by itself"], "its names once"

@@ -60,14 +60,14 @@ def test_machinery_that_is_sound_is_said_to_be() -> None:
     name, says, remedy = _cause(account=dataclasses.replace(ALICE, right=False))
     assert name == "password-wrong"
     assert says == (
-        "Cause: the password of alice is wrong. Nothing before the account fails. "
+        "Cause: the password of alice is wrong. All else that was looked at works. "
         "The account alice is there and not locked."
     )
     assert "passwd alice" in remedy
     locked = dataclasses.replace(ALICE, shadow=dataclasses.replace(SHADOW, locked=True))
     assert _cause(account=locked)[:2] == (
         "account-locked",
-        "Cause: the account alice is locked. Nothing before the account fails.",
+        "Cause: the account alice is locked. All else that was looked at works.",
     )
     unknown = explain.cause(picture(conversations=(conversation(25), REFUSED.onto(conversation(587)))))
     assert (unknown.id, unknown.sign) == ("login-unknown", Sign.UNKNOWN)

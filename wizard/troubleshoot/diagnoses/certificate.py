@@ -15,6 +15,10 @@ from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 _INSTALL = "`msa-wizard certificate install CERTIFICATE KEY`, or renew it with its authority"
+_GET = (
+    "get one from an authority such as Let's Encrypt, then `msa-wizard certificate install CERTIFICATE KEY`; or let each "
+    "user accept this one"
+)
 _RENEW = "`msa-wizard certificate renew` makes one for this host's name"
 _CHAIN = "`msa-wizard certificate install CERTIFICATE KEY --chain FILE` installs it with the intermediate certificates"
 
@@ -64,6 +68,7 @@ def _evidence(kind: str, seen: Certificate, source: str, now: datetime) -> tuple
         "key-small": seen.key,
         "name": f"names {', '.join(seen.names[:5]) or 'none'}",
         "no-alternative-name": "names none",
+        "self-signed": "issued by itself",
     }.get(kind, seen.refusal_says or f"issued by {seen.issuer}")
     return (Evidence(f"{seen.subject}: {more}", source),)
 
@@ -142,7 +147,7 @@ _JUDGED = (
     ("authority", _ASKS, "5.4", _KNOWN,
      "the certificate comes from an authority that no mail client knows by itself",
      "give clients the authority's own certificate, or install one from an authority that they know"),
-    ("self-signed", _ASKS, "5.4", _INSTALL,
+    ("self-signed", _ASKS, "5.4", _GET,
      "the certificate is self-signed, so each client asks its user about it once",
      "live with it, or install one from an authority: `msa-wizard certificate install CERTIFICATE KEY`"),
 )  # fmt: skip
