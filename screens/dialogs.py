@@ -209,10 +209,13 @@ class AskCredentials(Dialog[Credentials | None]):
         """To the password, then away."""
         await self.caught_up()
         user, password = (self.query_one(name, Input) for name in ("#user", "#password"))
-        if not user.value.strip():
-            self.set_focus(user)
-        elif not password.value:
-            self.set_focus(password)
+        needed = ((user.value.strip(), user, "user name"), (password.value, password, "password"))
+        for value, field, words in needed:
+            if not value:
+                if self.focused is field:
+                    self.say(f"The {words} is missing.")
+                self.set_focus(field)
+                break
         else:
             try:
                 self.dismiss(Credentials(user.value.strip(), password.value))

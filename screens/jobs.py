@@ -18,7 +18,6 @@ from wizard import log
 from wizard.console import clean
 from wizard.model.events import Event, Output, Planned
 from wizard.model.plan import Outcome, Plan, Step
-from wizard.render.text import log_event
 from wizard.system.signals import Interrupt
 
 if TYPE_CHECKING:
@@ -148,6 +147,8 @@ class Job:
         if isinstance(event, Output):
             self.say(event.line)
         else:
+            from wizard.render.text import log_event  # nothing of it is needed before a run
+
             log_event(event)
             if isinstance(event, Planned) and event.plan.outcome is Outcome.PENDING:
                 self.step = event.step.id

@@ -44,6 +44,8 @@ class StepRun(Frame[None]):
         self.policy = ApplyPolicy()
         self._current: str | None = None
         """The step in front of the engine."""
+        self._asked = False
+        """Whether its question is on the screen: a key from before is no answer, though the run waits already."""
         self._last: list[str] = []
         """The last lines of output."""
         self._to_edit = ""
@@ -98,7 +100,7 @@ class StepRun(Frame[None]):
         """Apply the step that is shown."""
         desk, board = self.desk, self.board
         name, remaining = board.chosen, board.remaining
-        if desk.waiting and self._current is not None:
+        if desk.waiting and self._asked and self._current is not None:
             if name == self._current:
                 self._work()
                 desk.answer(Reply.YES)
@@ -153,7 +155,8 @@ class StepRun(Frame[None]):
         """Leave the step out, and say what follows from that."""
         desk, board = self.desk, self.board
         name = board.chosen
-        if desk.waiting and name == self._current:
+        if desk.waiting and self._asked and name == self._current:
+            self._asked = False
             self._skip(name)
             desk.answer(Reply.NO)
         elif not desk.busy and board.states.get(name) in (*REMAINING, "failed"):
@@ -183,6 +186,7 @@ class StepRun(Frame[None]):
         """A step begins to be applied."""
         if self._current:
             self.board.mark(self._current, "working")
+        self._asked = False
         self._began, self._second, self._follow, self._progress = time.monotonic(), 0, True, ""
         self.refresh_bindings()
         self.say(f"{self._current or self.board.chosen} is at work.")
@@ -244,7 +248,7 @@ class StepRun(Frame[None]):
         self._draw()
         name, board = message.step.id, self.board
         again = self._current == name and board.states.get(name) == "working" and self.policy.approved == name
-        self._current = name
+        self._current, self._asked = name, True
         board.plans[name] = message.plan
         self._wait_at(name)
         self.show_step()

@@ -159,7 +159,10 @@ the connection is lost or msa-wizard is killed, everything is restored.
         if not self.desk.busy:
             empty = [name for name in ("user", "password") if not self.query_one(f"#{name}", Input).value]
             if empty:
-                self.set_focus(self.query_one(f"#{empty[0]}", Input))
+                field = self.query_one(f"#{empty[0]}", Input)
+                if self.focused is field:
+                    self.say(f"The {'user name' if empty[0] == 'user' else 'password'} is missing.")
+                self.set_focus(field)
             else:
                 self.action_begin()
 

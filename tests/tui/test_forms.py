@@ -242,7 +242,7 @@ def test_client_settings_as_files(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "clients", "STARTTLS")
         await pilot.press("down", "down")
-        await until(pilot, lambda: shows(app, "name the IMAP server below"))
+        await until(pilot, lambda: shows(app, "needs the server for reading mail"))
         app.screen.query_one("#imap", Input).value = "imap.example.test"
         await until(pilot, lambda: shows(app, "<clientConfig"))
         await pilot.press("f2")

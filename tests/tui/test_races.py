@@ -16,7 +16,7 @@ from textual.widgets import Input
 
 from screens.app import WizardApp
 from screens.base import WizardScreen
-from screens.jobs import Job, MoveWaits, Reply, Stopped
+from screens.jobs import Desk, Job, MoveWaits, Reply, Stopped
 from screens.login_test import LoginTest
 from screens.review_and_run import RunSteps
 from screens.rollback import History, RollbackScreen
@@ -78,6 +78,27 @@ def test_a_key_that_is_held_down_applies_one_step(bench: Bench, monkeypatch: pyt
 
     play(bench, story)
     assert bench.text("/etc/b") == "old b\nnew b\n"
+
+
+def test_a_key_before_the_question_is_on_the_screen_is_no_answer(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        steps = app.screen
+        assert isinstance(steps, Steps)
+        steps._current = steps.board.chosen
+        answers: list[Reply] = []
+        with monkeypatch.context() as patched:
+            patched.setattr(Desk, "waiting", True)
+            patched.setattr(Desk, "busy", True)
+            patched.setattr(Desk, "answer", lambda _, reply: answers.append(reply))
+            steps.action_apply()
+            steps.action_skip()
+        assert not answers
+        steps._current = None
+
+    play(bench, story)
 
 
 def test_a_key_that_is_held_down_applies_one_fix(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,11 @@ def test_the_first_layer_that_fails_is_explained_and_fixed(bench: Broken) -> Non
 def test_a_login_is_asked_for_and_forgotten(bench: Broken) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "troubleshoot", "Cause: saslauthd")
-        await pilot.press("u", *"alice", "enter", *"s3cret", "enter")
+        await pilot.press("u", "enter")
+        await until(pilot, lambda: shows(app, "The user name is missing."))
+        await pilot.press(*"alice", "enter", "enter")
+        await until(pilot, lambda: shows(app, "The password is missing."))
+        await pilot.press(*"s3cret", "enter")
         await until(pilot, lambda: bench.asked is not None)
         await until(pilot, lambda: shows(app, "troubleshoot --user alice"))
         assert not shows(app, "s3cret")
