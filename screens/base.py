@@ -341,7 +341,7 @@ class Frame(WizardScreen[Result]):
         def shown(overview: Overview) -> None:
             show(overview)
             if overview.facts.asking_apt:
-                self.look(backend.seen_with_apt, with_apt or show, "asking apt what comes with the packages")
+                self.look(backend.seen_with_apt, with_apt or show, "asking apt")
 
         if backend.held is not None and not again:
             shown(backend.held)

@@ -26,7 +26,7 @@ from wizard.steps.order import STEPS, step
 from wizard.system.host import Host
 
 APT = AptPlan(("Inst sendmail (8 Debian:12 [all])",), {"sendmail": (1_000_000, 2_000_000)})
-ASKED = "asking apt what comes with the packages, "
+ASKED = "asking apt, "
 
 
 class Apt:
