@@ -224,7 +224,7 @@ def test_all_is_asked_once_apt_has_said_what_comes(tmp_path: Path, apt: Apt) -> 
         await pilot.press("a")
         await until(
             pilot,
-            lambda: shows(app, "First it is known what that is") and counts(app, "packages, "),
+            lambda: shows(app, "First it is known what that is") and counts(app, ASKED),
             listens=False,
         )
         assert not shows(app, "y apply all")
