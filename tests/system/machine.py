@@ -297,10 +297,9 @@ class Machine:
         if self.init == "none":
             return Path(f"/proc/{self._init}/root/run/up").exists()
         if self.init == "sysvinit":
-            done = subprocess.run(
-                self.argv(["runlevel"], cwd="/"), capture_output=True, text=True, check=False
-            )
-            return bool(re.search(r" [2-5]$", done.stdout.strip()))
+            # inittab(5): the gettys come once the scripts of the runlevel have ended.
+            gettys = self.argv(["pgrep", "getty"], cwd="/")
+            return subprocess.run(gettys, capture_output=True, check=False).returncode == 0
         asked = ["timeout", "20", "systemctl", "is-system-running", "--wait"]
         done = subprocess.run(self.argv(asked, cwd="/"), capture_output=True, text=True, check=False)
         return done.stdout.strip() in {"running", "degraded"}
