@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Label, Static
@@ -292,9 +292,9 @@ class StepFailed(Dialog[str | None]):
 
     def compose(self) -> ComposeResult:
         """All of it, with the keys below."""
-        with VerticalScroll(classes="dialog tall"):
+        with Vertical(classes="dialog tall"):
             yield headline(f"✗ {self._step} failed", "bold ansi_red")
-            yield Static(self._content(), markup=False)
+            yield scrolled(self._content())
             yield keys(("y", "try again"), ("e", "settings"), ("t", "troubleshoot"))
             yield keys(("h", "history"), ("!", "a shell"), ("Enter", "look around")).add_class("more")
 
