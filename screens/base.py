@@ -1,25 +1,20 @@
 """What all screens share: how they end, page and speak; the frame of a full screen; the dialog on top of one; an error as
-a sentence; other programs on this terminal for a while."""
+a sentence."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import shlex
-import shutil
-import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast
 
 from textual.actions import SkipAction
-from textual.app import App, ComposeResult, SuspendNotSupported
+from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -477,47 +472,3 @@ def sentence(error: Exception) -> str:
             raise error
     first = text[:1] if isinstance(error, Locked) else text[:1].upper()  # it begins with somebody's name
     return clean_block(f"{first}{text[1:]}{'' if text.endswith(('.', '!')) else '.'}")
-
-
-def shell(app: App[int]) -> None:
-    """The admin's shell."""
-    _run(app, os.environ.get("SHELL") or "/bin/sh", (), "A shell. `exit` brings msa-wizard back.")
-
-
-EDITORS = ("sensible-editor", "editor", "nano", "vi")
-"""Tried in this order where neither VISUAL nor EDITOR names one."""
-
-
-def edit(app: App[int], path: Path) -> None:
-    """A file in the admin's editor: VISUAL, EDITOR, or one of EDITORS."""
-    named = os.environ.get("VISUAL") or os.environ.get("EDITOR")
-    editor = named or next(filter(shutil.which, EDITORS), "")
-    if editor:
-        _run(app, editor, (str(path),), f"{path}: leave the editor to come back.")
-    else:
-        tell(
-            app, f"This host has no editor that is known here. Set EDITOR, or edit {path} in another session."
-        )
-
-
-def tell(app: App[int], words: str) -> None:
-    """A notification of what went wrong, cleaned."""
-    app.notify(clean_block(words), severity="error", markup=False)
-
-
-def _run(app: App[int], command: str, more: Sequence[str], words: str) -> None:
-    problem = ""
-    try:
-        argv = [*shlex.split(command), *more]
-        with app.suspend():
-            try:  # inside: Textual takes the terminal back only where its body raises nothing
-                print(words)
-                code = subprocess.run(argv, check=False).returncode
-                problem = f"it ended with status {code}" if code and more else ""
-            except OSError as error:
-                problem = error.strerror or str(error)
-        cast("Wizard", app).backend.changed()  # by hand
-    except (SuspendNotSupported, ValueError) as error:
-        problem = str(error)
-    if problem:
-        tell(app, f"`{command}` did not work here: {problem}.")

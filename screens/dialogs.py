@@ -13,7 +13,8 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Label, Static
 
-from screens.base import FORM, PAGES, Dialog, Field, headline, keys, scrolled, sentence, shell, spelled
+from screens.base import FORM, PAGES, Dialog, Field, headline, keys, scrolled, sentence, spelled
+from screens.external_programs import shell
 from screens.jobs import CertificateWaits, Job, Reply
 from screens.widgets.contents import endings_content
 from screens.words import on

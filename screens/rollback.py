@@ -16,7 +16,8 @@ from textual.content import Content
 from textual.widgets import DataTable, OptionList, Static
 from textual.widgets.option_list import Option
 
-from screens.base import PAGES, Frame, edit, sentence
+from screens.base import PAGES, Frame, sentence
+from screens.external_programs import edit
 from screens.jobs import Job, JobEnded, Reply, RollbackWaits
 from screens.review_and_run import ReviewAndRun
 from screens.widgets.contents import check_content, diff_content, folded

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from functools import partial
 
-from screens.base import Frame, edit, sentence
+from screens.base import Frame, sentence
+from screens.external_programs import edit
 from screens.jobs import ApplyPolicy, EndingsWait, EngineSaid, JobEnded, Reply, StepWaits, Stopped
 from screens.review_and_run import event_line
 from screens.widgets.step_board import StepBoard, StepPanes
