@@ -18,24 +18,18 @@ _LISTS = "/var/lib/apt/lists"
 def foreign(host: Host, packages: Mapping[str, str]) -> str:
     """Why Sendmail is not Debian's package here, empty where it is; `packages` are those installed."""
     if not host.exists("/var/lib/dpkg/status"):
-        return (
-            "it has no dpkg and no apt, and so not Debian's Sendmail, whose layout and scripts the steps use"
-        )
+        return "it has no dpkg and no apt, and so not Debian's Sendmail, whose layout the steps rest on"
     if "sendmail-bin" in packages:
-        return (
-            ""
-            if host.exists(UPDATE_AUTH)
-            else f"its package sendmail-bin brings no {UPDATE_AUTH}, as Debian's does"
-        )
+        missing = f"its package sendmail-bin brings no {UPDATE_AUTH}, as Debian's does"
+        return "" if host.exists(UPDATE_AUTH) else missing
     try:
         asked = host.run(["apt-cache", "policy", *NEEDED], timeout=60)
     except HostError as error:
         return f"apt cannot be asked for Debian's Sendmail: {error}"
     lacks = [name for name in NEEDED if name not in offered(asked.stdout)]
-    if not lacks or not any(
-        name.endswith("_Packages") or "_Packages." in name for name in host.names(_LISTS)
-    ):
-        return ""  # without lists apt can say nothing yet: the install step gets them first
+    lists = any("_Packages" in name for name in host.names(_LISTS))
+    if not lacks or not lists:  # without lists apt can say nothing yet: the install step gets them first
+        return ""
     return f"apt offers no {' and no '.join(lacks)} here, of which Debian's Sendmail set-up is made"
 
 
