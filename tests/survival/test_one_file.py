@@ -313,6 +313,18 @@ def test_a_version_in_use_is_not_removed(ready: OneFile) -> None:
 _EVIL = "def main():\n    print('leaked')\n    return 0\n"
 
 
+def _spoil(folder: Path, how: str, beside: Path) -> None:
+    """Let others have their hands on a folder that a program is run from."""
+    if how == "link":
+        folder.rename(beside / "elsewhere")
+        folder.symlink_to(beside / "elsewhere")
+    elif how == "writable":
+        folder.chmod(0o777)
+    else:
+        os.chown(folder, 12345, 12345)
+        folder.chmod(0o755)
+
+
 @pytest.mark.parametrize("how", ["link", "writable", "another's"])
 def test_nothing_is_run_from_a_folder_that_others_can_write_to(fresh: OneFile, how: str) -> None:
     if how == "another's" and os.geteuid() != 0:
@@ -320,14 +332,7 @@ def test_nothing_is_run_from_a_folder_that_others_can_write_to(fresh: OneFile, h
     assert fresh.run("quick").returncode == 0
     (program,) = fresh.programs()
     (program / "wizard/cli/main.py").write_text(_EVIL)
-    if how == "link":
-        fresh.home.rename(fresh.cache / "elsewhere")
-        fresh.home.symlink_to("elsewhere")
-    elif how == "writable":
-        fresh.home.chmod(0o777)
-    else:
-        os.chown(fresh.home, 12345, 12345)
-        fresh.home.chmod(0o755)
+    _spoil(fresh.home, how, fresh.cache)
     refused = fresh.run()
     assert (refused.returncode, refused.stdout) == (3, "")
     assert f"{fresh.home} is refused: " in refused.stderr
@@ -340,13 +345,7 @@ def test_a_program_that_is_not_ours_is_unpacked_again(fresh: OneFile, how: str) 
     assert fresh.run("quick").returncode == 0
     (program,) = fresh.programs()
     (program / "wizard/cli/main.py").write_text(_EVIL)
-    if how == "link":
-        program.rename(fresh.cache / "elsewhere")
-        program.symlink_to(fresh.cache / "elsewhere")
-    elif how == "writable":
-        program.chmod(0o777)
-    else:
-        os.chown(program, 12345, -1)
+    _spoil(program, how, fresh.cache)
     again = fresh.run()
     if how == "another's":  # whose files nobody but root can remove: it is run from elsewhere
         assert "for this one run" in again.stderr
