@@ -15,28 +15,10 @@ from pathlib import Path
 
 import pytest
 
-_TOP = Path(__file__).resolve().parents[2]
-_NOBODY = 65534
-_PROGRAM = """
-import os, sys
+from tests.survival.starters import NOBODY, PROGRAM, as_nobody, environment
 
-def main():
-    if sys.argv[1:2] == ["exit"]:
-        return int(sys.argv[2])
-    if sys.argv[1:2] == ["wait"]:
-        import time
-        print(os.getpid(), flush=True)
-        time.sleep(60)
-    if sys.argv[1:2] == ["quick"]:
-        return 0
-    import json
-    from wizard import sibling
-    found = {"argv": sys.argv, "path": sys.path, "cwd": os.getcwd(), "file": __file__, "prefix": sys.prefix}
-    found["environment"] = dict(os.environ)
-    found["umask"] = oct(os.umask(0o22))
-    print(json.dumps(found))
-    return 0
-"""
+_TOP = Path(__file__).resolve().parents[2]
+_PROGRAM = PROGRAM.replace("    import json\n", "    import json\n    from wizard import sibling\n")
 
 
 @dataclass(frozen=True)
@@ -47,16 +29,10 @@ class Checkout:
     cache: Path
 
     def argv(self, *arguments: str, launcher: Path | None = None) -> list[str]:
-        user = (
-            [shutil.which("setpriv") or "setpriv", f"--reuid={_NOBODY}", "--clear-groups"]
-            if os.geteuid() == 0
-            else []
-        )
-        return [*user, str(launcher or self.top / "msa-wizard"), *arguments]
+        return [*as_nobody(), str(launcher or self.top / "msa-wizard"), *arguments]
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "XDG_"))}
-        return {**kept, "HOME": str(self.cache), "XDG_CACHE_HOME": str(self.cache), **(extra or {})}
+        return environment(self.cache, extra)
 
     def run(
         self,
@@ -102,7 +78,7 @@ def _make(requirements: str = "") -> Checkout:
     cache.mkdir()
     if os.geteuid() == 0:
         for folder in (cache, top, top / "wizard"):  # one who may write, so that what is not written shows
-            os.chown(folder, _NOBODY, _NOBODY)
+            os.chown(folder, NOBODY, NOBODY)
     return Checkout(top, cache)
 
 
@@ -252,7 +228,7 @@ def test_new_requirements_make_a_new_environment_and_remove_the_stale_one(fresh:
     (old,) = fresh.venvs()
     (fresh.cache / "msa-wizard/venv-half").mkdir()
     if os.geteuid() == 0:
-        os.chown(fresh.cache / "msa-wizard/venv-half", _NOBODY, _NOBODY)
+        os.chown(fresh.cache / "msa-wizard/venv-half", NOBODY, NOBODY)
     (fresh.top / "requirements.txt").write_text("# newer\n")
     assert fresh.run("quick").returncode == 0
     (new,) = fresh.venvs()

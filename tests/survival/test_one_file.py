@@ -22,29 +22,10 @@ import pytest
 from building import one_file
 from building.one_file.start import FOR_ROOT
 from building.vendor import put
+from tests.survival.starters import NOBODY, PROGRAM, as_nobody, environment
 
 _TOP = Path(__file__).resolve().parents[2]
-_NOBODY = 65534
 _PYTHON = os.path.realpath(sys.executable)
-_PROGRAM = """
-import os, sys
-
-def main():
-    if sys.argv[1:2] == ["exit"]:
-        return int(sys.argv[2])
-    if sys.argv[1:2] == ["wait"]:
-        import time
-        print(os.getpid(), flush=True)
-        time.sleep(60)
-    if sys.argv[1:2] == ["quick"]:
-        return 0
-    import json
-    found = {"argv": sys.argv, "path": sys.path, "cwd": os.getcwd(), "file": __file__}
-    found["environment"] = dict(os.environ)
-    found["umask"] = oct(os.umask(0o22))
-    print(json.dumps(found))
-    return 0
-"""
 
 
 @dataclass(frozen=True)
@@ -59,17 +40,11 @@ class OneFile:
         return self.cache / "msa-wizard"
 
     def argv(self, *arguments: str, file: Path | None = None, python: bool = True) -> list[str]:
-        user = [shutil.which("setpriv") or "setpriv", f"--reuid={_NOBODY}", "--clear-groups"]
         start = [_PYTHON] if python else []
-        return [*(user if os.geteuid() == 0 else []), *start, str(file or self.file), *arguments]
+        return [*as_nobody(), *start, str(file or self.file), *arguments]
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("PYTHON", "XDG_", "TMPDIR"))
-        }
-        return {**kept, "HOME": str(self.cache), "XDG_CACHE_HOME": str(self.cache), **(extra or {})}
+        return environment(self.cache, extra)
 
     def run(
         self,
@@ -112,7 +87,7 @@ _STAND_IN = {
     "wizard/__init__.py": "",
     "wizard/BUILD": "pyz 0123456789abcdef0123456789abcdef01234567\n",
     "wizard/cli/__init__.py": "",
-    "wizard/cli/main.py": _PROGRAM,
+    "wizard/cli/main.py": PROGRAM,
     **{f"wizard/data_{number}.txt": "x" * 4096 for number in range(40)},
 }
 
@@ -133,7 +108,7 @@ def fresh() -> Iterator[OneFile]:
     _make(made.file, _STAND_IN)
     made.cache.mkdir()
     if os.geteuid() == 0:
-        os.chown(made.cache, _NOBODY, _NOBODY)
+        os.chown(made.cache, NOBODY, NOBODY)
     yield made
     shutil.rmtree(place)
 
@@ -359,7 +334,7 @@ def test_where_nothing_can_be_written_it_runs_once_from_a_folder_that_goes(
 ) -> None:
     os.chown(fresh.cache, 0, 0)
     rooms = Path(tempfile.mkdtemp(prefix="msa-wizard rooms "))
-    os.chown(rooms, _NOBODY, _NOBODY)
+    os.chown(rooms, NOBODY, NOBODY)
     try:
         for extra in ({}, {"HOME": "", "XDG_CACHE_HOME": ""}):
             done = fresh.run(env={"TMPDIR": str(rooms), **extra})

@@ -1,0 +1,43 @@
+"""What the tests of the starters share: a program that tells what it was given, and the user and the environment it runs with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+NOBODY = 65534
+PROGRAM = """
+import os, sys
+
+def main():
+    if sys.argv[1:2] == ["exit"]:
+        return int(sys.argv[2])
+    if sys.argv[1:2] == ["wait"]:
+        import time
+        print(os.getpid(), flush=True)
+        time.sleep(60)
+    if sys.argv[1:2] == ["quick"]:
+        return 0
+    import json
+    found = {"argv": sys.argv, "path": sys.path, "cwd": os.getcwd(), "file": __file__, "prefix": sys.prefix}
+    found["environment"] = dict(os.environ)
+    found["umask"] = oct(os.umask(0o22))
+    print(json.dumps(found))
+    return 0
+"""
+"""Its wizard/cli/main.py."""
+
+
+def as_nobody() -> list[str]:
+    """What makes a command nobody's, where root runs the tests."""
+    setpriv = [shutil.which("setpriv") or "setpriv", f"--reuid={NOBODY}", "--clear-groups"]
+    return setpriv if os.geteuid() == 0 else []
+
+
+def environment(cache: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Ours without what steers Python and the cache, which is to be that folder; `extra` on top."""
+    steers = ("PYTHON", "XDG_", "TMPDIR")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(steers)}
+    return {**kept, "HOME": str(cache), "XDG_CACHE_HOME": str(cache), **(extra or {})}
