@@ -218,11 +218,6 @@ class WizardScreen(Screen[Result]):
         listed.focus()
         return True
 
-    @property
-    def columns(self) -> int:
-        """Of a text that is as wide as the window, beside its padding and a scroll bar."""
-        return self.app.size.width - 4
-
     def say(self, words: str | Content) -> None:
         """Show `words`, cleaned, in the line of news; commands in them can be copied."""
         news = self.query_one(self.SAYS, Static)

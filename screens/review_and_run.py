@@ -18,7 +18,7 @@ from screens.dialogs import WhatWouldEnd
 from screens.jobs import EndingsWait, EngineSaid, Job, JobEnded, Reply, StepWaits, Stopped
 from screens.widgets.contents import check_content, diff_content
 from screens.widgets.output import Output
-from wizard.console import clean
+from wizard.console import clean, width
 from wizard.errors import Interrupted
 from wizard.model.events import Checked, Drifted, Event, Failed, Planned, Recorded
 from wizard.model.plan import Outcome
@@ -121,7 +121,7 @@ class ReviewAndRun(Frame[Result]):
     def on_engine_said(self, message: EngineSaid) -> None:
         """An event of the run."""
         self.draw()
-        if lines := event_line(message.event, self.columns):
+        if lines := event_line(message.event, width()):
             self.query_one("#output", Output).write(lines.split("\n"))
 
     def on_job_ended(self, message: JobEnded) -> None:
@@ -234,9 +234,7 @@ done is a commit in the history and can be rolled back from there. If it fails, 
 
     def on_step_waits(self, message: StepWaits) -> None:
         """Show the plan, and ask."""
-        parts = [
-            diff_content(plan_text(message.step, message.plan), indent=DIFF_INDENT, columns=self.columns)
-        ]
+        parts = [diff_content(plan_text(message.step, message.plan), indent=DIFF_INDENT, columns=width())]
         for edit in message.edits:
             parts.append(Content.styled(f"You have changed {clean(edit.path)} since:", "bold"))
             parts += [Content(clean(line)) for line in edit.text.splitlines()]

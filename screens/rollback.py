@@ -22,7 +22,7 @@ from screens.jobs import Job, JobEnded, Reply, RollbackWaits
 from screens.review_and_run import ReviewAndRun
 from screens.widgets.contents import check_content, diff_content, folded
 from screens.widgets.rows import Rows, Table
-from wizard.console import clean
+from wizard.console import clean, width
 from wizard.engine.engine import Run
 from wizard.engine.in_force import commits_in_force
 from wizard.render.text import (
@@ -108,14 +108,14 @@ rollback is a commit too and can itself be rolled back.
         """Show what it would do, and ask."""
         self._rollback = rollback = message.rollback
         conflicts = rollback.reversal.conflicts
-        parts = [diff_content(conflict_text(conflict), columns=self.columns) for conflict in conflicts]
+        parts = [diff_content(conflict_text(conflict), columns=width()) for conflict in conflicts]
         if parts:
             parts.insert(0, Content.styled("You and the step changed the same:\n", "bold ansi_red"))
         if rollback.exposes:
             parts.insert(0, Content.styled(f"! {rollback.exposes}.\n", "bold ansi_red"))
         self.show(
             *parts,
-            diff_content(rollback_text(rollback, warn=False), indent=DIFF_INDENT, columns=self.columns),
+            diff_content(rollback_text(rollback, warn=False), indent=DIFF_INDENT, columns=width()),
         )
         self.add_to_title(f"  {rollback.target.words}")
         words = "y rolls this back. Enter and Esc cancel: nothing is changed."
@@ -159,7 +159,7 @@ rollback is a commit too and can itself be rolled back.
         else:
             self.show(
                 Content.styled(f"✓ Rolled back, recorded as {result.commit}.", "bold ansi_green"),
-                *(check_content(check, self.columns) for check in result.checks),
+                *(check_content(check, width()) for check in result.checks),
                 *(f"Left: {clean(line)}" for line in result.left),
             )
             self.say("Done. Esc goes back. In the history this rollback can itself be rolled back.")
@@ -443,7 +443,7 @@ maps) in full, or folds them again.
         def take() -> Content:
             diff = self.backend.diff(commit)
             head = Content.styled(f"{commit_text(commit, self._commits)}\n\n", "bold")
-            return head + diff_content(diff if self._unfolded else folded(diff), columns=self.columns)
+            return head + diff_content(diff if self._unfolded else folded(diff), columns=width())
 
         def show(content: Content) -> None:
             if commit is self._chosen():

@@ -15,7 +15,7 @@ from screens.base import FORM, Field, Frame
 from screens.saving import FOR_USERS, save_asking
 from screens.widgets.contents import check_content
 from wizard.client_settings import FORMATS, ClientSettings, certificate_warning, check_dns
-from wizard.console import clean
+from wizard.console import clean, width
 from wizard.engine.overview import Overview
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Sign
@@ -137,7 +137,7 @@ which anybody may read; a file that is there already is replaced only after a qu
         self.look(certificate_warning, show)
 
     def _show_checks(self, checks: list[Check]) -> None:
-        self.say(Content("\n").join([check_content(check, self.columns) for check in checks]))
+        self.say(Content("\n").join([check_content(check, width()) for check in checks]))
 
 
 class Report(Frame[None]):

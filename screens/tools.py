@@ -17,7 +17,7 @@ from screens.dialogs import AskCertificate, asking
 from screens.jobs import CertificateWaits, ChangesWait, Job, JobEnded, MoveWaits, Reply, Stopped
 from screens.widgets.contents import check_content, line_shown
 from screens.widgets.explained_lines import ExplainedLines
-from wizard.console import clean
+from wizard.console import clean, width
 from wizard.errors import Interrupted
 from wizard.model.plan import Change, Check, Sign
 from wizard.model.set_option import as_words
@@ -487,7 +487,7 @@ the server's own addresses do not count. It succeeds when somebody has logged in
         if message.error is not None:
             self.say(f"✗ {sentence(message.error)}")
         elif isinstance(message.result, Check):
-            self.say(check_content(message.result, self.columns))
+            self.say(check_content(message.result, width()))
 
     def _count(self) -> None:
         if self._end and not self._stop.is_set():
