@@ -194,18 +194,20 @@ _WORD = re.compile(r"""\s*(?:#.*|(?:[^\s'"\\]|\\.|'[^']*'|"(?:\\.|[^"\\])*")+|\S
 
 
 def command(words: str, columns: int | None = None, first: str = "", then: str = "  ") -> list[str]:
-    """A command to copy, in lines of `columns` (the terminal's; whole where there is none): broken between its words, each line but the last with
-    the backslash by which a shell takes them as one. `first` is before the first line, `then` before each other."""
+    """A command to copy, in lines of `columns` (the terminal's; whole where there is none): broken between its words, each
+    line but the last with the backslash by which a shell takes them as one. `first` is before the first line, `then`
+    before each other."""
     columns = columns or terminal_columns(sys.stdout)
     if columns is None or len(first + words) <= columns:
         return [first + words]
-    lines = [first]
-    for word in _WORD.findall(words):
-        if lines[-1].strip() and lines[-1] != first and len(lines[-1] + word) > columns - 2:
+    begins, *more = _WORD.findall(words) or [""]
+    lines = [first + begins.lstrip()]
+    for word in more:
+        if len(lines[-1] + word) > columns - 2:
             lines[-1] += " \\"
             lines.append(then + word.lstrip())
         else:
-            lines[-1] += word if lines[-1].strip() and lines[-1] != first else word.lstrip()
+            lines[-1] += word
     return lines
 
 
