@@ -97,13 +97,13 @@ class Backend:
     def choose(self, answers: Answers, facts: Facts | None = None) -> str:
         """Use these from now on, and save them for every command; a sentence on that. Raises WizardError where they are
         used, but not saved."""
+        from wizard.engine.settings import save_settings
         from wizard.render.files import as_toml
-        from wizard.system.output_file import keep
 
         self.answers = answers
         stored = replace(answers, replace_mta=False, watch_restart=0)
         with self.alone("save the settings"):
-            words = keep(self.host.path(SAVED), as_toml(stored, facts))
+            words = save_settings(self.host, SAVED, as_toml(stored, facts), self.store_to_add_to)
         self.saved = stored
         return words
 
@@ -142,6 +142,12 @@ class Backend:
         from wizard.engine import state_dir
 
         return state_dir.existing_store() if os.geteuid() == 0 else None
+
+    def store_to_add_to(self) -> Store | None:
+        """The history for a commit beside all runs, once the host is ours; see state_dir. Raises CannotHere."""
+        from wizard.engine import state_dir
+
+        return state_dir.store_to_add_to()
 
     def history_mark(self) -> object:
         """The same as long as nobody has added to the history."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from snapshots.errors import StoreError
 from snapshots.visible import one_line, visible
 
-OPERATIONS = ("baseline", "drift", "apply", "rollback", "recover")
+OPERATIONS = ("baseline", "drift", "settings", "apply", "rollback", "recover")
 """What a commit may be the record of."""
 
 LOG_FORMAT = "%H%x00author %an <%ae> %ad%n%n%B%x00"

@@ -13,12 +13,16 @@ from pathlib import Path
 
 import pytest
 
+from snapshots.errors import StoreError
+from snapshots.store import Store
 from tests.json_documents import document
 from tests.store.machine import as_root
 from tests.store.test_endings import Ends, Place
 from wizard.cli import completion, remove
 from wizard.engine.recorder import Recorder
 from wizard.engine.removal import Removal
+from wizard.engine.settings import save_settings
+from wizard.model.answers import SAVED
 
 NAMES = ("one", "two", "three")
 Answer = Callable[..., list[str]]
@@ -194,6 +198,35 @@ def test_debugging_is_no_rollback(place: Place, capsys: pytest.CaptureFixture[st
     assert place.main("rollback", noted, "--yes") == 0
     assert f"Nothing to roll back: {noted} only tells of what was undone at once" in capsys.readouterr().out
     assert newest(place) == noted
+
+
+def test_settings_that_the_program_has_saved_are_not_by_others(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = place.host.root / "etc/msa-wizard/answers.toml"
+    place.main("apply", "one", "--yes")
+    save_settings(place.host, SAVED, "# first\n", lambda: place.store)
+    saved.write_text("# by hand\n")
+    save_settings(place.host, SAVED, "# second\n", lambda: place.store)
+    place.main("apply", "two", "--yes")
+    rows = [re.split(" {2,}", line) for line in history_text(place, capsys, "history").splitlines()]
+    assert [row[2] for row in rows] == ["applied", "saved", "by others", "saved", "applied", "as found"]
+    assert rows[1][3] == "The settings of msa-wizard"
+    assert "-# by hand\n+# second\n" in history_text(place, capsys, "diff", rows[1][0])
+    place.main("rollback", "--all", "--yes")
+    assert saved.read_text() == "# second\n", "they are the admin's, and no step's"
+
+
+def test_settings_are_saved_where_there_is_no_history_or_none_can_be_read(place: Place) -> None:
+    def damaged() -> Store:
+        raise StoreError("It is damaged.")
+
+    assert save_settings(place.host, SAVED, "", lambda: None) == (
+        f"The settings are saved in {place.host.path(SAVED)}."
+    )
+    said = save_settings(place.host, SAVED, "# more\n", damaged)
+    assert said.endswith("The history does not say who did it: It is damaged.")
+    assert place.host.path(SAVED).read_text() == "# more\n"
 
 
 def test_the_diff_of_a_commit_is_whole_in_json(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

@@ -127,6 +127,11 @@ class Bench(Backend):
         """The history."""
         return Store.open_existing(self.root / "state/etc.git", root=self.root)
 
+    def store_to_add_to(self) -> Store | None:
+        """As state_dir.store_to_add_to, below the root."""
+        there = self.store() is not None and self.killed() is None
+        return Store.open(self.root / "state/etc.git", root=self.root) if there else None
+
     def history_mark(self) -> object:
         """Of the store below the root."""
         return state_dir.history_mark(self.root / "state/etc.git")

@@ -16,6 +16,8 @@ from screens.saving import ConfirmReplace
 from screens.settings import Flag, Settings, Unsaved
 from screens.steps import Steps
 from screens.welcome import Welcome
+from snapshots.store import Store
+from tests.store.machine import commit
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.steps.recorded import file, machine
 from wizard.engine.engine import Engine
@@ -76,6 +78,18 @@ def test_settings_are_checked_as_one_types_and_used_once_saved(bench: Bench) -> 
         0o755,
         0o644,
     ]
+
+
+def test_saved_settings_are_in_the_history_as_the_program_s_own(bench: Bench) -> None:
+    commit(Store.open(bench.root / "state/etc.git", root=bench.root), "baseline")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "settings", "The IP addresses of this host")
+        await pilot.press(*"192.0.2.25", "f2")
+        await until(pilot, lambda: says(app, "Every command uses them now"))
+
+    play(bench, story)
+    assert bench.operations() == ["settings", "baseline"]
 
 
 def test_settings_are_not_saved_while_another_one_is_at_work(bench: Bench) -> None:

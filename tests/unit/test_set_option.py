@@ -113,6 +113,8 @@ def _answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *argv: str) -> int
     monkeypatch.setattr(state_dir, "must_be_root", lambda *_, **__: None)
     monkeypatch.setattr(state_dir, "HOME", tmp_path / "state")
     monkeypatch.setattr(state_dir, "LOCK", tmp_path / "state/lock")
+    monkeypatch.setattr(state_dir, "STORE", tmp_path / "state/etc.git")
+    monkeypatch.setattr(state_dir, "JOURNAL", tmp_path / "state/journal")
     monkeypatch.setattr(steps, "SAVED", str(tmp_path / "etc/answers.toml"))
     return steps.answers(parser().parse_args(["answers", *argv]))
 

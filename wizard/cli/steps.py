@@ -31,6 +31,7 @@ from wizard.engine.state_dir import (
     killed_run,
     lost_history,
     must_be_root,
+    store_to_add_to,
 )
 from wizard.errors import CANNOT, CONFLICT, DONE, FAILED, PENDING, CannotHere, UsageError
 from wizard.gather.firewall import ssh_connection
@@ -296,16 +297,18 @@ def diff(arguments: argparse.Namespace) -> int:
 def answers(arguments: argparse.Namespace) -> int:
     """`answers`: the settings as a commented TOML, with what this host has where nothing was chosen; or saved for all
     commands, as they were chosen. It parses to the settings."""
+    from wizard.engine.settings import save_settings
     from wizard.render.files import as_toml
     from wizard.sendmail.password_source import as_here
-    from wizard.system.output_file import keep, save
+    from wizard.system.output_file import save
 
     chosen = answers_of(arguments)
     if arguments.save:
         if arguments.output:
             raise UsageError("--save and --output are two places: give one of them")
         with alone("save the settings"):
-            error(keep(Path(SAVED), as_toml(chosen, look(Host()))))
+            host = Host()
+            error(save_settings(host, SAVED, as_toml(chosen, look(host)), store_to_add_to))
         return 0
     facts = look(Host())
     here, test = as_here(facts), chosen.test

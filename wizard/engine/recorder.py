@@ -84,6 +84,12 @@ class Recorder:
         if theirs := tuple(path for path in paths if path not in beside):
             self._report(Drifted(commit.short, theirs))
 
+    def settings(self, before: States) -> None:
+        """Commit the settings that the program has just saved; what others had made of these paths `before` is drift."""
+        self.drift(before)
+        live = {path: self.host.entry(f"/{path}") for path in before}
+        self._commit(operation="settings", subject="The settings of msa-wizard", entries=live)
+
     def record(
         self,
         step: Step,

@@ -121,6 +121,16 @@ def existing_store() -> Store | None:
         return stores.open_existing(STORE)
 
 
+def store_to_add_to() -> Store | None:
+    """The store for a commit beside all runs, once we are `alone`; None where there is no history yet, or a killed run
+    waits for `recover`. Raises CannotHere."""
+    store = existing_store()
+    if store is None or store.head() is None or killed_run() is not None:
+        return None
+    with _the_store() as stores:
+        return stores.open(STORE)
+
+
 def history_mark(store: Path = STORE) -> tuple[int, int] | None:
     """The same as long as nobody has added to the history; None where there is none, or it is not ours to read."""
     from snapshots.git.repository import BRANCH

@@ -270,6 +270,7 @@ def status_lines(rows: Iterable[documents.StatusRow]) -> str:
 _DONE = {
     "baseline": "as found",
     "drift": "by others",
+    "settings": "saved",
     "apply": "applied",
     "rollback": "rolled back",
     "recover": "recovered",

@@ -211,7 +211,9 @@ def _as_found(store: Store, reversal: Reversal) -> Reversal:
     gone: dict[str, bool] = {}
     for commit in runs:  # newest first: the first change of a path that is met says whether it is there
         changed = store.changed(commit)
-        (others if commit.operation == "drift" else ours).update(change.path for change in changed)
+        (others if commit.operation in ("drift", "settings") else ours).update(
+            change.path for change in changed
+        )
         for change in changed:
             gone.setdefault(change.path, change.what is What.DELETED)
     ours -= others
