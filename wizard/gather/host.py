@@ -29,7 +29,14 @@ from wizard.sendmail.strays import unit_of
 from wizard.system.accepted_login import accepted_login
 from wizard.system.host import Host
 from wizard.system.services import rc_enabled
-from wizard.system.sockets import OTHER_NAMES, addresses, ipv6_available, listeners, qualified_name
+from wizard.system.sockets import (
+    OTHER_NAMES,
+    addresses,
+    any_address,
+    ipv6_available,
+    listeners,
+    qualified_name,
+)
 
 WANTED = ("sendmail", "sasl2-bin", "libsasl2-modules")
 """What howto 2.1 installs, and libsasl2-modules, without which no AUTH is offered (docs/debian.md trap 4)."""
@@ -132,6 +139,7 @@ def look(
         fqdn_resolves=resolves,
         addresses=addresses(host),
         ipv6=ipv6_available(host),
+        any_address=any_address(host),
         packages=packages,
         services=asked_services.result(),
         processes=processes,

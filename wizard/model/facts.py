@@ -199,6 +199,8 @@ class Facts:
     fqdn_resolves: bool
     addresses: tuple[str, ...]
     ipv6: bool
+    any_address: frozenset[str] = frozenset()
+    """The families (inet, inet6) in which the kernel lets a program listen at an address that is not this host's."""
     packages: Mapping[str, str] = field(default_factory=dict)
     """Installed packages of interest: name to version."""
     services: Mapping[str, Service] = field(default_factory=dict)

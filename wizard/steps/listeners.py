@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+from abc import abstractmethod
 from typing import ClassVar
 
 from templates import render
@@ -16,6 +16,7 @@ from wizard.model.plan import Outcome, Plan
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.local_mail import LOOPBACK, destination, refused_by, served, through_us
 from wizard.sendmail.mc_gate import Gate, Planned, SubmitGate
+from wizard.sendmail.own_address import can_listen, elsewhere, remedy, why
 from wizard.steps.absent import edited
 from wizard.steps.mc_edit import McStep, own_daemons
 
@@ -70,13 +71,26 @@ class ListenerStep(McStep):
         """Blocked where an address is not this host's, or IPv6 was chosen and cannot be: the MTA would end."""
         addresses = self.addresses(answers)
         for address in addresses:
-            if address not in facts.addresses and not ipaddress.ip_address(address).is_unspecified:
+            if not can_listen(facts, address):
                 why = f"{address} is not an address of this host: sendmail would exit within a minute of its restart"
                 return Plan.blocked(self.id, why, f"this host has {', '.join(facts.addresses)}")
         if (answers.listen.ipv6 or any(":" in address for address in addresses)) and not facts.ipv6:
             why = "IPv6 was chosen, but this host has none (or net.ipv6.bindv6only is 1): sendmail would exit"
             return Plan.blocked(self.id, why, "set ipv6 = false in your settings, or enable IPv6")
         return None
+
+    def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
+        """The listeners as wanted; refused where one is left at an address that this host does not have."""
+        mc = self.listeners(mc, facts, answers)
+        served = ("smtp",) if self.service == "smtp" else ("submission", "submissions")
+        for listener in elsewhere(facts, sendmail_mc.daemon_options(mc)):
+            if listener.service in served:
+                raise EditError(listener.line, listener.raw, why(listener), remedy(facts, f.SENDMAIL_MC))
+        return mc
+
+    @abstractmethod
+    def listeners(self, mc: str, facts: Facts, answers: Answers) -> str:
+        """The text with the lines as they are wanted. Raises EditError."""
 
     def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
         """The howto's line."""
@@ -105,7 +119,7 @@ class SubmissionPort(ListenerStep):
     service = "submission"
     require = "Ea"
 
-    def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
+    def listeners(self, mc: str, facts: Facts, answers: Answers) -> str:
         """The lines of 587, and of 465 where chosen; the built-in listeners made visible first. Who listens on 465 already,
         for others too, requires a login there as well."""
         if not sendmail_mc.daemon_options(mc):
@@ -189,7 +203,7 @@ class SmtpPort(ListenerStep):
     service = "smtp"
     require = "A"
 
-    def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
+    def listeners(self, mc: str, facts: Facts, answers: Answers) -> str:
         """The lines of 25; one on loopback besides, where local mail goes there and nothing else would take it."""
         addresses = self.addresses(answers)
         listeners = wanted("smtp", addresses, answers, self.require, forbid="as")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 
+from wizard.editors import EditError, sendmail_mc
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.sendmail.cf import listeners
 from wizard.sendmail.cf_needs import REMEDY, certificate_is_there, tls_sentence
+from wizard.sendmail.own_address import elsewhere, remedy, why
 from wizard.system.host import Host
 from wizard.system.sockets import Listener
 
@@ -46,6 +49,7 @@ def checks(facts: Facts, answers: Answers) -> list[Check]:
     if (system := _release(facts)).sign is Sign.FAILED:
         return [system]
     first = [system, _root(facts), _mta(facts, answers), _fqdn(facts), *_named(facts)]
+    first += _elsewhere(facts, answers)
     return [*first, *_ports(facts, answers), *_masked(facts), _disk(facts), *_usr(facts), _clock()]
 
 
@@ -116,6 +120,32 @@ def _named(facts: Facts) -> list[Check]:
     if facts.without_start:
         return [Check("start", Sign.FAILED, facts.without_start)]
     return [Check("tls-files", Sign.FAILED, tls_sentence(missing), REMEDY)] if missing else []
+
+
+def _elsewhere(facts: Facts, answers: Answers) -> list[Check]:
+    """The listeners that the admin has written for an address that this host does not have, and that the settings leave."""
+    text = None if f.SENDMAIL_MC in facts.unreadable else facts.text(f.SENDMAIL_MC)
+    try:
+        written = sendmail_mc.daemon_options(text or "")
+    except EditError:
+        return []  # the steps that edit it say so
+    chosen = {"smtp"} if answers.listen.smtp else set()
+    chosen |= {"submission"} if answers.listen.submission else set()
+    chosen |= {"submissions"} if answers.listen.submission and answers.listen.implicit_tls else set()
+    here = {each.raw.strip() for each in written}
+    included = [each for each in listeners(facts.cf_from_mc or "") if each.raw.strip() not in here]
+    left = [each for each in written if each.service not in chosen]
+    places = [(f"line {each.line} of ", f.SENDMAIL_MC, each) for each in elsewhere(facts, left)]
+    places += [("", f"a file that {f.SENDMAIL_MC} includes", each) for each in elsewhere(facts, included)]
+    return [
+        Check(
+            "listener-address",
+            Sign.FAILED,
+            f"{line}{path} has `{each.raw}`: {why(each)}",
+            remedy(facts, path),
+        )
+        for line, path, each in places
+    ]
 
 
 def _ports(facts: Facts, answers: Answers) -> list[Check]:

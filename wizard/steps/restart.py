@@ -17,6 +17,7 @@ from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.own_address import elsewhere, remedy, why
 from wizard.sendmail.password_source import mechanisms, served_besides, wanted
 from wizard.sendmail.strays import stray_sentence
 from wizard.smtp.session import greeting
@@ -52,6 +53,8 @@ class Restart(Step):
             return Plan.blocked(self.id, why, "msa-wizard apply install")
         if taken := _taken(facts):
             return Plan.blocked(self.id, *taken)
+        if cannot := _cannot_open(facts):
+            return Plan.blocked(self.id, *cannot)
         reasons = stale(facts)
         follows = bool(BEFORE & facts.planned) or _runs_old(facts)
         if outside := stray_sentence(facts, "sendmail"):
@@ -92,6 +95,16 @@ def _taken(facts: Facts) -> tuple[str, ...]:
                 f"port {listener.port} on {listener.address} is held by {listener.process} (pid {listener.pid}): sendmail could not listen there",
                 *free_port(facts, listener),
             )
+    return ()
+
+
+def _cannot_open(facts: Facts) -> tuple[str, ...]:
+    """The first listener of sendmail.cf at an address that this host does not have, and what to do; nothing where
+    sendmail.cf is going to be another one."""
+    listeners = () if BEFORE & facts.planned else sendmail_cf.listeners(facts.text(f.SENDMAIL_CF) or "")
+    for listener in elsewhere(facts, listeners):
+        says = f"line {listener.line} of {f.SENDMAIL_CF} has `{listener.raw}`: {why(listener)}"
+        return says, remedy(facts, f.SENDMAIL_MC), "then `msa-wizard apply sendmailconfig restart`"
     return ()
 
 

@@ -137,6 +137,16 @@ def addresses(host: Host) -> tuple[str, ...]:
     return (*sorted(four), *sorted(six))
 
 
+def any_address(host: Host) -> frozenset[str]:
+    """The families in which a socket may be bound to an address that is not this host's (ip(7), ip_nonlocal_bind)."""
+    families = {"inet": "ipv4", "inet6": "ipv6"}
+    return frozenset(
+        family
+        for family, folder in families.items()
+        if host.text(f"/proc/sys/net/{folder}/ip_nonlocal_bind").strip() == "1"
+    )
+
+
 def ipv6_available(host: Host) -> bool:
     """Whether an IPv6 socket can be bound that serves IPv4 as well: else a Family=inet6 line kills the MTA, or IPv4."""
     only = host.text("/proc/sys/net/ipv6/bindv6only").strip()

@@ -522,6 +522,60 @@ def test_releases_that_it_was_tried_on(release: str, sign: Sign) -> None:
     assert [check.sign for check in checks(facts, HOWTO) if check.id == "release"] == [sign]
 
 
+ELSEWHERE = "DAEMON_OPTIONS(`Name=X, Port=587, Addr=198.51.100.9{more}')dnl\n"
+
+
+def own_mc(more: str = "", **overrides: object) -> f.Facts:
+    """A machine whose admin has put a listener at an address of another host above the MAILER lines."""
+    text = str(machine("13").text(f.SENDMAIL_MC))
+    new = text.replace("MAILER_DEFINITIONS", ELSEWHERE.format(more=more) + "MAILER_DEFINITIONS")
+    assert new != text
+    return machine("13", files={f.SENDMAIL_MC: file(new)}, **overrides)
+
+
+def test_a_listener_at_an_address_of_another_host_is_in_the_way_before_anything_changes() -> None:
+    facts = own_mc()
+    line = str(facts.text(f.SENDMAIL_MC)).splitlines().index(ELSEWHERE.format(more="").strip()) + 1
+    for step in ("preflight", "submission-port"):
+        made = plan(step, facts)
+        assert made.outcome is Outcome.BLOCKED, step
+        assert f"line {line}" in made.reason
+        assert "198.51.100.9, which is no address of this host" in made.reason
+        assert made.remedy == (
+            "in /etc/mail/sendmail.mc put one of this host's addresses (127.0.0.1, 192.0.2.25, ::1, 2001:db8::25) after "
+            "its Addr=, or take Addr= out",
+        )
+
+
+def test_a_listener_that_sendmail_can_do_without_or_open_all_the_same_is_not_in_the_way() -> None:
+    for facts in (own_mc(more=", M=O"), own_mc(any_address=frozenset({"inet"}))):
+        assert plan("preflight", facts).outcome is Outcome.DONE
+        assert plan("submission-port", facts).outcome is Outcome.PENDING
+    assert plan("preflight", own_mc(any_address=frozenset({"inet6"}))).outcome is Outcome.BLOCKED
+
+
+def test_a_listener_elsewhere_that_the_settings_replace_is_not_in_the_way() -> None:
+    chosen = Answers(Listen(submission=("192.0.2.25",)))
+    assert plan("preflight", own_mc(), chosen).outcome is Outcome.DONE
+    assert "dnl DAEMON_OPTIONS(`Name=X" in mc(own_mc(), chosen, "submission-port")
+    assert plan("preflight", own_mc(), Answers(Listen(smtp=("192.0.2.25",)))).outcome is Outcome.BLOCKED
+
+
+def test_a_listener_elsewhere_in_an_included_file_or_in_sendmail_cf_is_in_the_way() -> None:
+    cf = CF + "O DaemonPortOptions=Name=X, Port=587, Addr=198.51.100.9\n"
+    made = plan("preflight", machine("13", cf_from_mc=cf))
+    assert (
+        "a file that /etc/mail/sendmail.mc includes has `Name=X, Port=587, Addr=198.51.100.9`" in made.reason
+    )
+    facts = machine("13", files={f.SENDMAIL_CF: file(cf)}, cf_changed=NOW + 1)
+    made = plan("restart", facts)
+    assert made.outcome is Outcome.BLOCKED
+    assert "/etc/mail/sendmail.cf has `Name=X" in made.reason
+    assert made.remedy[1] == "then `msa-wizard apply sendmailconfig restart`"
+    later = dataclasses.replace(facts, planned=frozenset({"sendmailconfig"}))
+    assert plan("restart", later).outcome is Outcome.PENDING
+
+
 def test_the_program_on_the_port_is_named() -> None:
     made = plan("preflight", bare("12", listeners=(Listener("0.0.0.0", 587, "python3", 42),)))
     assert "python3 (pid 42)" in made.reason

@@ -7,10 +7,11 @@ import re
 
 from wizard.console import numbered
 from wizard.editors import EditError, sendmail_mc
-from wizard.editors.daemon_options import collisions, is_loopback, plain_address
+from wizard.editors.daemon_options import collisions, is_loopback
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail.cf import listeners
+from wizard.sendmail.own_address import can_listen
 from wizard.sendmail.strays import DAEMON_OF, stray_sentence, strays
 from wizard.steps.restart import WEDGED
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED
@@ -94,13 +95,10 @@ def _foreign_address(picture: Picture) -> Finding | None:
     strange = [
         daemon
         for daemon in picture.daemons
-        if (address := plain_address(daemon.address)) is not None
-        and re.fullmatch(r"[0-9.]+|[0-9a-f:]*:[0-9a-f:.]+", address)
-        and not is_loopback(address)
-        and address not in here
+        if not can_listen(picture.facts, daemon.address)
         and not (picture.runs and daemon.port in {each.port for each in picture.mine})
     ]
-    if not strange or not here:
+    if not strange:
         return None
     return Finding(
         f"sendmail.cf has a listener on {strange[0].address}, which is no address of this host: sendmail exits, closing "
