@@ -8,6 +8,7 @@ import os
 import re
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -22,7 +23,9 @@ from wizard.cli import completion, remove
 from wizard.engine.recorder import Recorder
 from wizard.engine.removal import Removal
 from wizard.engine.settings import save_settings
-from wizard.model.answers import SAVED
+from wizard.model.answers import SAVED, Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Plan
 
 NAMES = ("one", "two", "three")
 Answer = Callable[..., list[str]]
@@ -198,6 +201,23 @@ def test_debugging_is_no_rollback(place: Place, capsys: pytest.CaptureFixture[st
     assert place.main("rollback", noted, "--yes") == 0
     assert f"Nothing to roll back: {noted} only tells of what was undone at once" in capsys.readouterr().out
     assert newest(place) == noted
+
+
+class Noted(Ends):
+    """A step with a note that others have, too."""
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        return replace(super().plan(facts, answers), notes=("it is so for several",))
+
+
+def test_what_is_noted_of_several_steps_is_planned_once_and_whole_in_json(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.engine(*(Noted(place.host, name) for name in NAMES))
+    place.main("plan")
+    assert capsys.readouterr().out.count("note: it is so for several") == 1
+    place.main("plan", "--json")
+    assert capsys.readouterr().out.count('"it is so for several"') == len(NAMES)
 
 
 def test_settings_that_the_program_has_saved_are_not_by_others(

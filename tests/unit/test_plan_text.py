@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from tests.unit.steps.recorded import bare, machine
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.events import Event, Planned
 from wizard.model.plan import Plan
-from wizard.render.text import plan_text
+from wizard.render.text import event_text, notes_once, plan_text
 from wizard.steps.order import step
+
+
+def test_a_note_of_several_plans_is_read_once() -> None:
+    """On a bare host each edit of sendmail.mc is planned on what the package will bring."""
+    facts, events = bare("13", apt_plan=None), list[Event]()
+    shipped = machine("13").files[f.SENDMAIL_MC]
+    facts = replace(facts, files={**facts.files, f.SENDMAIL_MC: shipped}, assumed=frozenset({f.SENDMAIL_MC}))
+    report = notes_once(events.append)
+    plans = [step(name).plan(facts, Answers()) for name in ("submission-port", "auth-options", "smtp-port")]
+    for plan in plans:
+        report(Planned(step(plan.step), plan))
+    note = "planned on /etc/mail/sendmail.mc as the package ships it"
+    assert [any(each.startswith(note) for each in plan.notes) for plan in plans] == [True] * 3, (
+        "each stands alone"
+    )
+    assert "\n".join(map(event_text, events)).count(note) == 1
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ from wizard.render.text import (
     endings_text,
     event_text,
     history_lines,
+    notes_once,
     reason_text,
     show,
     status_lines,
@@ -70,7 +71,7 @@ def plan(arguments: argparse.Namespace) -> int:
     events: list[Event] = []
     paged = not arguments.json and terminal_columns(sys.stdout) is not None
     report = collector(events) if arguments.json or paged else show
-    engine = Engine(Host(), answers_of(arguments), report, store=readable_store())
+    engine = Engine(Host(), answers_of(arguments), notes_once(report), store=readable_store())
     plans = engine.plan(steps)
     if arguments.json:
         as_json.show(steps=[as_json.plan(plan) for plan in plans.values()])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wizard import log
@@ -220,6 +221,20 @@ def collector(events: list[Event]) -> Report:
         events.append(event)
 
     return collect
+
+
+def notes_once(report: Report) -> Report:
+    """Reports plans that are read one below the other: what is noted of several of them stands below the first alone."""
+    said: set[str] = set()
+
+    def told(event: Event) -> None:
+        if isinstance(event, Planned):
+            notes = tuple(note for note in event.plan.notes if note not in said)
+            said.update(notes)
+            event = replace(event, plan=replace(event.plan, notes=notes))
+        report(event)
+
+    return told
 
 
 def event_text(event: Event) -> str:

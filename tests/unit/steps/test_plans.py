@@ -536,9 +536,9 @@ def own_mc(more: str = "", **overrides: object) -> f.Facts:
 def test_a_listener_at_an_address_of_another_host_is_in_the_way_before_anything_changes() -> None:
     facts = own_mc()
     line = str(facts.text(f.SENDMAIL_MC)).splitlines().index(ELSEWHERE.format(more="").strip()) + 1
-    for step in ("preflight", "submission-port"):
-        made = plan(step, facts)
-        assert made.outcome is Outcome.BLOCKED, step
+    for name in ("preflight", "submission-port"):
+        made = plan(name, facts)
+        assert made.outcome is Outcome.BLOCKED, name
         assert f"line {line}" in made.reason
         assert "198.51.100.9, which is no address of this host" in made.reason
         assert made.remedy == (
