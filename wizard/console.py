@@ -159,25 +159,36 @@ def _below(line: str, columns: int) -> list[str]:
 
 
 def fold(words: str, first: str = "", then: str = "", columns: int | None = None) -> list[str]:
-    """The one wrapping of all that is printed: the words in lines of `columns` (the terminal's), broken at blanks alone;
-    `first` before the first one, `then` before each other. A command in backquotes stays on a line, to be copied."""
+    """The one wrapping of all that is printed: the words in lines of `columns` (the terminal's), broken at blanks, and behind
+    the commas of a list that no line has room for; `first` before the first one, `then` before each other. A command in
+    backquotes stays on a line, to be copied."""
     import textwrap  # not for the commands that fold nothing
 
     columns = columns or width()
+    words = _QUOTED.sub(lambda quoted: quoted[0].replace(" ", _BLANK), words)
     lines = textwrap.wrap(
-        _QUOTED.sub(lambda quoted: quoted[0].replace(" ", _BLANK), words),
+        _LIST.sub(lambda word: _breakable(word[0], columns - max(len(first), len(then))), words),
         columns,
         initial_indent=first,
         subsequent_indent=then,
         break_long_words=False,
         break_on_hyphens=False,
     )
+    lines = [line.replace(f"{_HERE} ", "").replace(_HERE, "") for line in lines]
     parts = (_shorter(line, then, columns) if _BLANK in line else [line] for line in lines)
     return [part for some in parts for part in some] or [first.rstrip()]
 
 
 _QUOTED, _BLANK = re.compile("`(?:[^`'\n]|'[^`'\n]*')+`"), "\ue000"
 """A command in a sentence (m4 quotes `otherwise'), and a blank of it that is no place to break the line."""
+
+
+_LIST, _HERE = re.compile(r"[^\s`,]+(?:,[^\s`,]+)+"), "\ue001"
+"""A list without blanks, such as an option of sendmail.cf, and the end of a part of it where the line may be broken."""
+
+
+def _breakable(word: str, room: int) -> str:
+    return word.replace(",", f",{_HERE} ") if len(word) > room else word
 
 
 def _shorter(line: str, then: str, columns: int) -> list[str]:

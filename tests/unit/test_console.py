@@ -209,3 +209,16 @@ def test_what_a_dialogue_types_is_folded() -> None:
         "     Configure sendmail with the existing",
         "       /etc/mail/sendmail.mc? -> Y  (N would write it again)",
     ]
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_list_that_no_line_has_room_for_is_broken_behind_its_commas(columns: int) -> None:
+    flags = ",".join(
+        f"GroupWritable{name}Safe" for name in ("DirPath", "Forward", "Include", "Alias", "Map", "Key")
+    )
+    words = f"| O DontBlameSendmail={flags}  (sendmail.cf, line 171)"
+    lines = console.fold(words, " " * 10, f"{' ' * 10}|   ", columns)
+    assert all(len(line) <= columns for line in lines), lines
+    assert flags in "".join(line.strip("| ") for line in lines), "nothing of it is lost"
+    assert lines[0].startswith("          | O DontBlameSendmail=Group")
+    assert console.fold("a,b,c d", columns=6) == ["a,b,c", "d"], "where there is room it stays whole"
