@@ -7,7 +7,29 @@ from collections.abc import Callable
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
 from textual.widgets import Static
+
+
+class _Text(Static):
+    """Made for the width that the layout gives it, before the frame is drawn that has this width."""
+
+    def __init__(self, make: Callable[[int], Content]) -> None:
+        super().__init__(markup=False)
+        self._make = make
+        self._fitted = 0
+
+    def make(self, make: Callable[[int], Content]) -> None:
+        """Show something else."""
+        self._make = make
+        self.update(make(self._fitted) if self._fitted else "")
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Textual's, of the text for this width."""
+        if width and width != self._fitted:
+            self._fitted = width
+            self.update(self._make(width), layout=False)
+        return super().get_content_height(container, viewport, width)
 
 
 class Fitted(VerticalScroll):
@@ -15,20 +37,12 @@ class Fitted(VerticalScroll):
 
     def __init__(self, id: str, first: str = "") -> None:
         super().__init__(id=id)
-        self._make: Callable[[int], Content] = lambda _: Content(first)
+        self._text = _Text(lambda _: Content(first))
 
     def compose(self) -> ComposeResult:
         """The text."""
-        yield Static(markup=False)
+        yield self._text
 
     def show(self, make: Callable[[int], Content]) -> None:
         """Show something else."""
-        self._make = make
-        self._fit()
-
-    def on_resize(self) -> None:
-        """The lines have another length."""
-        self._fit()
-
-    def _fit(self) -> None:
-        self.query_one(Static).update(self._make(self.scrollable_content_region.width))
+        self._text.make(make)

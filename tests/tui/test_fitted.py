@@ -1,0 +1,55 @@
+"""Text that is made for its width."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from textual.app import App, ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Static
+
+from screens.widgets.fitted import Fitted
+
+
+class Beside(App[None]):
+    """A list as wide as its words, and a text beside it that says for how many cells it was made."""
+
+    CSS = "Static#list { width: auto; } Fitted { width: 1fr; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: list[tuple[int, int]] = []
+        """Of each frame: for how many cells its text was made, and how many there are."""
+
+    def compose(self) -> ComposeResult:
+        """Both."""
+        with Horizontal():
+            yield Static("Set up", id="list")
+            yield Fitted("facts")
+
+    def _display(self, screen: Screen[object], renderable: object) -> None:
+        """Look at each frame."""
+        super()._display(screen, renderable)  # type: ignore[arg-type]
+        for strip in self.screen._compositor.render_strips(self.size):
+            if made := re.search(r"(\d+) cells", strip.text):
+                self.frames.append((int(made[1]), self.query_one(Fitted).scrollable_content_region.width))
+
+
+def test_no_frame_has_a_text_that_was_made_for_another_width() -> None:
+    """A killed run makes the list of the first screen wider, and comes with the facts."""
+
+    async def run() -> Beside:
+        app = Beside()
+        async with app.run_test(size=(80, 24)) as pilot:
+            for words in ("Set up", "Finish or undo the interrupted run", "Set up"):
+                app.query_one("#list", Static).update(words)
+                app.query_one(Fitted).show(lambda width: Content(f"{width} cells"))
+                await pilot.pause(0.2)
+        return app
+
+    frames = asyncio.run(run()).frames
+    assert {made for made, _ in frames} == {74, 46}
+    assert all(made == there for made, there in frames), frames
