@@ -1,12 +1,11 @@
 """The numbers of the program, as ratios of things timed in one run on one machine: `python -m tests.bench [ROUNDS]`.
 
-apply     a bare machine set up by `msa-wizard apply --yes`, against the same commands in a plain shell script (1.10)
 again     a second apply's own time, without the commands it asks, against `python -c "import git, jinja2"` (3)
 version   `msa-wizard --version` against `python -c pass` plus the launcher (2)
 and those of the snapshot store and of the screens, which tests.bench.store and tests.bench.screens name, and the seconds
 that troubleshooting takes (tests.bench.troubleshoot); /etc with 20,000 more files or with one of 3 GB in it, against an
-ordinary one (tests.bench.crowded); a rehearsal against a real apply (tests.bench.rehearse); the one file against the
-checkout (tests.bench.one_file)
+ordinary one (tests.bench.crowded); the way to a login against the same by hand (tests.bench.to_235); a rehearsal against a
+real apply where the packages are there (tests.bench.rehearse); the one file against the checkout (tests.bench.one_file)
 """
 
 from __future__ import annotations
@@ -14,17 +13,16 @@ from __future__ import annotations
 import re
 import statistics
 import sys
-import time
 from pathlib import Path
 
-from tests.bench import crowded, one_file, rehearse, screens, store, troubleshoot
+from tests.bench import crowded, one_file, rehearse, screens, store, to_235, troubleshoot
 from tests.system.images import layers
 from tests.system.machine import PROJECT, Machine
 from tests.system.msa import WIZARD
 from tests.system.releases import RELEASES, Release
 
 HERE = Path(__file__).parent
-LIMITS = {"apply": 1.10, "again": 3.0, "version": 2.0}
+LIMITS = {"again": 3.0, "version": 2.0}
 
 
 def main() -> int:
@@ -37,7 +35,12 @@ def main() -> int:
             print(f"{release:<9} {name:<8} {ratio:5.2f}  (at most {LIMITS[name]:.2f})  {detail}", flush=True)
     for name, ratio, limit, detail in (
         *(*store.measured(), *screens.measured(), *troubleshoot.measured()),
-        *(*crowded.measured(rounds), *rehearse.measured(rounds), *one_file.measured()),
+        *(
+            *crowded.measured(rounds),
+            *to_235.measured(rounds),
+            *rehearse.measured(rounds),
+            *one_file.measured(),
+        ),
     ):
         over |= ratio > limit
         print(f"{name:<18} {ratio:5.2f}  (at most {limit:.2f})  {detail}", flush=True)
@@ -46,16 +49,13 @@ def main() -> int:
 
 def measured(release: Release, rounds: int) -> list[tuple[str, float, str]]:
     """Name, ratio of medians, and what was timed."""
-    hand, wizard, again, imports, versions, floor = [], [], [], [], [], []
+    again, imports, versions, floor = [], [], [], []
     for _ in range(rounds):
         with Machine(layers(release, "ready")) as machine:
-            machine.put("/root/by_hand.sh", (HERE / "by_hand.sh").read_bytes(), 0o755)
-            hand.append(seconds(machine, "/root/by_hand.sh"))
-        with Machine(layers(release, "ready")) as machine:
             python = machine.run("echo /var/lib/msa-wizard/venv-*/bin/python").stdout.strip()
-            compiled(machine, python)
-            wizard.append(seconds(machine, f"{WIZARD} apply --yes"))
-            machine.run([WIZARD, "apply", "--yes"])
+            to_235.compiled(machine)
+            for _ in range(2):
+                machine.run([WIZARD, "apply", "--yes"], timeout=900)
             machine.put("/root/own_time.py", (HERE / "own_time.py").read_bytes())
             run = f"PYTHONPATH={PROJECT} PYTHONPYCACHEPREFIX=/root/pycache {python}"
             for turn in range(4):
@@ -68,34 +68,15 @@ def measured(release: Release, rounds: int) -> list[tuple[str, float, str]]:
             versions.append(inner(machine, f"{WIZARD} --version", 40))
             floor.append(inner(machine, f"{python} -I -c pass", 40) + launcher(machine, python))
     return [
-        row("apply", wizard, hand, "s by the wizard, {:.2f} s by hand"),
         row("again", again, imports, "s of its own, {:.3f} s for import git, jinja2"),
         row("version", versions, floor, "s, {:.4f} s for python -c pass and the launcher"),
     ]
-
-
-def compiled(machine: Machine, python: str) -> None:
-    """The checkout compiled, as the launcher does when it makes its environment, and read from the disk once; the
-    image's environment was made for another checkout."""
-    cache = f"pycache_prefix={python.removesuffix('/bin/python')}/pycache"
-    folders = [f"{PROJECT}/{name}" for name in ("wizard", "snapshots", "templates", "screens")]
-    machine.run([python, "-I", "-X", cache, "-m", "compileall", "-q", *folders])
-    machine.run([python, "-I", "-X", cache, "-c", "import asn1crypto.x509"])
-    for command in ("status", "history", "test"):
-        machine.run([WIZARD, command], check=False)
 
 
 def row(name: str, ours: list[float], theirs: list[float], words: str) -> tuple[str, float, str]:
     """The ratio of the medians."""
     mine, other = statistics.median(ours), statistics.median(theirs)
     return name, mine / other, f"{mine:.3f} " + words.format(other)
-
-
-def seconds(machine: Machine, command: str) -> float:
-    """Wall time of one run."""
-    began = time.perf_counter()
-    machine.run(command, timeout=900)
-    return time.perf_counter() - began
 
 
 def inner(machine: Machine, command: str, times: int) -> float:

@@ -135,6 +135,30 @@ def it_works_after_a_reboot(debian: Machine) -> None:
     assert {step["state"] for step in status} <= {"applied", "done", "not-applicable"}, status
 
 
+@pytest.mark.on_both
+def test_daemons_start_once_they_are_configured(machine: BootMachine) -> None:
+    debian = machine("ready")
+    apply(debian, "install")
+    assert debian.run("pgrep -x 'sendmail-mta|saslauthd'", check=False).stdout == ""
+    assert debian.run("ls /usr/sbin/policy-rc.d", check=False).stdout == ""
+    apply(debian)
+    assert sendmail_pid(debian)
+    log = debian.run(
+        ["journalctl", "--no-pager", "-q", "-o", "cat", "-u", "sendmail", "-u", "saslauthd"]
+    ).stdout
+    assert log.count("Started s") == 2, log
+
+
+def test_a_host_that_starts_nothing_by_itself_is_set_up_all_the_same(machine: BootMachine) -> None:
+    """As images of containers are."""
+    debian = machine("ready")
+    add_alice(debian)
+    debian.put("/usr/sbin/policy-rc.d", b"#!/bin/sh\nexit 101\n", 0o755)
+    apply(debian)
+    assert login(debian)["exit"] == 0
+    assert debian.read("/usr/sbin/policy-rc.d") == b"#!/bin/sh\nexit 101\n"
+
+
 def test_the_packages_are_listed_before_anybody_is_asked(machine: BootMachine) -> None:
     """With sizes and daemons; what is only recommended comes where it is asked for, and else stays out."""
     debian = machine("ready")

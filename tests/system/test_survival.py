@@ -32,6 +32,7 @@ def state(debian: Machine) -> dict[str, Any]:
         "packages": debian.run(["dpkg", "--get-selections"]).stdout,
         "auto": debian.run("apt-mark showauto | sort").stdout,
         "units": debian.run("systemctl list-unit-files --no-legend --plain | sort").stdout,
+        "start policy": debian.run("ls /usr/sbin/policy-rc.d", check=False).stdout,
         "listening": {item for item in listening(debian) if not item.startswith("127.0.0.1:8461")},
     }
 
@@ -47,7 +48,7 @@ def compare(debian: Machine, before: dict[str, Any], *, dated: bool = False, key
         else r"/etc/\.pwd\.lock"
     )
     assert [line for line in lines if not made.match(line)] == []
-    for name in ("packages", "auto", "units", "listening"):
+    for name in ("packages", "auto", "units", "start policy", "listening"):
         assert now[name] == before[name], name
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from snapshots.live.entry import Entry
 from wizard.console import count
 from wizard.errors import ChangeError, HostError
+from wizard.gather.host import apt_state
 from wizard.model.claim import Claim, below
 from wizard.model.facts import AptPlan
 from wizard.model.plan import Description
@@ -27,6 +28,7 @@ from wizard.packages.apt import (
 )
 from wizard.packages.apt_history import OWN_LOG, History, Ours, bare, configured_log, new_mark
 from wizard.packages.footprint import footprint, own_paths, own_tops
+from wizard.packages.start_policy import not_started
 from wizard.packages.witness import evidence_of, owns
 from wizard.system.host import Completed, Host, Say
 
@@ -45,11 +47,14 @@ MOVED = dict.fromkeys(("/etc/aliases.db", "/etc/aliases.pag"), "sendmail-bin")
 
 DAEMONS = {
     "postfix-mta-sts-resolver": "listens on 127.0.0.1:8461; not needed here (the setting install.recommends brings it)",
-    "sendmail-bin": "the mail server, on 127.0.0.1 until a step below opens it",
+    "sendmail-bin": "the mail server, at most on 127.0.0.1 until a step below opens it",
     "sasl2-bin": "saslauthd, without a port, once it is configured",
     "cron": "runs what is in the crontabs",
 }
 """Of the packages that come with sendmail those that start a daemon, and what it does: what surprises comes first."""
+
+STARTED_BY_A_STEP = {"sendmail-bin": "sendmail", "sasl2-bin": "saslauthd"}
+"""The services of packages that come, which nobody has configured yet."""
 
 EFFECT_LISTS = ("auto", "overrides", "transactions", "automatic")
 """The lists in the record of a PackagesEffect; older versions of this program did not write all of them."""
@@ -369,6 +374,8 @@ class PackagesReversal:
     """What went with the change and does not come back, and why."""
     refused: str | None = field(default=None, compare=False)
     """Why apt would not do exactly this, when it was asked."""
+    asked_in: tuple[float, ...] = field(default=(), compare=False)
+    """The state of apt when it was asked (wizard.gather.host.apt_state)."""
     transaction: str = field(default_factory=new_mark, compare=False)
     looked: float = field(default=0, compare=False)
     """When /etc was last looked at, in seconds since the epoch: what others have done since, apt may take along."""
@@ -388,8 +395,9 @@ class PackagesReversal:
 
     def asked(self, host: Host) -> PackagesReversal:
         """The same, with what apt says to it."""
+        state = apt_state(host)
         try:
-            return replace(self, refused=self.refusal(host))
+            return replace(self, refused=self.refusal(host), asked_in=state)
         except (ChangeError, HostError) as error:
             return replace(self, refused=str(error))
 
@@ -478,8 +486,10 @@ class PackagesReversal:
         return replace(PackagesBefore.of(host, self.transaction), named=named, tops=tops, accounts=accounts)
 
     def apply(self, host: Host, say: Say) -> PackagesEffect:
-        """Ask apt what it would do, do it, and look. Raises ChangeError, with the effect once something was done."""
-        if (why := self.refusal(host)) is not None:
+        """Ask apt what it would do unless it has just said so, do it, and look. Raises ChangeError, with the effect once
+        something was done."""
+        why = self.refused if self.asked_in == apt_state(host) else self.refusal(host)
+        if why is not None:
             raise ChangeError(why)
         before = self.expect(host)
         for line in self.left:
@@ -575,7 +585,8 @@ class PackagesChange:
         Raises ChangeError with the effect to undo."""
         before = self.expect(host)
         try:
-            completed = self._install(host, say)
+            with not_started(host, self._started_by_a_step(before)):
+                completed = self._install(host, say)
             if completed.code != 0:
                 what_to_do = advice(completed.stdout + completed.stderr)
                 raise ChangeError(
@@ -591,6 +602,12 @@ class PackagesChange:
                 before.since(host),
             )
         return before.since(host)
+
+    def _started_by_a_step(self, before: PackagesBefore) -> list[str]:
+        """Where another MTA goes, sendmail takes its place at once: other programs deliver to port 25."""
+        if self.may_remove:
+            return []
+        return [name for package, name in STARTED_BY_A_STEP.items() if package not in before.packages]
 
     def _install(self, host: Host, say: Say) -> Completed:
         completed = apt_get(host, self._argv(), say, mark=self.transaction, progress=True)

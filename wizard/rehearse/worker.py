@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,12 @@ from wizard.engine.journal import Journal
 from wizard.engine.overview import REMAINING, plans, state
 from wizard.engine.state_dir import at_work
 from wizard.errors import HostError, NothingToRollBack, UsageError
-from wizard.gather.host import look
+from wizard.gather.host import apt_simulation, look, packages_missing
 from wizard.maillog.watched_login import target_of
 from wizard.model import facts as f
 from wizard.model.answers import Answers, answers_from
 from wizard.model.events import Checked, Event, Failed, Planned, Recorded
+from wizard.model.facts import AptPlan
 from wizard.model.plan import Change, Outcome, Sign
 from wizard.packages.apt import installed
 from wizard.rehearse import syscalls as kernel
@@ -76,11 +78,13 @@ class CloneRun:
 
     def run(self) -> None:
         """Settle, apply, log in, roll back."""
-        user = self._settled()
-        self.teller.pause("ready", before=running(self.host))
+        with ThreadPoolExecutor(max_workers=1) as pool:  # apt is asked while the clone boots
+            asked = pool.submit(self._asked_apt)
+            user = self._settled()
+            self.teller.pause("ready", before=running(self.host))
         with at_work() as (store, journal, interrupt):
             try:
-                run = self._applied(store, journal, interrupt)
+                run = self._applied(store, journal, interrupt, asked.result())
             except UsageError as problem:
                 self.teller.tell("refused", why=str(problem))
                 return
@@ -89,6 +93,13 @@ class CloneRun:
                 self.teller.tell("log", lines=last_log(self.host))
             self._back(store, journal, interrupt)
         self.teller.tell("over", after=running(self.host))
+
+    def _asked_apt(self) -> AptPlan | None:
+        """What apt says to the packages that the set-up will install; None where it will not, or apt cannot say."""
+        installs = not self.request["steps"] or "install" in self.request["steps"]
+        if not installs or not packages_missing(installed(self.host)):
+            return None
+        return apt_simulation(self.host, self.answers.install.recommends)
 
     def _settled(self) -> Credentials | None:
         self.teller.tell("phase", phase="boot")
@@ -127,10 +138,10 @@ class CloneRun:
                 self.teller.tell("step", step=step.id, state="failed")
         show(event)
 
-    def _applied(self, store: Store, journal: Journal, interrupt: Interrupt) -> Run:
+    def _applied(self, store: Store, journal: Journal, interrupt: Interrupt, asked: AptPlan | None) -> Run:
         self.teller.tell("phase", phase="apply")
         began = time.monotonic()
-        engine = Engine(self.host, self.answers, self._report)
+        engine = Engine(self.host, self.answers, self._report, apt_plan=asked)
         run = engine.apply(store, journal, self.request["steps"], lambda _step, _plan: True, interrupt)
         document = as_json.run(run, self.events)
         touched = {

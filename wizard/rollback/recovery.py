@@ -35,6 +35,7 @@ from wizard.model.events import Report
 from wizard.model.plan import Effect
 from wizard.packages.apt import settle
 from wizard.packages.apt_history import FIX_UP
+from wizard.packages.start_policy import remove_left_over
 from wizard.packages.witness import forget, runs
 from wizard.rollback.apply import RollbackResult, RollbackSession, restart_stale
 from wizard.rollback.plan import prepare
@@ -174,6 +175,7 @@ class Recovery:
             for_a_while.settled(self.host)
         confirm_or_revert.settled(self.host)
         self._survivors()
+        remove_left_over(self.host)
         settle(self.host, self.say)
         with contextlib.suppress(HostError):  # a killed recovery may have brought units back, and not said so
             reload_units(self.host, ("etc/systemd/",))
