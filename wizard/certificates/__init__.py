@@ -45,7 +45,8 @@ class Certificate:
     server sent, its own first (empty where it sent one, or this Python can't tell); `trusted` whether a
     client on this machine that verifies accepts it for the host that was asked; `problem` all that `judge` says
     of it, None if nothing; `refusal` OpenSSL's X509_V_ERR_* number where such a client refused it, `refusal_says` its
-    words; `public` whether an authority that browsers trust issued it.
+    words; `public` whether an authority that browsers trust issued it; `covered` the host that was asked, where it is for
+    that by the names that it has, which what is shown of them may not tell: the password is masked in them.
     """
 
     subject: str
@@ -62,11 +63,12 @@ class Certificate:
     refusal: int | None = None
     refusal_says: str = ""
     public: bool = False
+    covered: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, dates in ISO 8601."""
         dates = {"not_before": self.not_before.isoformat(), "not_after": self.not_after.isoformat()}
-        return {**vars(self), **dates}
+        return {**{name: value for name, value in vars(self).items() if name != "covered"}, **dates}
 
 
 def client_context(*, verify: bool) -> ssl.SSLContext:
@@ -107,8 +109,9 @@ def read(
         alternatives = leaf.subject_alt_name_value or []
         names = tuple(str(n.native) for n in alternatives if n.name in ("dns_name", "ip_address"))
         before, after = leaf.not_valid_before, leaf.not_valid_after
+        subject = leaf.subject.human_friendly
         seen = Certificate(
-            subject=shown(leaf.subject.human_friendly),
+            subject=shown(subject),
             issuer=shown(leaf.issuer.human_friendly),
             names=tuple(map(shown, names[:50])),
             not_before=before,
@@ -124,6 +127,7 @@ def read(
             public=any(
                 each["extn_id"].dotted == _PROOF_OF_LOGGING for each in leaf["tbs_certificate"]["extensions"]
             ),
+            covered=host if covers(names or common_names(subject), host) else "",
         )
         problems = [f"it {each.says}" for each in judge(seen, host) if each.kind != "expires-soon"]
         return replace(seen, problem="; ".join(problems) or None)
@@ -195,16 +199,16 @@ def _of_names(seen: Certificate, name: str) -> Iterator[Property]:
     if not seen.names:
         says = "has no subjectAltName: today's clients find no name in it, and ask the user"
         yield Property("no-alternative-name", Sign.WARNING, says)
-    names = seen.names or common_names(seen)  # older clients look at the common name
-    if name and not covers(names, name):
+    names = seen.names or common_names(seen.subject)  # older clients look at the common name
+    if name and name != seen.covered and not covers(names, name):
         shown = ", ".join(names[:3]) or "no name"
         says = f"is for {shown}, not for {name}: clients that use this name ask the user"
         yield Property("name", Sign.WARNING, says)
 
 
-def common_names(seen: Certificate) -> tuple[str, ...]:
-    """The common name of the certificate's subject."""
-    words = (word.partition(": ") for word in seen.subject.split(", "))
+def common_names(subject: str) -> tuple[str, ...]:
+    """The common name of a certificate's subject."""
+    words = (word.partition(": ") for word in subject.split(", "))
     return tuple(name for kind, _, name in words if kind == "Common Name")
 
 

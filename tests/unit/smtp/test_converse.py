@@ -425,6 +425,22 @@ def test_bare_certificate_is_a_warning(attempt: Try) -> None:
     assert "subjectAltName" in str(seen.certificate.problem)
 
 
+@pytest.mark.parametrize("password", ["test", "x", "mx.test"])
+@pytest.mark.parametrize("named", [True, False], ids=["subjectAltName", "common name"])
+def test_a_password_that_is_part_of_the_name_does_not_change_the_name(
+    attempt: Try, named_certificate: Path, bare_certificate: Path, named: bool, password: str
+) -> None:
+    """What is shown of the names is masked; what is said of them is not told by that."""
+    script = Script(named_certificate if named else bare_certificate)
+    seen = attempt(script, login=Credentials(USER, password), server_name="mx.test")
+    assert "not for" not in finding(seen, "certificate").says
+    assert seen.certificate is not None
+    assert "not for" not in str(seen.certificate.problem)
+    assert "mx.test" not in (*seen.certificate.names, seen.certificate.subject), (
+        "they are masked all the same"
+    )
+
+
 @pytest.mark.parametrize("implicit", [True, False])
 def test_an_untrusted_server_gets_no_password(attempt: Try, implicit: bool, bare_certificate: Path) -> None:
     script = Script(implicit_tls=implicit)
