@@ -78,7 +78,7 @@ class ManualLogin(Tool):
     HELP_TEXT = """
 The conversation of a mail program, one command at a time: the next one is at the bottom, with its purpose, and Enter
 sends it. User name and password travel as base64, which anybody can decode: the password is masked here. ">" is what
-we say, "<" what the server says, "|" what it logs. The arrow keys choose a line, and the pane explains it. Esc ends
+we say, "<" what the server says, "|" what it logs; behind each line is what it means. The arrow keys scroll. Esc ends
 the conversation.
 
 F6 chooses a login without TLS, as the howto tries it with telnet: for that the line AuthOptions is commented out in
@@ -320,8 +320,8 @@ class SaslauthdDebug(Tool):
     HEADING = "saslauthd in debug mode"
     HELP_TEXT = """
 sendmail asks saslauthd whether a user name and a password are right, and saslauthd asks PAM. In debug mode it prints
-what it is asked and what it answers. Each line comes with a short explanation; the arrow keys choose one, and the pane
-below explains it in full. "auth success" and "response: OK" are a yes, "auth failure" a no, with PAM's reason. Nothing
+what it is asked and what it answers. Behind each line is what it means; the arrow keys scroll. "auth success" and
+"response: OK" are a yes, "auth failure" a no, with PAM's reason. Nothing
 new while somebody logs in means that sendmail does not get as far as saslauthd.
 
 Passwords are masked. The service is stopped meanwhile and restored at the end, also if the connection is lost
@@ -334,7 +334,7 @@ or msa-wizard is killed.
     ]
 
     def body(self) -> ComposeResult:
-        """The lines, what the chosen one means, the line of news."""
+        """The lines, the line of news."""
         yield ExplainedLines(_ABOUT)
         yield Static("y begins. Nothing is changed until then.", id="says", markup=False)
 

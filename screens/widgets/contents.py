@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from rich.cells import chop_cells, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 from textual.content import Content
 
 from screens.widgets.output import wrapped
+from wizard import console
 from wizard.console import clean, command, count, fold
 from wizard.model.generated_files import derived
 from wizard.model.plan import Check, Sign
@@ -193,8 +194,11 @@ def line_shown(line: ConversationLine) -> tuple[str, str]:
 
 
 def with_meaning(text: str, meaning: str, style: str) -> Content:
-    """A line and, beside it, what it means; both cleaned."""
-    return Content.assemble((text, style), (f"  - {meaning}" if meaning else "", "ansi_cyan"))
+    """A line and what it means: beside it, or below it where both have no room; both cleaned."""
+    words = f"  - {meaning}" if meaning else ""
+    if meaning and cell_len(text + words) > console.width():
+        words = "".join(f"\n{line}" for line in fold(meaning, "    - ", "      "))
+    return Content.assemble((text, style), (words, "ansi_cyan"))
 
 
 def endings_content(ends: Sequence[Ending]) -> Content:

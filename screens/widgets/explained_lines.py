@@ -1,4 +1,5 @@
-"""Lines that come one by one, and below them what the chosen one means. The newest is followed until one is chosen."""
+"""Lines that come one by one, each with what it means; before the first one, what is to come. The newest is followed until one
+is chosen."""
 
 from __future__ import annotations
 
@@ -6,7 +7,6 @@ from collections.abc import Iterable
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -19,16 +19,15 @@ MOST = 2000
 
 
 class ExplainedLines(Vertical):
-    """A list of lines, an explain pane below it."""
+    """A list of lines; below it, as long as there are none, what they will be."""
 
     def __init__(self, about: str) -> None:
         super().__init__(id="explained-lines")
         self._about = about
-        self._words: list[tuple[str, str]] = []
         self._new: list[tuple[str, str, str]] = []
 
     def compose(self) -> ComposeResult:
-        """The list and the pane."""
+        """The list, and what is to come."""
         yield Rows(id="said", markup=False)
         yield Static(self._about, id="word", markup=False)
 
@@ -49,10 +48,11 @@ class ExplainedLines(Vertical):
     def clear(self, about: str = "") -> None:
         """Remove all lines; `about` explains what comes."""
         self._about = about or self._about
-        self._words.clear()
         self._new.clear()
         self.query_one("#said", OptionList).clear_options()
-        self.query_one("#word", Static).update(self._about)
+        word = self.query_one("#word", Static)
+        word.update(self._about)
+        word.display = True
 
     def draw(self) -> None:
         """Show what has come."""
@@ -62,19 +62,10 @@ class ExplainedLines(Vertical):
         last = rows.option_count - 1
         follows = rows.highlighted is None or rows.highlighted >= last
         new, self._new = self._new[-MOST:], []
-        self._words += [(text, word) for text, word, _ in new]
+        self.query_one("#word").display = False  # each line says what it means
         rows.add_options([Option(with_meaning(*line)) for line in new])
-        for _ in range(len(self._words) - MOST):
+        for _ in range(rows.option_count - MOST):
             rows.remove_option_at_index(0)
-        self._words = self._words[-MOST:]
         if follows:
             rows.highlighted = rows.option_count - 1
             rows.scroll_end(animate=False)
-
-    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        """Explain another line."""
-        if 0 <= event.option_index < len(self._words):
-            text, word = self._words[event.option_index]
-            self.query_one("#word", Static).update(
-                Content.assemble((word or "There is no explanation of this line.", "bold"), f"\n{text}")
-            )

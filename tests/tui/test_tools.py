@@ -170,6 +170,8 @@ def test_saslauthd_talks_and_each_line_is_explained(bench: Tools) -> None:
         await until(pilot, lambda: shows(app, "yes: user and password are right"))
         await pilot.press("home")
         await until(pilot, lambda: shows(app, "ready: sendmail asks it here"))
+        assert sum("auth success: [user=alice]" in line for line in text(app)) == 1, "each line is there once"
+        assert sum("ready: sendmail asks it here" in line for line in text(app)) == 1
         app.go("history")
         assert isinstance(app.screen, SaslauthdDebug), "the host is changed for that while"
         await pilot.press("e")
