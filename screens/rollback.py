@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -403,13 +403,13 @@ maps) in full, or folds them again.
     def _show(self, commits: Sequence[Commit]) -> None:
         rows, chosen = self._rows, self._chosen()
         words = commit_words(commits)
-        cells = [_row(commit, words[commit.id]) for commit in commits]
+        columns = _fitted([_row(commit, words[commit.id]) for commit in commits], width())
         rows.clear(columns=True)
-        for label, column in zip(HEADINGS, zip(*cells, strict=True), strict=False):
+        for label, *cells in columns:
             # Not left to the table: what it draws before it has measured stays.
-            rows.add_column(label, width=max(map(cell_len, (label, *column))) + 1)
+            rows.add_column(label, width=max(map(cell_len, (label, *cells))) + 1)
         self._commits = tuple(commits)
-        rows.add_rows(cells)
+        rows.add_rows(zip(*(cells for _, *cells in columns), strict=True))
         if commits:
             ids = [commit.id for commit in commits]
             rows.move_cursor(row=ids.index(chosen.id) if chosen is not None and chosen.id in ids else 0)
@@ -417,6 +417,11 @@ maps) in full, or folds them again.
             self.say("There is no history yet: nothing was ever applied on this host.")
         else:
             self.say("Only root can read the history: leave with F10, then run `sudo msa-wizard`.")
+
+    def on_resize(self) -> None:
+        """There is another room for the columns."""
+        if self._commits:
+            self.call_after_refresh(self._show, self._commits)
 
     @property
     def _rows(self) -> DataTable[str]:
@@ -473,6 +478,24 @@ maps) in full, or folds them again.
             difference.scroll_end(animate=False)
         else:
             difference.scroll_home(animate=False)
+
+
+def _fitted(rows: Sequence[Sequence[str]], room: int) -> list[list[str]]:
+    """The columns with their headings, in so many cells: who did it is left out where it has no room, and what was done is cut
+    then; the text below has both."""
+    columns = [list(column) for column in zip(HEADINGS, *rows, strict=True)] if rows else []
+
+    def beyond() -> int:
+        return sum(max(map(cell_len, column)) + 1 for column in columns) - room
+
+    if columns and beyond() > 0:
+        columns.pop()
+    if columns and (cut := beyond()) > 0:
+        most = max(map(cell_len, columns[-1])) - cut
+        columns[-1] = [
+            each if cell_len(each) <= most else f"{set_cell_size(each, most - 1)}…" for each in columns[-1]
+        ]
+    return columns
 
 
 def _row(commit: Commit, word: str) -> tuple[str, ...]:

@@ -298,6 +298,29 @@ def test_enter_reads_the_diff_and_escape_comes_back_to_the_rows(bench: Bench) ->
     play(bench, story)
 
 
+def test_the_rows_fit_and_what_they_leave_out_is_in_the_text_below(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = "submission-port: Require AUTH on port 587, and on port 465"
+    commits = [replace(commit, subject=subject) for commit in bench.commits()]
+    monkeypatch.setattr(bench, "commits", lambda: commits)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_history(pilot, app)
+        rows = app.screen.query_one("#commits", DataTable)
+        assert [str(column.label) for column in rows.columns.values()] == ["Commit", "When", "What", "Change"]
+        assert rows.max_scroll_x == 0
+        assert shows(app, "submission-port: Require AUTH on ")
+        assert shows(app, "…")
+        await until(pilot, lambda: shows(app, f"({commits[0].author.name})"))
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: "By" in [str(column.label) for column in rows.columns.values()])
+        assert rows.max_scroll_x == 0
+        assert shows(app, f"{subject} {commits[0].author.name}")
+
+    play(bench, story)
+
+
 def test_the_cursor_stays_on_its_commit_when_others_come(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_history(pilot, app)
