@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import os
 import re
@@ -15,7 +14,6 @@ from snapshots.errors import StoreError
 from snapshots.format import layout
 from snapshots.format.layout import Metadata, PathChange, What
 from snapshots.format.message import LOG_FORMAT, Commit, parse_log
-from snapshots.format.secret_text import PasswordMask, hidden, may_be_of_a_key
 from snapshots.git.processes import ObjectReader
 from snapshots.git.repository import GitRepository
 from snapshots.live.entry import Entry, Kind, is_large
@@ -75,6 +73,11 @@ class History:
                 _keep(self._logs, (commit.id, None, path), [commit, *commits] if concerned else commits)
         _keep(self._logs, (commit.id, 1, None), [commit])
 
+    def _remember_newest(self, commit: Commit | None) -> None:
+        """It was read by its id: git need not be asked for it."""
+        if commit is not None:
+            _keep(self._logs, (commit.id, 1, None), [commit])
+
     def find(self, ref: str) -> Commit:
         """The commit that `ref` names: `HEAD`, a step (its newest apply), an id or the beginning of one."""
         commits = list(self.history())
@@ -118,6 +121,8 @@ class History:
         """Git's patch for each live path, by path, without what is secret."""
         if compared.before is None:
             return {}
+        from snapshots.format.secret_text import PasswordMask, hidden, may_be_of_a_key
+
         output = self._repository.run(
             "-c", f"core.bigFileThreshold={_HUGE}", "diff-tree", "-r", "-p", "--no-renames", "--no-color",
             "--no-ext-diff", "--no-textconv", compared.before, compared.after,
@@ -222,6 +227,8 @@ def _said(patch: list[bytes], pair: tuple[bytes, ...], in_words: Callable[[bytes
     before, after = map(in_words, pair)
     if (before, after) == pair:
         return patch
+    import difflib
+
     head = itertools.takewhile(lambda line: not line.startswith(b"@@"), patch)
     made = difflib.diff_bytes(difflib.unified_diff, before.splitlines(), after.splitlines(), lineterm=b"")
     hunks = list(made)[2:]

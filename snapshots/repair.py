@@ -10,7 +10,6 @@ import hashlib
 import io
 import os
 import re
-import secrets
 import shutil
 import zlib
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,7 @@ from snapshots.difference.scan import record_commit
 from snapshots.difference.stat_cache import Recorded
 from snapshots.difference.tree import FOLDER, Link, parse_tree, read_link
 from snapshots.errors import StoreError
-from snapshots.format.message import Author
+from snapshots.format.message import Author, Commit
 from snapshots.git.beside import write_private
 from snapshots.git.frame import DAMAGED, fault_of_file, frame_faults, put_back
 from snapshots.git.private_folder import make_private_folder
@@ -56,6 +55,8 @@ class Damage:
     loose: dict[Path, str]
     head: str = ""
     """What is wrong with the newest commit, or with what says which it is."""
+    newest: Commit | None = None
+    """The newest commit, where it can be read."""
 
     def __bool__(self) -> bool:
         return bool(self.packs or self.loose or self.head)
@@ -70,12 +71,14 @@ class Damage:
 def find_damage(repository: GitRepository) -> Damage:
     """Looks at every pack, every loose object and the newest commit. Raises StoreError where it cannot look."""
     path = repository.path
-    try:
-        packs = {pack: fault for pack in _packs(path) if (fault := _fault_of_pack(pack))}
-        loose = {one: fault for one in loose_objects(path) if (fault := _fault_of_loose(one))}
-    except OSError as cause:
-        raise StoreError(f"The store {str(path)!r} could not be looked at: {cause}.") from cause
-    return Damage(packs, loose, _fault_of_head(repository))
+    with ObjectReader(repository) as reader:
+        reader.begin()  # git starts while we look at the packs
+        try:
+            packs = {pack: fault for pack in _packs(path) if (fault := _fault_of_pack(pack))}
+            loose = {one: fault for one in loose_objects(path) if (fault := _fault_of_loose(one))}
+        except OSError as cause:
+            raise StoreError(f"The store {str(path)!r} could not be looked at: {cause}.") from cause
+        return Damage(packs, loose, *_newest(repository, reader))
 
 
 def loose_objects(path: Path) -> list[Path]:
@@ -129,22 +132,22 @@ def _is_summed(content: bytes) -> bool:
     return hashlib.sha1(memoryview(content)[:-_SUM], usedforsecurity=False).digest() == content[-_SUM:]
 
 
-def _fault_of_head(repository: GitRepository) -> str:
+def _newest(repository: GitRepository, reader: ObjectReader) -> tuple[str, Commit | None]:
+    """What is wrong with the newest commit, else nothing and that commit."""
     try:
         head = repository.head()
     except StoreError:
-        return f"{BRANCH}, which names the newest commit, is damaged."
+        return f"{BRANCH}, which names the newest commit, is damaged.", None
     if head is None:
         objects = _packs(repository.path) or loose_objects(repository.path)
-        return f"{BRANCH}, which names the newest commit, is missing." if objects else ""
+        return f"{BRANCH}, which names the newest commit, is missing." if objects else "", None
     if fault_of_file(repository.path / SHALLOW, _COMMITS.fullmatch) not in ("", "is missing"):
-        return f"{SHALLOW}, which says where the history begins, is damaged."
-    try:
-        with ObjectReader(repository) as reader:
-            (tree,) = reader.read([read_link(reader, head).tree])
-    except StoreError:
-        tree = None
-    return "" if tree is not None else f"The newest commit, {head[:10]}, cannot be read."
+        return f"{SHALLOW}, which says where the history begins, is damaged.", None
+    with contextlib.suppress(StoreError):
+        link = read_link(reader, head)
+        if reader.read([link.tree]) != [None]:
+            return "", link.commit
+    return f"The newest commit, {head[:10]}, cannot be read.", None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,7 @@ def heal(repository: GitRepository, damage: Damage, root: Path, tops: Sequence[b
     was damaged goes to the folder `damaged` in the store. Cut short, it is done again by the next start.
     Raises StoreError when no commit is left, and nothing was changed then."""
     store = repository.path
-    draft = store / f"{HEALING_PREFIX}{secrets.token_hex(8)}"
+    draft = store / f"{HEALING_PREFIX}{os.urandom(8).hex()}"
     wanted = None
     with contextlib.suppress(StoreError):
         wanted = repository.head()
@@ -203,7 +206,7 @@ def heal_frame(store: Path) -> tuple[str, ...]:
     faults = frame_faults(store)
     if not faults:
         return ()
-    draft = store.with_name(f".{store.name}.{secrets.token_hex(8)}")
+    draft = store.with_name(f".{store.name}.{os.urandom(8).hex()}")
     try:
         GitRepository.create(draft)
         put_back(store, faults, draft)
@@ -367,7 +370,7 @@ class _Search:
 
 def _put_back(store: Path, draft: Path, damage: Damage, whole: Whole) -> Path:
     """Makes the store what the draft is, each step harmless if it is the last one. Returns what keeps the old."""
-    kept = store / DAMAGED / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    kept = store / DAMAGED / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.urandom(2).hex()}"
     make_private_folder(kept.parent)
     make_private_folder(kept)
     broken = [

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from snapshots.difference import stat_cache
 from snapshots.difference.scan import Scan, record_commit, scan, what
@@ -24,9 +25,11 @@ from snapshots.git.repository import GitRepository
 from snapshots.git.writers import remove_leftovers, wait_for_writers
 from snapshots.history import History
 from snapshots.live.entry import Entry
-from snapshots.merge.reversal import Reversal, reverse
-from snapshots.merge.three_way import Choice
 from snapshots.repair import find_damage, heal, heal_frame
+
+if TYPE_CHECKING:
+    from snapshots.merge.reversal import Reversal
+    from snapshots.merge.three_way import Choice
 
 __all__ = ["Author", "Commit", "Store", "StoreError"]
 
@@ -76,9 +79,12 @@ class Store(History):
             healed = (f"An earlier run was cut short; what it left is removed: {names}.",)
         healed += heal_frame(path)
         store = cls(path, root, writable=True)
-        if damage := find_damage(store._repository):
+        damage = find_damage(store._repository)
+        if damage:
             healed += heal(store._repository, damage, root, store._tops())
             (path / _CACHE).unlink(missing_ok=True)
+        else:
+            store._remember_newest(damage.newest)
         if store._repository.head() is not None:
             mark_history(path)
         elif sentence := lost_history(path):
@@ -101,13 +107,16 @@ class Store(History):
                 f"`recover` fixes it."
             )
         store = cls(path, root, writable=False)
-        if find_damage(store._repository):
+        damage = find_damage(store._repository)
+        if damage:
             wait_for_writers(path)  # a pack is there a moment before its index
-            if damage := find_damage(store._repository):
+            damage = find_damage(store._repository)
+            if damage:
                 raise StoreError(
                     f"The store {str(path)!r} is damaged: {' '.join(damage.sentences())} It was only looked at; "
                     f"the next `apply`, `rollback` or `recover` repairs it."
                 )
+        store._remember_newest(damage.newest)
         return store
 
     @staticmethod
@@ -209,6 +218,8 @@ class Store(History):
         head = self._repository.head()
         if head is None:
             raise StoreError("The store is empty: there is nothing to roll back.")
+        from snapshots.merge.reversal import reverse
+
         return reverse(
             self._repository, head, commits, tops=("etc", *self.declared), owners=Owners(self._root),
             choice=choice, derived=derived, dated=dated,

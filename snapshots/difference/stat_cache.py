@@ -10,7 +10,6 @@ import array
 import gc
 import hashlib
 import os
-import secrets
 import struct
 import zlib
 from collections.abc import Iterator
@@ -129,7 +128,7 @@ def save(path: Path, recorded: Recorded) -> None:
     counts = array.array("I", map(len, folders.values())).tobytes()
     names = b"\0".join([*folders, *(name for entries in folders.values() for name in entries)])
     body = zlib.compress(b"".join((head, counts, *starmap(_ROW.pack, rows), fields, names)), 1)
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    draft = path.with_name(f"{path.name}.{os.urandom(8).hex()}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:

@@ -6,7 +6,6 @@ import contextlib
 import datetime
 import os
 import re
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -52,7 +51,7 @@ def author_from_environment(environ: Mapping[str, str], hostname: str | None = N
         with contextlib.suppress(OSError):  # no terminal: LOGNAME says it
             login = os.getlogin()
     name = _clean(environ.get("SUDO_USER") or login or environ.get("LOGNAME") or "root")
-    return Author(name, f"{name.replace(' ', '')}@{_clean(hostname or socket.gethostname() or 'localhost')}")
+    return Author(name, f"{name.replace(' ', '')}@{_clean(hostname or os.uname().nodename or 'localhost')}")
 
 
 def _clean(text: str, limit: int = _NAME_LIMIT) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,11 @@ def read_declared(store: Path) -> tuple[str, ...]:
     error: Exception | None = None
     try:
         entry = read_entry(store / _FILE)
-        paths = json.loads(entry.content) if entry else []
+        if entry is None:
+            return ()
+        import json  # here, since most stores have no such list
+
+        paths = json.loads(entry.content)
         if isinstance(paths, list) and all(isinstance(path, str) for path in paths):
             return tuple(paths)
     except (EntryError, RecursionError, ValueError) as cause:
@@ -34,6 +37,8 @@ def read_declared(store: Path) -> tuple[str, ...]:
 
 def write_declared(store: Path, paths: Sequence[str]) -> None:
     """Keeps the declared paths. Raises StoreError."""
+    import json
+
     try:
         write_private(store / _FILE, json.dumps(paths))
     except EntryError as cause:

@@ -103,6 +103,11 @@ def read_regular(path: Path) -> bytes:
     return content
 
 
+def read_options(path: Path) -> dict[str, str]:
+    """What is in config, by `section.option` in lower case. Raises OSError, ValueError."""
+    return _options(read_regular(path / "config").decode("utf-8"))
+
+
 def fault_of_file(path: Path, is_sound: Callable[[bytes], object]) -> str:
     """What is wrong with a small file, in words; empty where its content is sound."""
     try:

@@ -49,13 +49,17 @@ class ObjectReader(GitProcess):
         except FileNotFoundError:
             return frozenset()
 
+    def begin(self) -> None:
+        """Starts git, before the first question. Raises StoreError."""
+        if self._process is None:
+            self._process = self._repository.start("cat-file", "--batch", "-z")
+
     def read(self, names: Sequence[bytes]) -> list[bytes | None]:
         """The contents of objects named by their whole id or as `COMMIT:PATH`, None for those there are not.
         Raises StoreError."""
         contents: list[bytes | None] = []
         for chunk in _chunks(names):
-            if self._process is None:
-                self._process = self._repository.start("cat-file", "--batch", "-z")
+            self.begin()
             try:
                 self._process.stdin.write(b"".join(name + b"\0" for name in chunk))
                 self._process.stdin.flush()
@@ -150,8 +154,12 @@ class FastImport(GitProcess):
     def _write(self, *parts: bytes) -> None:
         if self._process is None:
             with writer_mark(self._repository.path) as mark:
+                # 0, not the 1 that stores have: a pack of the commit alone, as a rollback makes, would be taken apart by one
+                # more git, which takes longer than all the rest of it.
                 self._process = self._repository.start(
-                    "fast-import", "--quiet", "--done", "--date-format=raw", keep=[mark]
+                    *("-c", "fastimport.unpackLimit=0"),
+                    *("fast-import", "--quiet", "--done", "--date-format=raw"),
+                    keep=[mark],
                 )
         try:
             for part in parts:

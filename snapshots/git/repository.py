@@ -5,22 +5,19 @@ No hook, no signing, no process in the background: the same bytes whoever runs i
 
 from __future__ import annotations
 
-import configparser
 import contextlib
-import importlib
 import os
 import re
-import secrets
 import shutil
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from snapshots.errors import StoreError
-from snapshots.git.frame import CONFIG, FORMAT, read_regular
+from snapshots.git.alone import import_alone
+from snapshots.git.frame import CONFIG, FORMAT, environment, read_options, read_regular
 from snapshots.git.writers import writer_mark
 from snapshots.visible import visible_bytes
 
@@ -29,13 +26,14 @@ SHALLOW = "shallow"
 """The file with which git, too, takes a commit for the beginning of the history."""
 
 _ID = re.compile(rb"[0-9a-f]{40}\n?")
+_PACKED = re.compile(rb"^([0-9a-f]{40}) %s$" % BRANCH.encode(), re.MULTILINE)
 _MANY_PACKS = 32
 _environ_lock = threading.Lock()
 
 
 @contextlib.contextmanager
 def _without_git_variables() -> Iterator[None]:
-    """GitPython itself reads GIT_* when it is imported and when a Repo is made."""
+    """GitPython itself reads GIT_* when it is imported. One thread at a time."""
     with _environ_lock:
         hidden = {name: value for name, value in os.environ.items() if name.startswith("GIT_")}
         for name in hidden:
@@ -46,23 +44,20 @@ def _without_git_variables() -> Iterator[None]:
             os.environ.update(hidden)
 
 
-def _git() -> ModuleType:
-    """GitPython, imported on first use."""
+def _git(path: Path) -> tuple[Any, type[Exception]]:
+    """GitPython for the repository at `path`, imported on first use, and what it raises. Raises StoreError."""
     try:
+        if shutil.which("git", path=environment()["PATH"]) is None:
+            raise ImportError("there is no git in the PATH")
         with _without_git_variables():
-            return importlib.import_module("git")
+            import_alone("git.cmd")
+            error: type[Exception] = import_alone("git.exc").GitError
+            from snapshots.git.confined import ConfinedGit
     except ImportError as cause:
         raise StoreError(
             f"The snapshot store needs git and GitPython: {cause}. Install the package git."
         ) from cause
-
-
-def _config(module: ModuleType, path: Path, options: Sequence[tuple[str, str]]) -> list[str]:
-    """The values of (section, option) in the repository's own configuration, `none` for one that is not
-    there. Raises OSError: a parser that is given a path takes a file that cannot be read for an empty one."""
-    with (path / "config").open("rb") as file:
-        parser = module.GitConfigParser(file, read_only=True, merge_includes=False)
-        return [str(parser.get(*option, fallback="none")) for option in options]
+    return ConfinedGit(str(path)), error
 
 
 class GitRepository:
@@ -71,14 +66,12 @@ class GitRepository:
     def __init__(self, path: Path) -> None:
         """Opens the repository at `path`. Raises StoreError when it is none, or of a newer program."""
         self.path = path
-        module = _git()
-        from snapshots.git.confined import ConfinedRepo
-
+        self._git, self._git_error = _git(path)
         try:
-            with _without_git_variables():
-                self._repo = ConfinedRepo(path, expand_vars=False)
-                (number,) = _config(module, path, [("msa-wizard", "format")])
-        except (module.GitError, configparser.Error, OSError, ValueError) as cause:
+            number = read_options(path).get("msa-wizard.format")
+            if not all((path / folder).is_dir() for folder in ("objects", "refs")):
+                raise ValueError("it has no objects or no refs")
+        except (OSError, ValueError) as cause:
             raise StoreError(
                 f"{str(path)!r} is not a usable git repository ({visible_bytes(str(cause).encode())[:300]}). Bring it back "
                 f"from a backup, or move it away to begin a new history."
@@ -92,26 +85,20 @@ class GitRepository:
     @staticmethod
     def create(path: Path) -> None:
         """Makes the repository, whole or not at all. Raises StoreError."""
-        module = _git()
-        from snapshots.git.confined import ConfinedGit, ConfinedRepo
-
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+        git, git_error = _git(draft)
         try:
             draft.mkdir(mode=0o700)
             draft.chmod(0o700)
-            with _without_git_variables():
-                # By git itself: what GitPython's init takes for its own differs between its releases.
-                how = ["--bare", "--quiet", "--template=", "--initial-branch=main", "--object-format=sha1"]
-                ConfinedGit(draft).execute(["git", "init", *how])
-                repo = ConfinedRepo(draft, expand_vars=False)
-                with repo.config_writer() as config:
-                    for section, option, value in CONFIG:
-                        config.set_value(section, option, value)
-            if _config(module, draft, [row[:2] for row in CONFIG]) != [row[2] for row in CONFIG]:
-                raise OSError("its configuration could not be written")  # of which GitPython says nothing
-            (draft / "config").chmod(0o600)  # GitPython writes it under the umask of the caller
+            # By git itself: what GitPython's init takes for its own differs between its releases.
+            how = ["--bare", "--quiet", "--template=", "--initial-branch=main", "--object-format=sha1"]
+            git.execute(["git", "init", *how])
+            with (draft / "config").open("a") as config:
+                for section, option, value in CONFIG:
+                    config.write(f"[{section}]\n\t{option} = {value}\n")
+            (draft / "config").chmod(0o600)  # git writes it under the umask of the caller
             draft.rename(path)
-        except (module.GitError, OSError) as cause:
+        except (git_error, OSError) as cause:
             shutil.rmtree(draft, ignore_errors=True)
             raise StoreError(f"The snapshot store {str(path)!r} could not be made: {cause}.") from cause
 
@@ -129,12 +116,14 @@ class GitRepository:
         return identity.decode().strip()
 
     def _packed_head(self) -> str | None:
+        """The branch among those that an admin's `git gc` has packed."""
         try:
-            return str(_git().SymbolicReference.dereference_recursive(self._repo, BRANCH))
-        except ValueError:
+            match = _PACKED.search(read_regular(self.path / "packed-refs"))
+        except FileNotFoundError:
             return None
-        except OSError as cause:
+        except (OSError, ValueError) as cause:
             raise self._damaged(str(cause)) from cause
+        return match[1].decode() if match else None
 
     def _damaged(self, why: str) -> StoreError:
         return StoreError(
@@ -153,12 +142,11 @@ class GitRepository:
     def start(self, *arguments: str | bytes, keep: Sequence[int] = ()) -> Any:
         """A git command as a process with pipes, which has the descriptors `keep`, too. Raises StoreError
         when there is no git to start."""
-        module = _git()
         try:
-            return self._repo.git.execute(
+            return self._git.execute(
                 ["git", *map(os.fsdecode, arguments)], istream=subprocess.PIPE, as_process=True, pass_fds=keep
             )
-        except (module.GitError, OSError) as cause:
+        except (self._git_error, OSError) as cause:
             raise StoreError(f"git could not be started: {cause}. Install the package git.") from cause
 
     def join_packs(self, *, fewest: int = _MANY_PACKS) -> None:

@@ -9,12 +9,10 @@ same folder, owner and mode before content, fsync, rename, fsync of the folder.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import functools
 import operator
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -271,7 +269,7 @@ def _status(folder: int, name: bytes) -> os.stat_result | None:
 def _replace(
     folder: int, name: bytes, path: Path, entry: Entry, over: int | None, dated: int | None
 ) -> Entry | None:
-    temporary = (TEMPORARY_PREFIX + secrets.token_hex(8)).encode()
+    temporary = (TEMPORARY_PREFIX + os.urandom(8).hex()).encode()
     try:
         if entry.kind is Kind.FILE:
             _make_file(folder, temporary, entry, dated)
@@ -365,6 +363,8 @@ def exchange(folder: int, one: bytes, other: bytes) -> bool:
     rename = _renameat2()
     if rename is None:
         return False
+    import ctypes
+
     if rename(folder, one, folder, other, _EXCHANGE) == 0:
         return True
     number = ctypes.get_errno()
@@ -376,6 +376,8 @@ def exchange(folder: int, one: bytes, other: bytes) -> bool:
 @functools.cache
 def _renameat2() -> Callable[..., int] | None:
     """That of the C library; None for one that is older than glibc 2.28."""
+    import ctypes  # here, since few commands replace a file
+
     function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if function is not None:
         function.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]

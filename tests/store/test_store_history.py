@@ -9,6 +9,7 @@ import pytest
 
 from snapshots.format.layout import PathChange, What
 from snapshots.format.message import Author
+from snapshots.git.repository import GitRepository
 from snapshots.store import Store, StoreError
 from tests.store.machine import Machine, commit, git
 
@@ -148,6 +149,43 @@ def test_a_record_belongs_to_its_commit_alone(machine: Machine) -> None:
     assert store.record(after) is None
     assert commit(store, record=b"") is not None
     assert store.record("HEAD") == b""
+
+
+def test_an_opened_store_knows_its_newest_commit(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        (machine.etc / "hosts").write_text(f"{number}\n")
+        commit(
+            machine.open(), "drift" if number else "baseline", subject=f"The {number}th ő", reverts=["a" * 40]
+        )
+    newest = next(machine.open().history())
+    store, reader = machine.open(), Store.open_existing(machine.store_path, root=machine.root)
+    assert reader is not None
+
+    def none(*_: object, **__: object) -> bytes:
+        raise AssertionError("no git is needed for that")
+
+    monkeypatch.setattr(GitRepository, "run", none)
+    assert store.head() == reader.head() == newest
+
+
+def test_a_branch_that_git_packed_is_found(machine: Machine) -> None:
+    made = machine.store().head()
+    git(machine, "pack-refs", "--all")
+    assert not (machine.store_path / "refs/heads/main").exists()
+    assert machine.open().head() == made
+    (machine.etc / "hosts").write_text("x\n")
+    assert commit(machine.open()) is not None
+
+
+def test_a_commit_of_what_was_there_before_is_a_pack_too(machine: Machine) -> None:
+    """Else one more git takes apart the pack of that commit alone."""
+    store, path = machine.store(), machine.etc / "mail/sendmail.mc"
+    before = path.read_bytes()
+    for content in (b"other\n", before):
+        path.write_bytes(content)
+        commit(store)
+    assert len(list(machine.store_path.glob("objects/pack/*.pack"))) == 3
+    assert list(machine.store_path.glob("objects/??/*")) == []
 
 
 def test_what_a_store_remembers_of_its_own_commits_is_what_git_says(machine: Machine) -> None:

@@ -90,6 +90,17 @@ def test_git_that_is_not_there_is_said(machine: Machine, monkeypatch: pytest.Mon
     assert store.pending() == (PathChange("etc/new", What.CREATED),)
 
 
+def test_a_path_without_git_is_said_before_anything_is_made(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/env").symlink_to("/usr/bin/env")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with pytest.raises(StoreError, match="Install the package git"):
+        machine.open()
+    assert not machine.store_path.exists()
+
+
 @pytest.mark.parametrize("mask", [0o000, 0o777])
 def test_nobody_else_can_enter_whatever_the_umask(machine: Machine, mask: int) -> None:
     shutil.rmtree(machine.store_path.parent)

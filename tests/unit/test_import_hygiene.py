@@ -23,6 +23,49 @@ def test_version_imports_nothing_heavy() -> None:
     assert not _HEAVY & {module.split(".")[0] for module in modules}
 
 
+def test_a_commit_imports_no_more_of_gitpython_than_runs_git(tmp_path: Path) -> None:
+    """The rest takes longer to import than the commit takes, and so does what only another command needs."""
+    script = """
+import sys
+from pathlib import Path
+from snapshots.format.message import Author
+from snapshots.store import Store
+folder = Path(sys.argv[1])
+(folder / "etc").mkdir()
+(folder / "var").mkdir(mode=0o700)
+alice = Author("Alice", "alice@mail.example.test")
+Store.open(folder / "var/etc.git", root=folder).commit(operation="baseline", subject="x", run="1", author=alice)
+(folder / "etc/new").touch()
+store = Store.open(folder / "var/etc.git", root=folder)
+print(store.head().operation, store.commit(operation="drift", subject="x", run="1", author=alice).subject, *sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], cwd=_TOP, capture_output=True, text=True, check=True
+    )
+    operation, subject, *modules = done.stdout.split()
+    assert (operation, subject) == ("baseline", "x")
+    assert [name for name in modules if name.partition(".")[0] == "git" and name.count(".") < 2] == [
+        "git", "git.compat", "git.types", "git.util", "git.exc", "git.cmd",
+    ]  # fmt: skip
+    assert not {
+        *("gitdb.db", "gitdb.base", "gitdb.pack", "tempfile", "configparser"),
+        *("snapshots.merge.reversal", "snapshots.merge.three_way", "snapshots.format.secret_text", "wizard"),
+        *(
+            "asyncio",
+            "ctypes",
+            "difflib",
+            "email",
+            "hmac",
+            "http",
+            "json",
+            "random",
+            "secrets",
+            "socket",
+            "ssl",
+        ),
+    } & set(modules)
+
+
 def test_no_module_leans_on_another_having_been_imported_before() -> None:
     """The one that imports the most, and each room's first file, by themselves; circles are lint-imports' task."""
     names = [
