@@ -66,6 +66,14 @@ print(store.head().operation, store.commit(operation="drift", subject="x", run="
     } & set(modules)
 
 
+def test_a_command_looks_for_garbage_seldom() -> None:
+    script = "import gc, sys; from wizard.cli.main import main; main(['history', '--x']); print(gc.get_threshold()[0])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=_TOP, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split()[-1] == "20000"
+
+
 def test_no_module_leans_on_another_having_been_imported_before() -> None:
     """The one that imports the most, and each room's first file, by themselves; circles are lint-imports' task."""
     names = [
