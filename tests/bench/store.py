@@ -1,6 +1,7 @@
 """The snapshot store's numbers, as ratios of things timed side by side in one machine.
 
-store 2000       a fresh process that records one changed file among 2,000 in /etc, against `etckeeper commit` (1.0)
+store 2000       a fresh process, started as the launcher starts the program, that records one changed file among 2,000 in
+                 /etc, against `etckeeper commit` (0.8)
 store 50000      the same among 50,000 (1.0)
 store growth     what 48,000 files more add to a commit, against what a look at each of them costs (3)
 store rollback   working out, writing and recording the way back of one file, against recording that file (1.5)
@@ -26,15 +27,16 @@ def measured() -> list[tuple[str, float, float, str]]:
     """Name, ratio of medians, the most it may be, and what was timed."""
     with Machine(layers("bookworm", "ready")) as machine:
         machine.run("DEBIAN_FRONTEND=noninteractive apt-get install -y -q etckeeper", timeout=300)
-        machine.put("/root/store_times.py", (HERE / "store_times.py").read_bytes())
+        for name in ("store_times.py", "store_commit.py"):
+            machine.put(f"/root/{name}", (HERE / name).read_bytes())
         python = machine.run("echo /var/lib/msa-wizard/venv-*/bin/python").stdout.strip()
         run = f"PYTHONPATH={PROJECT} PYTHONPYCACHEPREFIX=/root/pycache {python} /root/store_times.py"
         few, many = (_times(machine, f"{run} commits {count}") for count in (FEW, MANY))
         rollback = _times(machine, f"{run} rollback")
         size = _times(machine, f"{run} size")
     return [
-        _against_etckeeper(FEW, few),
-        _against_etckeeper(MANY, many),
+        _against_etckeeper(FEW, few, 0.8),
+        _against_etckeeper(MANY, many, 1.0),
         _growth(few, many),
         _rollback(rollback),
         ("store size", size["ours"][0] / size["git"][0], 1.2, "{ours} bytes, {git} as a packed clone".format(
@@ -47,10 +49,10 @@ def _times(machine: Machine, command: str) -> Times:
     return found
 
 
-def _against_etckeeper(count: int, times: Times) -> tuple[str, float, float, str]:
+def _against_etckeeper(count: int, times: Times, limit: float) -> tuple[str, float, float, str]:
     ours, inside, theirs = (statistics.median(times[name]) for name in ("process", "commit", "etckeeper"))
     detail = f"{ours:.3f} s with the start of Python ({inside:.3f} s the commit), {theirs:.3f} s by etckeeper"
-    return f"store {count}", ours / theirs, 1.0, detail
+    return f"store {count}", ours / theirs, limit, detail
 
 
 def _growth(few: Times, many: Times) -> tuple[str, float, float, str]:

@@ -1,7 +1,6 @@
 """Times the snapshot store in a machine and prints the seconds (for `size` the bytes) as JSON.
 
-Run there by `tests.bench.store`, with the program's own Python: `commits COUNT`, `rollback` or `size`; with
-`commit`, the one commit of a fresh process that `commits` times."""
+Run there by `tests.bench.store`, with the program's own Python: `commits COUNT`, `rollback` or `size`."""
 
 from __future__ import annotations
 
@@ -14,15 +13,24 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from snapshots.format.message import Author, Commit
+from store_commit import ALICE, STORE, record  # type: ignore[import-not-found]
+
+from snapshots.format.message import Commit
 from snapshots.live.entry import write_entry
 from snapshots.store import Store
 
 ROUNDS = 7
 ETC = Path("/etc")
 FILLER = ETC / "filler"
-STORE = Path("/var/lib/bench/etc.git")
-ALICE = Author("Alice", "alice@mail.example.test")
+
+AS_LAUNCHED = """import gc, sys
+sys.path[:0] = sys.argv[1:]
+from wizard.cli.main import collect_seldom
+collect_seldom()
+from store_commit import STORE, Store, record
+record(Store.open(STORE))
+gc.freeze()"""
+"""One commit of a fresh process. Its flags, and what it does at its beginning and its end, are those of the program."""
 
 
 def main(what: str, *arguments: str) -> None:
@@ -33,11 +41,8 @@ def main(what: str, *arguments: str) -> None:
             times = commits(int(arguments[0]))
         case "rollback":
             times = rollback()
-        case "size":
-            times = size()
         case _:
-            record(Store.open(STORE))
-            return
+            times = size()
     print(json.dumps(times))
 
 
@@ -46,12 +51,12 @@ def commits(count: int) -> dict[str, list[float]]:
     fill(count)
     record(Store.open(STORE))
     etckeeper()
+    change("compiled")
+    process()
     times: dict[str, list[float]] = {"process": [], "commit": [], "etckeeper": [], "look": []}
     for number in range(ROUNDS):
         change(f"process {number}")
-        times["process"].append(
-            seconds(lambda: subprocess.run([sys.executable, __file__, "commit"], check=True))
-        )
+        times["process"].append(seconds(process))
         change(f"etckeeper {number}")
         times["etckeeper"].append(seconds(etckeeper))
         store = Store.open(STORE)
@@ -110,12 +115,11 @@ def change(word: str) -> None:
     (FILLER / "0/0").write_text(f"changed = {word}\n")
 
 
-def record(store: Store) -> Commit:
-    """One commit of whatever changed."""
-    operation = "drift" if store.head() else "baseline"
-    made = store.commit(operation=operation, subject="a change", run="1", author=ALICE)
-    assert made is not None
-    return made
+def process() -> None:
+    """The commit of a fresh process."""
+    flags = ["-I", "-X", f"pycache_prefix={sys.pycache_prefix}", "-c", AS_LAUNCHED]
+    folders = [os.environ["PYTHONPATH"], str(Path(__file__).parent)]
+    subprocess.run([sys.executable, *flags, *folders], check=True)
 
 
 def take_back(store: Store, commit: Commit) -> None:
