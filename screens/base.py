@@ -27,6 +27,7 @@ from textual.timer import Timer
 from textual.widgets import Checkbox, Input, Label, Static
 
 from screens import SMALLEST
+from screens.widgets.fitted import Fitted
 from screens.widgets.keys import Keys
 from wizard.console import clean, clean_block, fold
 from wizard.console import command as command_lines
@@ -220,11 +221,11 @@ class WizardScreen(Screen[Result]):
 
     def say(self, words: str | Content) -> None:
         """Show `words`, cleaned, in the line of news; commands in them can be copied."""
-        news = self.query_one(self.SAYS, Static)
-        columns = news.content_size.width
-        if isinstance(words, str) and columns and "`" in words:
-            words = "\n".join(part for line in words.split("\n") for part in fold(line, columns=columns))
-        news.update(words)
+        news = self.query_one(self.SAYS)
+        if isinstance(news, Fitted):
+            news.show(partial(_fitting, words))
+        elif isinstance(news, Static):
+            news.update(_fitting(words, news.content_size.width))
 
     def entered(self, field: str) -> str:
         """What the field holds, without spaces around it."""
@@ -241,6 +242,13 @@ class WizardScreen(Screen[Result]):
             self.focused.call_later(done.set)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(done.wait(), 1)
+
+
+def _fitting(words: str | Content, columns: int) -> Content:
+    """Words with commands, which are broken so that they can be copied."""
+    if isinstance(words, str) and columns and "`" in words:
+        words = "\n".join(part for line in words.split("\n") for part in fold(line, columns=columns))
+    return Content(words) if isinstance(words, str) else words
 
 
 class Frame(WizardScreen[Result]):

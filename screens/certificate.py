@@ -27,7 +27,7 @@ class Certificate(Frame[None]):
 
     HEADING = "Certificate"
     SCROLLED = AUTO_FOCUS = "#shown"
-    SAYS = "#shown Static"
+    SAYS = "#shown"
     HELP_TEXT = """
 Mail clients see this certificate when they start TLS. Debian's is self-signed and has no subjectAltName, the place
 where clients look for the name, so each client warns. n makes a new self-signed one with the name: clients

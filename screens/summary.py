@@ -36,7 +36,7 @@ class Summary(Frame[None]):
     """Text above, the next moves below."""
 
     HEADING = "Summary"
-    SAYS = "#facts Static"
+    SAYS = "#facts"
     SCROLLED = "#facts"
     HELP_TEXT = """
 Above is what was done since you started msa-wizard, what you have skipped and what follows from that. Below it is

@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 
 from screens.app import WizardApp
 from screens.backend import Backend
+from screens.certificate import Certificate
 from screens.troubleshoot import Troubleshoot
 from tests.tui.bench import Bench, play, shows, until
 from wizard.errors import NotRoot
@@ -37,5 +38,22 @@ def test_troubleshooting_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         app.push_screen(Troubleshoot())
         await until(pilot, lambda: shows(app, "Only root can look at all of this host"))
+
+    play(bench, story)
+
+
+def test_what_is_in_the_way_stays_said_in_a_window_of_another_width(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(root=tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        app.push_screen(Certificate())
+        await until(pilot, lambda: shows(app, "Only root can look at the server's certificate"))
+        await pilot.resize_terminal(100, 30)
+        await pilot.pause(0.3)
+        assert shows(app, "Only root can look at the server's certificate")
+        assert not shows(app, "Looking at the certificate")
 
     play(bench, story)
