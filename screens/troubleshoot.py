@@ -175,7 +175,8 @@ def _explained(verdict: Verdict, row: str, width: int) -> Content:
         return _fault(fault, width, above=fault is verdict.blamed)
     layer = row.removeprefix("layer:")
     probes = dict.fromkeys(diagnosis.probe for diagnosis in DIAGNOSES if diagnosis.layer == layer)
-    return Content("\n".join(["Looked at:", *(f"- {clean(probe)}" for probe in probes)]))
+    head = "Not tested. To be looked at:" if layer in verdict.not_looked_at else "Looked at:"
+    return Content("\n".join([head, *(f"- {clean(probe)}" for probe in probes)]))
 
 
 def _fault(fault: Fault, width: int, *, above: bool) -> Content:

@@ -35,7 +35,7 @@ class Verdict:
     seconds: float = 0.0
     waited: float = 0.0
     not_looked_at: tuple[Layer, ...] = ()
-    """The account, where no user was given."""
+    """Those that this look could not reach: the account, where no user was given; what nobody answered for."""
 
     @property
     def blamed(self) -> Fault | None:
@@ -90,7 +90,7 @@ def judge(picture: Picture, diagnoses: Sequence[Diagnosis] = DIAGNOSES) -> Verdi
         tuple(_untested(picture)),
         picture.seconds,
         picture.waited,
-        () if picture.account is not None else (Layer.ACCOUNT,),
+        tuple(_not_looked_at(picture)),
     )
 
 
@@ -126,6 +126,25 @@ def _in_order(faults: Iterable[Fault], diagnoses: Sequence[Diagnosis]) -> list[F
         faults,
         key=lambda fault: (rank[fault.sign], ORDER.index(fault.layer), fault.diagnosis.late, place[fault.id]),
     )
+
+
+_BY_THE_PORT = (Layer.GREETING, Layer.STARTTLS, Layer.CERTIFICATE, Layer.AUTH_OFFER)
+"""The layers that a conversation with a port goes through."""
+
+
+def _not_looked_at(picture: Picture) -> Iterable[Layer]:
+    """What holds for the layers behind the one where every conversation ended is not known."""
+    for layer in _BY_THE_PORT:
+        reached = (
+            talk.stopped is None or ORDER.index(talk.stopped) >= ORDER.index(layer)
+            for talk in picture.submissions
+        )
+        if not any(reached) and (layer is not Layer.CERTIFICATE or picture.files.parsed is None):
+            yield layer
+    if "sendmail-bin" not in picture.facts.packages:
+        yield from (Layer.SASLAUTHD, Layer.PAM, Layer.RELAY)
+    if picture.account is None:
+        yield Layer.ACCOUNT
 
 
 def _untested(picture: Picture) -> Iterable[str]:

@@ -232,6 +232,26 @@ def test_a_picture_of_nothing_at_all_can_be_judged() -> None:
     assert verdict.blamed is not None
     assert verdict.blamed.id == "sendmail-missing"
     assert verdict.fault("log-missing") is not None
+    known = {layer for layer, sign in verdict.signs.items() if sign is Sign.OK}
+    assert known <= {Layer.NAME, Layer.FIREWALL, Layer.QUEUE}, "nothing is well where nothing is there"
+
+
+@pytest.mark.parametrize(
+    ("stopped", "unknown"),
+    [
+        (Layer.LISTENER, {Layer.GREETING, Layer.STARTTLS, Layer.AUTH_OFFER}),
+        (Layer.GREETING, {Layer.STARTTLS, Layer.AUTH_OFFER}),
+        (Layer.STARTTLS, {Layer.AUTH_OFFER}),
+        (None, set()),
+    ],
+)
+def test_behind_the_layer_where_a_conversation_ends_nothing_is_said_to_be_well(
+    stopped: Layer | None, unknown: set[Layer]
+) -> None:
+    """The certificate on the disk is judged all the same."""
+    talks = (conversation(25), conversation(587, stopped=stopped, why="it ended"))
+    signs = judge(picture(conversations=talks), ()).signs
+    assert {layer for layer, sign in signs.items() if sign is Sign.UNKNOWN} == unknown | {Layer.ACCOUNT}
 
 
 def test_a_log_that_cannot_be_read_is_not_said_to_be_missing() -> None:
