@@ -5,7 +5,8 @@ version   `msa-wizard --version` against `python -c pass` plus the launcher (2)
 and those of the snapshot store and of the screens, which tests.bench.store and tests.bench.screens name, and the seconds
 that troubleshooting takes (tests.bench.troubleshoot); /etc with 20,000 more files or with one of 3 GB in it, against an
 ordinary one (tests.bench.crowded); the way to a login against the same by hand (tests.bench.to_235); a rehearsal against a
-real apply where the packages are there (tests.bench.rehearse); the one file against the checkout (tests.bench.one_file)
+real apply where the packages are there (tests.bench.rehearse); the one file and the Debian package against the checkout
+(tests.bench.deliveries)
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from tests.bench import crowded, one_file, rehearse, screens, store, to_235, troubleshoot
+from tests.bench import crowded, deliveries, rehearse, screens, store, to_235, troubleshoot
 from tests.system.images import layers
 from tests.system.machine import PROJECT, Machine
 from tests.system.msa import WIZARD
@@ -39,7 +40,7 @@ def main() -> int:
             *crowded.measured(rounds),
             *to_235.measured(rounds),
             *rehearse.measured(rounds),
-            *one_file.measured(),
+            *deliveries.measured(),
         ),
     ):
         over |= ratio > limit

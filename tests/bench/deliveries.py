@@ -1,4 +1,5 @@
-"""The one file against the launcher of the checkout, and its first start against a later one, on the same machine.
+"""The one file and the Debian package against the launcher of the checkout, and the first start of the one file against a later
+one, on the same machine.
 
 A later start may take as long as the checkout's; a first one half as long again, and a second more, for unpacking and compiling.
 All are processor seconds, since others may be at work on this host: the best of some runs, taken in turns."""
@@ -7,12 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from tests.one_file import of_the_working_tree
 from tests.system.images import layers
 from tests.system.machine import Machine
 from tests.system.msa import WIZARD
+from tests.system.package import package
 from tests.system.releases import RELEASES, Release
 from tests.system.terminal import Terminal
 
@@ -21,6 +24,7 @@ FIRST = 3
 LIMITS = {"--version": 1.2, "status": 1.05, "plan": 1.05, "first frame": 1.05}
 """Of a later start against the checkout's. Python 3.11 takes 4 ms to start from a zip, which only `--version` shows."""
 FILE = "/root/msa-wizard.pyz"
+PACKAGE = "/usr/bin/msa-wizard"
 _TIMES = {"--version": 30, "status": 3, "plan": 1}
 """How often a command is run for one figure."""
 
@@ -30,6 +34,12 @@ def measured(releases: tuple[Release, ...] = RELEASES) -> Iterator[tuple[str, fl
     for release in releases:
         with Machine(layers(release, "ready")) as machine:
             machine.put(FILE, of_the_working_tree(), 0o755)
+            machine.put("/root/msa-wizard.deb", package().read_bytes())
+            machine.run(
+                ["apt-get", "install", "-y", "--no-install-recommends", "/root/msa-wizard.deb"], timeout=300
+            )
+            for program in (FILE, PACKAGE, WIZARD):
+                machine.run([program, "--version"])  # what cannot be started takes no time
             for command, limit in LIMITS.items():
                 yield from _command(release, command, limit, machine)
 
@@ -43,12 +53,13 @@ def _command(
 
     times = _TIMES.get(command, 1)
     first = min(fresh() for _ in range(FIRST))
-    later, checkout = _in_turns(
-        lambda: _seconds(machine, FILE, command, times), lambda: _seconds(machine, WIZARD, command, times)
+    later, packaged, checkout = _in_turns(
+        *(partial(_seconds, machine, program, command, times) for program in (FILE, PACKAGE, WIZARD))
     )
     yield f"first start, {command}, {release}", first, 1.5 * later + 1, f"s, a later one {later:.3f} s"
-    words = f"{later:.3f} s, the checkout {checkout:.3f} s"
-    yield f"one file, {command}, {release}", later / checkout, limit, words
+    for name, ours in (("one file", later), ("package", packaged)):
+        words = f"{ours:.3f} s, the checkout {checkout:.3f} s"
+        yield f"{name}, {command}, {release}", ours / checkout, limit, words
 
 
 def _in_turns(*runs: Callable[[], float]) -> list[float]:
