@@ -423,6 +423,10 @@ class Field:
         return Horizontal(Label(self.label, classes="label", markup=False), entry, classes="field")
 
 
+INSIDE = 71
+"""Cells of a line in `scrolled`: those of a dialog (wizard.tcss) without its edge, and without what scrolls."""
+
+
 def scrolled(content: Content | str, name: str = "content") -> VerticalScroll:
     """Text of a dialog that may be longer than its place."""
     return VerticalScroll(Static(content, markup=False), id=name, classes="scrolled")

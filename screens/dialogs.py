@@ -13,10 +13,10 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Label, Static
 
-from screens.base import FORM, PAGES, Dialog, Field, headline, keys, scrolled, sentence, spelled
+from screens.base import FORM, INSIDE, PAGES, Dialog, Field, headline, keys, scrolled, sentence, spelled
 from screens.external_programs import shell
 from screens.jobs import CertificateWaits, Job, Reply
-from screens.widgets.contents import endings_content
+from screens.widgets.contents import endings_content, hanging
 from screens.words import on
 from wizard.console import clean, count
 from wizard.smtp.transcript import Credentials
@@ -145,7 +145,7 @@ Esc cancel: this step changes nothing, and the run stops before it.
         """All of it; the keys stay below."""
         with Vertical(classes="dialog tall"):
             yield headline(f"! With {self._step} something that works would end")
-            yield scrolled(endings_content(self._ends))
+            yield scrolled(endings_content(self._ends, INSIDE))
             yield keys(("y", "it may end"), ("Enter", "cancel (the default)"))
 
 
@@ -169,7 +169,9 @@ server's admin has given you by other means. y sends the password, n or Enter do
         Binding("y", "decide(True)", "Send it"),
         Binding("n,enter,escape", "decide(False)", "Do not"),
         Binding("q,f10,ctrl+q,ctrl+c", "app.leave", "Quit", show=False),
+        *PAGES,
     ]
+    SCROLLED = "#content"
 
     def __init__(self, words: str) -> None:
         super().__init__()
@@ -178,7 +180,7 @@ server's admin has given you by other means. y sends the password, n or Enter do
     def compose(self) -> ComposeResult:
         """What is known of it, and the two keys."""
         with Vertical(classes="dialog tall"):
-            yield Static(self._words, markup=False)
+            yield scrolled(self._words)
             yield keys(("y", "send the password to this server"), ("n", "do not (Enter, too)"))
 
     def action_decide(self, yes: bool) -> None:
@@ -259,9 +261,10 @@ your file in your editor; then the step is planned again. Esc cancels: nothing i
     def _versions(self) -> Iterator[Content]:
         for edit in self._edits:
             yield from ([Content("")] if edit is not self._edits[0] else [])
-            yield Content.styled(clean(edit.path), "bold")
+            yield Content.styled(hanging(clean(edit.path), INSIDE), "bold")
             for line in edit.text.splitlines():
-                yield Content.styled(clean(line), "" if line.startswith(" ") else "ansi_cyan")
+                style = "" if line.startswith(" ") else "ansi_cyan"
+                yield Content.styled(hanging(clean(line), INSIDE), style)
 
     def action_edit(self) -> None:
         """Edit the first of the files."""
@@ -300,14 +303,16 @@ class StepFailed(Dialog[str | None]):
             yield keys(("h", "history"), ("!", "a shell"), ("Enter", "look around")).add_class("more")
 
     def _content(self) -> Content:
-        parts: list[str | tuple[str, str]] = [f"{clean(line)}\n" for line in self._why.splitlines()]
+        parts: list[str | tuple[str, str]] = [
+            f"{hanging(clean(line), INSIDE)}\n" for line in self._why.splitlines()
+        ]
         if self._last:
             parts += [("\nLast output:\n", "bold")]
-            parts += [f"  {clean(line)}\n" for line in self._last[-6:]]
-        undone = ", ".join(map(clean, self._undone))
-        parts += [("\nUndone: ", "bold"), f"{undone or 'there was nothing to undo'}\n"]
+            parts += [f"{hanging(f'  {clean(line)}', INSIDE)}\n" for line in self._last[-6:]]
+        undone = ", ".join(map(clean, self._undone)) or "there was nothing to undo"
+        parts += ["\n", *_led("Undone: ", "bold", undone)]
         for line in self._not_undone:
-            parts += [("NOT undone: ", "bold ansi_red"), f"{clean(line)}\n"]
+            parts += _led("NOT undone: ", "bold ansi_red", clean(line))
         if self._not_undone:
             parts += ["Fix that manually (! opens a shell), then run `msa-wizard recover`.\n"]
         return Content.assemble(*parts).rstrip()
@@ -315,6 +320,11 @@ class StepFailed(Dialog[str | None]):
     def action_shell(self) -> None:
         """A shell on this terminal; the screen comes back when it ends."""
         shell(self.app)
+
+
+def _led(lead: str, style: str, words: str) -> list[str | tuple[str, str]]:
+    """Words behind a lead of their own style, in lines that begin below it."""
+    return [(lead, style), f"{hanging(lead + words, INSIDE).removeprefix(lead)}\n"]
 
 
 HOW = """

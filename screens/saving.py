@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.widgets import Static
 
-from screens.base import Dialog, Frame, headline, keys, sentence
+from screens.base import PAGES, Dialog, Frame, headline, keys, scrolled, sentence
 from wizard.console import clean
 from wizard.errors import AnswersError
 from wizard.system.output_file import AlreadyThere, save
@@ -25,7 +24,9 @@ class ConfirmReplace(Dialog[bool]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "dismiss(True)", "Replace"),
         Binding("n,escape,enter", "dismiss(False)", "Keep it"),
+        *PAGES,
     ]
+    SCROLLED = "#content"
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -35,7 +36,7 @@ class ConfirmReplace(Dialog[bool]):
         """Which file it is, and the two keys."""
         with Vertical(classes="dialog tall"):
             yield headline("! This file exists already")
-            yield Static(f"\n{clean(str(self._path))}\n\nWhat it holds now would be lost.\n", markup=False)
+            yield scrolled(f"{clean(str(self._path))}\n\nWhat it holds now would be lost.")
             yield keys(("y", "replace it"), ("Enter", "keep it, and write nothing (n and Esc too)"))
 
 

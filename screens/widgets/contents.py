@@ -162,6 +162,12 @@ _BEFORE = " " * 7
 """As wide as sign and word of a check."""
 
 
+def hanging(line: str, width: int) -> str:
+    """A line that goes on below its own beginning, a little further to the right, in a place of `width` cells."""
+    lead = " " * (len(line) - len(line.lstrip(" ")))
+    return lead + f"\n{lead}".join(wrapped(line[len(lead) :], max(width - len(lead), 1)))
+
+
 def column(words: str, before: int, width: int) -> str:
     """Words that begin `before` cells from the left, in a place of `width` cells: their other lines begin there, too."""
     if width < 2 * before or len(words) + before <= width:
@@ -201,10 +207,11 @@ def with_meaning(text: str, meaning: str, style: str) -> Content:
     return Content.assemble((text, style), (words, "ansi_cyan"))
 
 
-def endings_content(ends: Sequence[Ending]) -> Content:
-    """What would end: a sentence each, and its lines."""
+def endings_content(ends: Sequence[Ending], columns: int) -> Content:
+    """What would end, in a place of so many cells: a sentence each, and its lines."""
     parts: list[str | tuple[str, str]] = []
     for ending in ends:
-        parts.append((f"! Would end: {clean(ending.says)} [{ending.id}]\n", "bold ansi_yellow"))
-        parts += [f"    {clean(line)}\n" for line in ending.lines]
+        words = hanging(f"! Would end: {clean(ending.says)} [{ending.id}]", columns)
+        parts.append((f"{words}\n", "bold ansi_yellow"))
+        parts += [f"{hanging(f'    {clean(line)}', columns)}\n" for line in ending.lines]
     return Content.assemble(*parts)

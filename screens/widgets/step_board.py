@@ -160,7 +160,7 @@ def _actions(shown: Shown, width: int) -> Content:
     else:
         parts = [Content.assemble((f"{word}: ", "bold"), clean(plan.reason), "\n")]
         parts += [Content.styled(f"  {clean(line)}\n", "ansi_cyan") for line in plan.remedy]
-        parts += [endings_content(plan.ends)] if plan.ends else []
+        parts += [endings_content(plan.ends, width)] if plan.ends else []
     for change in plan.changes:
         text = change.describe()
         parts.append(Content.styled(f"\n* {clean(text.title)}\n", "bold"))

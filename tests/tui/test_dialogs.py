@@ -1,0 +1,115 @@
+"""Every dialog at 80x24, however much it has to say: its headline and its last line of keys are in sight, and a long line goes
+on below its own beginning."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+import screens
+from screens.app import WizardApp
+from screens.base import Dialog
+from screens.dialogs import (
+    ApplyAll,
+    AskCertificate,
+    AskCredentials,
+    ConfirmQuit,
+    FirewallCountdown,
+    Help,
+    LocalEdits,
+    Search,
+    StepFailed,
+    WhatWouldEnd,
+)
+from screens.saving import ConfirmReplace
+from screens.settings import Unsaved
+from screens.welcome import Welcome
+from tests.tui.bench import Bench, play, shows, text, until
+from wizard.engine.local_edits import OwnEdit
+from wizard.model.plan import Ending, Plan
+from wizard.steps.order import STEPS
+
+WORDS = " ".join(f"word{number}" for number in range(30))
+LONG = f"DAEMON_OPTIONS(`Family=inet,  Name=MTA-v4, Port=smtp, M=A')dnl {WORDS}"
+MANY = [LONG] * 12
+PATH = "/etc/" + "/".join(["a-folder-with-a-long-name"] * 40)
+STEP = max((step.id for step in STEPS), key=len)
+
+FULL: dict[type[Dialog[Any]], tuple[Callable[[], Dialog[Any]], str, str]] = {
+    ConfirmQuit: (lambda: ConfirmQuit(STEP), f"{STEP} is at work.", "Enter stay here"),
+    ApplyAll: (
+        lambda: ApplyAll(lambda: "", lambda: (STEPS * 3, [Plan.done(step.id, "") for step in STEPS])),
+        "Apply 42 steps?",
+        "y apply all",
+    ),
+    WhatWouldEnd: (
+        lambda: WhatWouldEnd(STEP, [Ending("cf-lines", LONG, tuple(MANY))]),
+        "something that works would end",
+        "y it may end",
+    ),
+    AskCertificate: (
+        lambda: AskCertificate("\n".join(["Not trusted.", *MANY])),
+        "Not trusted.",
+        "n do not (Enter, too)",
+    ),
+    AskCredentials: (AskCredentials, "User name", "Enter continues."),
+    LocalEdits: (
+        lambda: LocalEdits(STEP, [OwnEdit(PATH, "\n".join(f"+{line}" for line in MANY))] * 2),
+        f"You changed what {STEP} had done",
+        "Enter cancel (the default)",
+    ),
+    StepFailed: (
+        lambda: StepFailed(STEP, "\n".join(MANY), MANY, MANY, MANY),
+        f"{STEP} failed",
+        "Enter look around",
+    ),
+    FirewallCountdown: (lambda: FirewallCountdown(60), "The firewall's new rules", "n revert now"),
+    Search: (Search, "Find in the output", ""),
+    Help: (lambda: Help(Welcome()), "Sendmail as a message", "Esc close"),
+    ConfirmReplace: (lambda: ConfirmReplace(Path(PATH)), "This file exists already", "Enter keep it"),
+    Unsaved: (Unsaved, "You have changed settings", "Enter"),
+}
+"""Each dialog with more than it has room for: how it is made, and what of its first and of its last line is seen."""
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr(FirewallCountdown, "over", lambda _: False)
+    monkeypatch.setattr(ConfirmQuit, "over", lambda _: False)
+    monkeypatch.setattr(Bench, "confirmation", lambda _: 60.0)
+    return Bench(root=tmp_path)
+
+
+def test_each_dialog_is_looked_at() -> None:
+    for module in pkgutil.iter_modules(screens.__path__):
+        importlib.import_module(f"screens.{module.name}")
+    there = {each for each in Dialog.__subclasses__() if each.__module__.startswith("screens.")}
+    assert there == set(FULL)
+
+
+@pytest.mark.parametrize("dialog", FULL, ids=lambda each: str(each.__name__))
+def test_the_headline_and_the_keys_are_in_sight(bench: Bench, dialog: type[Dialog[Any]]) -> None:
+    make, first, last = FULL[dialog]
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+        app.push_screen(make())
+        await until(pilot, lambda: isinstance(app.screen, dialog) and shows(app, first))
+        rows = text(app)
+        assert any(last in row for row in rows), "\n".join(rows)
+        assert any("└" in row for row in rows), "its lower edge is in sight"
+        if dialog in (WhatWouldEnd, LocalEdits, StepFailed):
+            await pilot.press("end")  # past what is long in another way
+            await pilot.pause(0.2)
+            goes_on = [row for row in text(app) if re.match(r"\W*word(?!0 )", row)]
+            assert goes_on
+            assert all("│    " in row for row in goes_on), "below its own beginning"
+
+    play(bench, story)
