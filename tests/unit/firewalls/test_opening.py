@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 
 import pytest
 
 from snapshots.live.entry import Entry, Kind
 from tests.unit.steps.recorded import file, machine
 from wizard.changes.file import FileChange
-from wizard.changes.rules import RulesChange
+from wizard.changes.rules import LivePlaces, LiveRule, RulesChange, Tool
 from wizard.firewalls.kinds import FIREWALLS
 from wizard.gather.firewall import _ASKS, _INSTALLED, JUDGES
 from wizard.model import firewall_names as n
@@ -197,9 +198,21 @@ def opened(*ports: int) -> dict[str, object]:
     return {"handle": 7, "expr": [match, {"accept": None}]}
 
 
+@pytest.mark.parametrize("at", [None, 7])
+@pytest.mark.parametrize(
+    ("tool", "chain"),
+    [("nft", "inet filter input"), ("iptables", "INPUT"), ("ip6tables", "INPUT"), ("firewalld", "public")],
+)
+def test_the_command_that_is_shown_is_the_one_that_is_run_also_when_it_is_pasted(
+    tool: Tool, chain: str, at: int | None
+) -> None:
+    rule = LiveRule(tool, chain, 587, 4, at=at)
+    assert tuple(shlex.split(rule.words())) == rule.adding(LivePlaces(before=at))
+
+
 def test_nftables() -> None:
     made = plan(nft())
-    assert rules(made)[1] == 'nft add rule inet filter input tcp dport 587 accept comment "msa-wizard"'
+    assert rules(made)[1] == """nft add rule inet filter input tcp dport 587 accept comment '"msa-wizard"'"""
     assert 'tcp dport 587 accept comment "msa-wizard"' in written(made)[n.NFT_CONF]
     # Live only: it would be closed after the next boot.
     made = plan(nft(opened(25, 587)))
