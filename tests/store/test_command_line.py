@@ -19,6 +19,7 @@ from snapshots.store import Store
 from tests.json_documents import document
 from tests.store.machine import as_root
 from tests.store.test_endings import Ends, Place
+from wizard.changes.command import CommandChange
 from wizard.cli import completion, remove
 from wizard.engine.recorder import Recorder
 from wizard.engine.removal import Removal
@@ -218,6 +219,26 @@ def test_what_is_noted_of_several_steps_is_planned_once_and_whole_in_json(
     assert capsys.readouterr().out.count("note: it is so for several") == 1
     place.main("plan", "--json")
     assert capsys.readouterr().out.count('"it is so for several"') == len(NAMES)
+
+
+class Talks(Ends):
+    """A step whose command says a lot."""
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        plan = super().plan(facts, answers)
+        says = CommandChange(("seq", "90"), "says a lot", footprint=())
+        return replace(plan, changes=(says, *plan.changes)) if plan.changes else plan
+
+
+def test_what_sendmailconfig_says_is_told_in_short_or_whole(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("wizard.render.progress._BEGINS", "$ seq 90")
+    place.engine(*(Talks(place.host, name) for name in NAMES))
+    place.main("apply", "one", "--yes")
+    assert "   | $ seq 90\n   | ... 90 more lines of its output: `-v` shows them" in capsys.readouterr().out
+    place.main("apply", "two", "--yes", "-v")
+    assert "   | 89\n   | 90\n" in capsys.readouterr().out
 
 
 def test_settings_that_the_program_has_saved_are_not_by_others(

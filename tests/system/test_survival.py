@@ -173,7 +173,7 @@ def drops(debian: Machine, moments: Sequence[str], *, terminal: bool) -> None:
     add_alice(debian)
     for moment in moments:
         wizard(debian, "rollback", "--all", "--yes")
-        with ssh.session([WIZARD, "apply", "--yes"], terminal=terminal) as session:
+        with ssh.session([WIZARD, "apply", "--yes", "-v"], terminal=terminal) as session:
             session.wait_for(moment)
             session.kill_client()
         debian.run("while pgrep -f '[w]izard.* apply' >/dev/null; do sleep 0.1; done", timeout=120)

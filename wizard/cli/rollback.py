@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from snapshots.merge.three_way import Choice
-from wizard.cli.options import agreed, ask, asks, must_be_asked, say
+from wizard.cli.options import agreed, ask, asks, must_be_asked
 from wizard.cli.steps import exit_code, undecided_text
 from wizard.console import clean, clean_block, error, fold, out
 from wizard.engine.engine import Run
@@ -17,7 +17,8 @@ from wizard.engine.temporary import OPERATION
 from wizard.errors import CONFLICT, DONE, FAILED, NothingToRollBack, UsageError
 from wizard.model.events import Event
 from wizard.render import as_json
-from wizard.render.text import check_text, collector, conflict_text, rollback_summary, rollback_text, show
+from wizard.render.progress import Shown
+from wizard.render.text import check_text, collector, conflict_text, rollback_summary, rollback_text
 from wizard.render.waiting import waits_for, watched
 from wizard.rollback.apply import RollbackResult
 from wizard.rollback.plan import Rollback
@@ -62,8 +63,10 @@ def rollback(arguments: argparse.Namespace) -> int:
 
 def _rollback(arguments: argparse.Namespace) -> int:
     events: list[Event] = []
+    shown = Shown(whole=arguments.verbose)
     with at_work() as (store, journal, interrupt):
-        work = RollbackRun(Host(), store, journal, watched(collector(events) if arguments.json else show))
+        report = watched(collector(events) if arguments.json else shown.report)
+        work = RollbackRun(Host(), store, journal, report)
         plan = _decided(work, work.target(arguments.ref or EVERYTHING), arguments, interrupt)
         if plan is None:
             return CONFLICT
@@ -76,7 +79,8 @@ def _rollback(arguments: argparse.Namespace) -> int:
             out("Nothing was changed.")
             return DONE
         waits_for("rolling back")
-        result = work.do(plan, (lambda _line: None) if arguments.json else say, interrupt)
+        result = work.do(plan, (lambda _line: None) if arguments.json else shown.say, interrupt)
+        shown.end()
     _show(arguments, plan, result)
     return FAILED if result.failed or result.left or result.not_undone else DONE
 
@@ -166,6 +170,7 @@ def recover(arguments: argparse.Namespace) -> int:
             )
         return DONE
     events: list[Event] = []
+    shown = Shown(whole=arguments.verbose)
     with at_work(recovering=True) as (store, journal, interrupt):
         killed = killed_run()
         if killed is None:
@@ -174,7 +179,7 @@ def recover(arguments: argparse.Namespace) -> int:
             recovery = Recovery(Host(), store, journal, killed, collector(events), lambda _: None, interrupt)
         else:
             out(clean(f"{killed.words()}."))
-            recovery = Recovery(Host(), store, journal, killed, watched(show), say, interrupt)
+            recovery = Recovery(Host(), store, journal, killed, watched(shown.report), shown.say, interrupt)
         if arguments.accept:
             commit = recovery.accept()
             if arguments.json:
@@ -184,6 +189,7 @@ def recover(arguments: argparse.Namespace) -> int:
             return DONE
         waits_for(f"{'finishing' if arguments.finish else 'undoing'} the interrupted run")
         result = recovery.finish() if arguments.finish else recovery.undo()
+        shown.end()
     if isinstance(result, Run):
         return _finished(arguments, killed, result, events)
     if arguments.json:

@@ -40,6 +40,7 @@ from wizard.model.answers import SAVED, Answers, Auth
 from wizard.model.events import Event
 from wizard.model.plan import UNTESTED, Outcome, Plan, Step
 from wizard.render import as_json
+from wizard.render.progress import Shown
 from wizard.render.text import (
     collector,
     commit_changes,
@@ -119,7 +120,7 @@ def applied(
     """Apply `steps`, worked out while this host is ours; asked about on the terminal, shown unless --json collects them."""
     events: list[Event] = []
     with at_work() as (store, journal, interrupt):
-        report = watched(collector(events) if arguments.json else show)
+        report = watched(collector(events) if arguments.json else Shown(whole=arguments.verbose).report)
         engine = Engine(host, answers, report, steps())
         wants, may_end = decide(arguments, store, interrupt), consent(arguments, interrupt)
         run = engine.apply(store, journal, wanted, wants, interrupt, consent=may_end)

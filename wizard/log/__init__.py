@@ -64,8 +64,9 @@ def exception() -> None:
     note(traceback.format_exc())
 
 
-def started(argv: Sequence[str]) -> Callable[[int | None, str], None]:
-    """A command is at work; to be called with its exit code and its output when it has ended."""
+def started(argv: Sequence[str], most: int = MOST_OF_SUCCESS) -> Callable[[int | None, str], None]:
+    """A command is at work; to be called with its exit code and its output when it has ended. Of the output of one that
+    succeeds `most` characters are kept."""
     if _file is None and not _verbose:
         return lambda _code, _output: None
     words, since = masked(shlex.join(argv)), time.monotonic()
@@ -75,7 +76,7 @@ def started(argv: Sequence[str]) -> Callable[[int | None, str], None]:
         seconds = time.monotonic() - since
         _say(
             f"exit {code} after {seconds:.2f} s: {words}",
-            masked(output.strip(), MOST if code else MOST_OF_SUCCESS),
+            masked(output.strip(), MOST if code else most),
         )
 
     return ended

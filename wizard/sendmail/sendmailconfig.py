@@ -21,6 +21,8 @@ PROMPT_DEADLINE = 120.0
 """Seconds until the next question or the end: making DH parameters or a certificate can take a while."""
 DEADLINE = 300.0
 """Seconds for the whole conversation."""
+LOGGED = 64 * 1024
+"""Characters of what it says that the log keeps: its exit status tells nothing, and the command line shows only a part."""
 _ROOM = 256
 """KiB that sendmailconfig needs: sendmail.cf, submit.cf, and the old ones beside them."""
 
@@ -69,7 +71,7 @@ def converse(host: Host, say: Say) -> str:
             "Reinstall it with `cp /usr/share/sendmail/cf/debian/sendmail.mc /etc/mail/`"
         )
     say("$ " + " ".join(ARGV))
-    child, ended = host.spawn(ARGV, timeout=PROMPT_DEADLINE), log.started(ARGV)
+    child, ended = host.spawn(ARGV, timeout=PROMPT_DEADLINE), log.started(ARGV, LOGGED)
     # pexpect's pauses are for programs that empty their input; sendmailconfig reads with the shell's `read`.
     child.delaybeforesend = None
     child.ptyproc.delayafterclose = 0.0  # type: ignore[attr-defined]

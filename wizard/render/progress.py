@@ -1,0 +1,55 @@
+"""What a run says on the command line while it is at work: its events, and what its commands print."""
+
+from __future__ import annotations
+
+import re
+
+from wizard import log
+from wizard.console import clean, count, out
+from wizard.model.events import Event, Output
+from wizard.render.text import show
+from wizard.sendmail.sendmailconfig import ARGV
+
+_BEGINS = "$ " + " ".join(ARGV)
+_AFTER = re.compile(r"\$ |wrote |removed |undone")
+"""How a line of ours begins: the command has ended by then."""
+_MATTERS = re.compile(
+    r"\? \[[YN]\]|error|warning|fail|cannot|can't|could not|denied|unsafe|no space", re.IGNORECASE
+)
+"""A question of sendmailconfig with its answer, and what may be wrong; the rest it says at each run."""
+
+
+class Shown:
+    """Prints it as it comes. Of sendmailconfig, which also prints the files that it makes, only what matters, unless the
+    `whole` is wanted."""
+
+    def __init__(self, *, whole: bool) -> None:
+        self._whole = whole
+        self._inside = False
+        self._left_out = 0
+
+    def report(self, event: Event) -> None:
+        """An event of a run."""
+        if isinstance(event, Output):
+            if event.line.strip():
+                self.say(event.line)
+        else:
+            self.end()
+            show(event)
+
+    def say(self, line: str) -> None:
+        """A line that a command prints, or what is being changed."""
+        if self._inside and _AFTER.match(line):
+            self.end()
+        if self._inside and not _MATTERS.search(line):
+            self._left_out += bool(line.strip())
+            return
+        self._inside = self._inside or (line == _BEGINS and not self._whole)
+        out(f"   | {clean(line)}")
+
+    def end(self) -> None:
+        """The command has ended."""
+        left_out, self._inside, self._left_out = self._left_out, False, 0
+        if left_out:
+            more = count(left_out, "more line")
+            out(f"   | ... {more} of its output: `-v` shows them, {log.PATH} has them")
