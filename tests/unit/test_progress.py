@@ -16,6 +16,7 @@ SAID = [
     "Configure sendmail with the existing /etc/mail/sendmail.mc? [Y] Y",
     "Reading configuration from /etc/mail/sendmail.conf.",
     "",
+    "/etc/mail/sendmail.cf: m4: error: 3",
     *CRONTAB,
     "/etc/mail/sendmail.cf: m4: error: 3",
     "Creating /etc/mail/sendmail.cf...",
@@ -28,7 +29,7 @@ SHORT = [
     "   | Configure sendmail with the existing /etc/mail/sendmail.mc? [Y] Y",
     "   | /etc/mail/sendmail.cf: m4: error: 3",
     "   | Reload the running sendmail now with the new configuration? [Y] N",
-    "   | ... 82 more lines of its output: `-v` shows them, the log has them",
+    "   | ... 83 more lines of its output: `-v` shows them, the log has them",
 ]
 
 

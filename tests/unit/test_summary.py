@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 import pytest
 
+from screens.widgets.contents import CHECKS
+from tests.unit.rehearse.made import good
 from tests.unit.steps.recorded import file, machine
 from wizard import log
 from wizard.cli import steps
@@ -14,11 +16,14 @@ from wizard.engine.engine import Run
 from wizard.engine.overview import Overview, found
 from wizard.engine.summary import summary
 from wizard.model import facts as f
+from wizard.model.answers import Answers
 from wizard.model.events import Failed, Recorded
 from wizard.model.facts import Process
 from wizard.model.plan import Check, Plan, Sign
 from wizard.model.session import Session
-from wizard.render.text import check_text, summary_text
+from wizard.rehearse.outcome import shown
+from wizard.render.files import report
+from wizard.render.text import SIGN_WORDS, check_text, summary_text
 from wizard.steps.order import STEPS
 from wizard.system.host import Host
 
@@ -190,3 +195,27 @@ def test_what_is_known_not_to_be_there_yet_is_not_called_unknown() -> None:
     checks = summary(dataclasses.replace(seen(), facts=bare), session("install"), needing).missing
     assert {check.sign for check in checks if check.id in ("outside", "clients")} == {Sign.PENDING}
     assert check_text(Check("x", Sign.PENDING, "words")).lstrip().startswith("[todo] words")
+
+
+@pytest.mark.parametrize("sign", Sign)
+def test_a_sign_is_the_same_word_on_the_command_line_on_the_screens_and_in_reports(sign: Sign) -> None:
+    check = Check("x", sign, "it is so")
+    bracketed = check_text(check).split()[0].strip("[]")
+    assert bracketed == CHECKS[sign][1]
+    assert {"?": "unknown", "warn": "warning", "FAIL": "FAILED"}.get(bracketed, bracketed) == SIGN_WORDS[sign]
+    overview = dataclasses.replace(seen(), checks=(check,))
+    assert f"- {SIGN_WORDS[sign]}: it is so" in report("md", overview, None)
+    made = good()
+    made.run["steps"][0]["checks"] = [
+        {"id": "x", "sign": sign.value, "state": sign.value, "says": "it is so"}
+    ]
+    assert f"- {SIGN_WORDS[sign]}: it is so" in shown(made, "md")
+
+
+def test_what_only_a_login_from_elsewhere_can_prove_is_to_do_wherever_it_is_said() -> None:
+    """In the summary, and in the step that opens the firewall."""
+    (proof,) = (
+        each for each in STEP["firewall"].verify(Host(), machine("13"), Answers()) if each.id == "outside"
+    )
+    (missing,) = (each for each in summary(seen(), session(), needing).missing if each.id == "outside")
+    assert proof.sign is missing.sign is Sign.PENDING

@@ -10,7 +10,7 @@ from typing import Any
 from templates import html_page, render
 from wizard.console import clean, count
 from wizard.rehearse.written import PACKAGES, UNKNOWN, AttributedPath, PathChange
-from wizard.render.text import line_text
+from wizard.render.text import SIGN_WORDS, line_text
 from wizard.steps.order import STEPS
 
 _FILES = {"text": "txt", "md": "md", "html": "md", "screen": "screen"}
@@ -214,6 +214,7 @@ def shown(rehearsal: Rehearsal, form: str) -> str:
     names = sorted(groups, key=lambda name: (order.index(name) if name in order else len(order), name))
     report = render(
         f"rehearsal.{_FILES[form]}.j2",
+        words=SIGN_WORDS,
         ok=rehearsal.ok,
         verdict=_words(rehearsal.verdict),
         host=clean(rehearsal.host),

@@ -15,7 +15,7 @@ from wizard.engine.in_force import applied
 from wizard.engine.overview import Overview
 from wizard.model.answers import FIREWALL_CHOICES, MECHANISMS, Answers
 from wizard.model.facts import Facts
-from wizard.render.text import state_word
+from wizard.render.text import SIGN_WORDS, state_word
 from wizard.sendmail.password_source import in_words
 from wizard.steps.order import STEPS
 
@@ -56,6 +56,7 @@ def report(form: str, overview: Overview, store: Store | None) -> str:
         if store
         else [],
         checks=overview.checks,
+        words=SIGN_WORDS,
     )
     return html_page(markdown) if form == "html" else markdown
 

@@ -27,6 +27,8 @@ class Shown:
         self._whole = whole
         self._inside = False
         self._left_out = 0
+        self._told: set[str] = set()
+        """What of it was shown: it says the same at each look at its configuration."""
 
     def report(self, event: Event) -> None:
         """An event of a run."""
@@ -41,15 +43,18 @@ class Shown:
         """A line that a command prints, or what is being changed."""
         if self._inside and _AFTER.match(line):
             self.end()
-        if self._inside and not _MATTERS.search(line):
+        if self._inside and (line in self._told or not _MATTERS.search(line)):
             self._left_out += bool(line.strip())
             return
+        if self._inside:
+            self._told.add(line)
         self._inside = self._inside or (line == _BEGINS and not self._whole)
         out(f"   | {clean(line)}")
 
     def end(self) -> None:
         """The command has ended."""
         left_out, self._inside, self._left_out = self._left_out, False, 0
+        self._told.clear()
         if left_out:
             more = count(left_out, "more line")
             out(f"   | ... {more} of its output: `-v` shows them, {log.PATH} has them")

@@ -31,6 +31,14 @@ SIGNS = {
     Sign.UNKNOWN: "[?]   ",
     Sign.PENDING: "[todo]",
 }
+SIGN_WORDS = {
+    Sign.OK: "ok",
+    Sign.WARNING: "warning",
+    Sign.FAILED: "FAILED",
+    Sign.UNKNOWN: "unknown",
+    Sign.PENDING: "todo",
+}
+"""The same in a text of Markdown; JSON keeps its own words."""
 SIDES = {"server": "<", "client": ">", "log": "|"}
 _STATES = {UNKNOWN: "unknown:", UNTESTED: "to test:"}
 _WORDS = {

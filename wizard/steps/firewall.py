@@ -111,7 +111,7 @@ def _proof(facts: Facts, answers: Answers) -> Check:
     commands = render("outside_test.txt.j2", host=facts.fqdn or facts.hostname, fingerprint="").strip()
     lines = f"{commands}\nHere, meanwhile, `msa-wizard test --from-outside` shows it arrive."
     says = f"this does not yet prove that clients get through: a test on this machine does not pass the firewall. {_provider(answers)}"
-    return Check("outside", Sign.UNKNOWN, says, lines)
+    return Check("outside", Sign.PENDING, says, lines)
 
 
 def _wanted(answers: Answers) -> PortRequest:
