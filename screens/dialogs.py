@@ -18,7 +18,7 @@ from screens.external_programs import shell
 from screens.jobs import CertificateWaits, Job, Reply
 from screens.widgets.contents import endings_content, hanging
 from screens.words import on
-from wizard.console import clean, count
+from wizard.console import clean, count, fold
 from wizard.smtp.transcript import Credentials
 
 if TYPE_CHECKING:
@@ -446,7 +446,9 @@ class Help(Dialog[None]):
         if words := on(seen):
             parts += [("\nWords on this screen\n", "bold")]
         for word, meaning in words.items():
-            parts += [(f"  {word}", "ansi_cyan"), (f": {meaning}\n", "")]
+            first, *others = fold(f"{word}: {meaning}", "  ", "    ", INSIDE)
+            parts += [(f"  {word}", "ansi_cyan"), (first.removeprefix(f"  {word}"), "")]
+            parts += [("\n".join(["", *others, ""]), "")]
         return Content.assemble(*parts)
 
 

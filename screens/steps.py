@@ -29,7 +29,8 @@ do. y applies the step whose diff you see and then shows the next one; nothing c
 and y applies them one after the other; s skips a step.
 
 Enter goes to the text on the right: arrows, PgUp and PgDn scroll it, 1 to 5 or the arrows on its headings show another
-one, and Esc comes back to the list. Space and b turn its pages from the list, too.
+one, and Esc comes back to the list, also where z has given the text the whole width. Space and b turn its pages from the
+list, too.
 
 A step that fails is undone at once. Everything that is done is a commit in the history (h) and can be rolled
 back there, or here with r.
@@ -208,6 +209,9 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def action_back(self) -> None:
         """To the first screen; a run that waits ends, one at work continues."""
+        if self.board.unfold():
+            self.query_one(str(self.AUTO_FOCUS)).focus()
+            return
         if self.stopped_reading():
             return
         if self.desk.changing:

@@ -212,7 +212,7 @@ def command(words: str, columns: int | None = None, first: str = "", then: str =
     if columns is None or len(first + words) <= columns:
         return [first + words]
     begins, *more = _WORD.findall(words) or [""]
-    lines = [first + begins.lstrip()]
+    lines = [first + begins]
     for word in more:
         if len(lines[-1] + word) > columns - 2:
             lines[-1] += " \\"

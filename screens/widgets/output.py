@@ -17,24 +17,27 @@ from wizard.console import command
 MOST = 4000
 """Lines that are kept."""
 CONTINUES = "  "
-"""Precedes the rest of a line that was wrapped."""
+"""Precedes the rest of a line that was wrapped, behind what indents the line."""
 
 
 def wrapped(line: str, width: int) -> list[str]:
     """`line` in rows of at most `width` cells, broken at spaces where there are some."""
     if cell_len(line) <= width:
         return [line]
-    if line.startswith("$ "):
-        return [piece for part in command(line, width, then=CONTINUES) for piece in chop_cells(part, width)]
+    words = line.lstrip(" ")
+    indent = line[: len(line) - len(words)]
+    then = indent + CONTINUES if len(indent) < width // 2 else CONTINUES
+    if words.startswith("$ "):
+        return [piece for part in command(line, width, then=then) for piece in chop_cells(part, width)]
     rows: list[str] = []
-    row = ""
-    for word in line.split(" "):
-        longer = f"{row} {word}" if row else word
+    row = indent
+    for word in words.split(" "):
+        longer = f"{row} {word}" if row.strip() else row + word
         if cell_len(longer) <= width or not row.strip():
             row = longer
         else:
             rows.append(row)
-            row = CONTINUES + word
+            row = then + word
         if cell_len(row) > width:
             *full, row = chop_cells(row, width)
             rows += full
@@ -43,6 +46,10 @@ def wrapped(line: str, width: int) -> list[str]:
 
 class Output(ScrollView, can_focus=True):
     """Lines that come in numbers. The newest is in sight until one scrolls up, and again from the end on."""
+
+    DEFAULT_CSS = (
+        "Output { scrollbar-gutter: stable; }"  # rows that are there already still fit when it comes
+    )
 
     def __init__(
         self, *, empty: str = "No output yet.", id: str | None = None, classes: str | None = None

@@ -25,7 +25,7 @@ from screens.widgets.contents import (
     meter,
     state_content,
 )
-from screens.widgets.output import MOST, Output
+from screens.widgets.output import MOST, Output, wrapped
 from screens.widgets.rows import Rows
 from wizard.console import clean, typed
 from wizard.engine.overview import REMAINING
@@ -159,13 +159,13 @@ def _actions(shown: Shown, width: int) -> Content:
         parts = [Content.assemble(("Applied just now: ", "bold"), "this was done.\n")]
     else:
         parts = [Content.assemble((f"{word}: ", "bold"), clean(plan.reason), "\n")]
-        parts += [Content.styled(f"  {clean(line)}\n", "ansi_cyan") for line in plan.remedy]
+        parts += [Content.styled(f"  {column(clean(line), 2, width)}\n", "ansi_cyan") for line in plan.remedy]
         parts += [endings_content(plan.ends, width)] if plan.ends else []
     for change in plan.changes:
         text = change.describe()
-        parts.append(Content.styled(f"\n* {clean(text.title)}\n", "bold"))
+        parts.append(Content.styled(f"\n* {column(clean(text.title), 2, width)}\n", "bold"))
         parts += [Content(f"{line}\n") for each in text.commands for line in typed(clean(each), width, "  ")]
-        parts += [Content(f"  {column(clean(line), 2, width)}\n") for line in text.details]
+        parts += [Content(f"  {row}\n") for line in text.details for row in wrapped(clean(line), width - 2)]
         if text.diff:
             parts.append(diff_content(text.diff, width))
     return Content.assemble(*parts, *_applied(shown, width))
@@ -278,6 +278,12 @@ class StepBoard(Horizontal):
     def fold(self) -> None:
         """Give the step the whole width, or the list its place back."""
         self.query_one("#all-steps").toggle_class("folded")
+
+    def unfold(self) -> bool:
+        """Give the list its place back; whether it had none."""
+        folded = self.query_one("#all-steps").has_class("folded")
+        self.query_one("#all-steps").remove_class("folded")
+        return folded
 
     @property
     def in_force(self) -> bool:

@@ -12,6 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from screens.widgets.fitted import Fitted
+from screens.widgets.output import Output
 
 
 class Beside(App[None]):
@@ -53,3 +54,26 @@ def test_no_frame_has_a_text_that_was_made_for_another_width() -> None:
     frames = asyncio.run(run()).frames
     assert {made for made, _ in frames} == {74, 46}
     assert all(made == there for made, there in frames), frames
+
+
+class Printing(App[None]):
+    """What a command prints."""
+
+    def compose(self) -> ComposeResult:
+        """Nothing yet."""
+        yield Output()
+
+
+def test_rows_that_were_there_before_the_scroll_bar_are_not_cut_by_it() -> None:
+    async def run() -> list[str]:
+        app = Printing()
+        async with app.run_test(size=(40, 6)) as pilot:
+            output = app.query_one(Output)
+            output.write(["x" * 40])
+            output.write(["more"] * 10)
+            await pilot.pause(0.2)
+            output.scroll_home(animate=False)
+            await pilot.pause(0.2)
+            return [strip.text for strip in app.screen._compositor.render_strips(app.size)]
+
+    assert "".join(asyncio.run(run())).count("x") == 40

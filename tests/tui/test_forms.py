@@ -121,6 +121,10 @@ def test_enter_tab_and_arrows_go_through_the_settings_and_space_ticks(bench: Ben
         await until(pilot, lambda: shows(app, "Space Tick"))
         await pilot.press("space")
         await until(pilot, lambda: shows(app, "[x] Listen on IPv6 too"))
+        for flag in app.screen.query(Flag):
+            box = flag.get_component_styles("toggle--button")
+            assert "black" not in str(box.color), "the terminal's own background may be black"
+            assert box.background == flag.styles.background, "no patch of another colour"
         await pilot.press("enter")
         await until(pilot, lambda: focused(app) == "listen-implicit_tls")
         assert shows(app, "[x] Listen on IPv6 too"), "Enter changes nothing"

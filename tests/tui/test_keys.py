@@ -107,6 +107,10 @@ def test_help_explains_the_words_that_are_on_the_screen(bench: Bench) -> None:
         assert "saslauthd: the service that checks" in listed
         assert "MTA: mail transfer agent" in listed
         assert "base64" not in listed, "it is not on the screen"
+        words = listed.partition("Words on this screen\n")[2].splitlines()
+        assert all(line.startswith("    ") or ": " in line for line in words), "the rest is below the meaning"
+        assert max(map(len, words)) <= 71
+        assert any(line.startswith("    ") for line in words)
 
     play(bench, story)
 

@@ -432,6 +432,20 @@ def test_a_wide_window_shows_old_and_new_side_by_side(bench: Bench) -> None:
     play(bench, story)
 
 
+def test_escape_brings_the_list_back_where_the_text_has_the_whole_width(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        for key in ("enter", "z"):
+            await pilot.press(key)
+        await until(pilot, lambda: not shows(app, "Step 1 of"))
+        await pilot.press("escape")
+        await until(pilot, lambda: shows(app, "Step 1 of"))
+        assert isinstance(app.screen, Steps)
+        assert app.screen.focused is app.screen.query_one(str(Steps.AUTO_FOCUS)), "the list has the keys"
+
+    play(bench, story)
+
+
 def test_a_line_that_is_longer_than_its_column_goes_on_below() -> None:
     shown = diff_content(f"--- a\n+++ b\n@@ -1,2 +1,2 @@\n ccc\n-{'x' * 160}\n+é{'y' * 20}\n", 163).plain
     half = 80

@@ -34,6 +34,14 @@ def test_rows_break_at_spaces() -> None:
     assert wrapped("one two three", 8) == ["one two", "  three"]
 
 
+def test_a_row_keeps_what_indents_its_line() -> None:
+    """In a diff the first column says whether a line is new, gone, or there before and after."""
+    assert wrapped("    one two three", 11) == ["    one two", "      three"]
+    assert wrapped(" dnl one two", 9) == [" dnl one", "   two"]
+    assert wrapped("    $ one two three", 15) == ["    $ one two \\", "      three"]
+    assert diff_content(" same line\n+new line\n", 7).plain == " same\n   line\n+new\n  line\n"
+
+
 def test_a_long_check_stays_in_its_column() -> None:
     check = Check(
         "name", Sign.WARNING, "words that do not fit into forty cells", "a remedy that does not fit either"

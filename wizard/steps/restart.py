@@ -219,8 +219,9 @@ class AuthTest(Step):
         if facts.euid != 0:
             return Plan.unseen(self.id, f"only root can see whether a login was accepted; {how}")
         if ahead := [need for need in _BEFORE_LOGIN if need in facts.planned]:
-            first = f"msa-wizard apply {' '.join(ahead)}"
-            return Plan.untested(self.id, f"a login can be tested after {', '.join(ahead)}", first)
+            # Not these alone: what sendmail.mc lacks is no less needed.
+            after = f"a login can be tested after {', '.join(ahead)}"
+            return Plan.untested(self.id, after, "msa-wizard apply")
         if facts.process("sendmail-mta") is None:
             return Plan.untested(
                 self.id, "no login can be accepted: sendmail does not run", "msa-wizard apply restart"
