@@ -68,7 +68,7 @@ is no encryption: TLS around them is. The password is masked wherever it would b
 The password is only sent to a server whose certificate is trusted: on this host it must be the one that sendmail.cf
 names, elsewhere one that this system trusts. For any other you are asked, with its fingerprint.
 
-Enter in any field begins the test.
+Enter begins the test; from a user name it goes to the password first. F5 begins it from everywhere.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "enter", "Next", show=False, priority=True, tooltip="Next field, then begin"),

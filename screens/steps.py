@@ -36,7 +36,8 @@ A step that fails is undone at once. Everything that is done is a commit in the 
 back there, or here with r.
 
 to do: has something to change. applied: done by msa-wizard. done: was so already. drifted: was applied and
-has changed since. later: decided once an earlier step is done. n/a: does not apply to this host.
+has changed since. later: decided once an earlier step is done. n/a: does not apply to this host. to test: a login has to prove it.
+skipped: left out with s. BLOCKED: something is in the way, and has to be put right first.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "apply", "Apply", tooltip="Apply the step that is shown"),

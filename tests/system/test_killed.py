@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.killing.in_machine import kill_at, operations
 from tests.system.conftest import BootMachine
-from tests.system.msa import history
+from tests.system.msa import history, wizard
 
 _RUN = ("apply", "--yes", "saslauthd-config", "saslauthd-start")
 
@@ -18,6 +18,7 @@ def test_a_run_is_counted_and_killed(machine: BootMachine) -> None:
     debian = machine("mail")
     # Look's commands end in any order; those before a step's first change have all ended.
     assert kill_at(debian, enabled, *_RUN) == names[enabled - 1]
+    assert "interrupted in saslauthd-start; first run `msa-wizard recover`" in wizard(debian, "plan").stderr
     assert debian.run("systemctl is-enabled saslauthd 2>/dev/null", check=False).stdout == "disabled\n"
     assert "saslauthd-start" not in [item["step"] for item in history(debian)]
     after = machine("mail")

@@ -159,7 +159,7 @@ def test_a_signal_in_a_rollback(machine: BootMachine, name: str, code: int) -> N
 
 
 MOMENTS = (
-    *("saslauthd-config:", "saslauthd-start:", "mc-includes:", "the gate:", "submission-port done"),
+    *("saslauthd-config:", "saslauthd-start:", "mc-includes:", "checked:", "submission-port done"),
     *("Updating sendmail environment", "Creating /etc/mail/sendmail.cf", "sendmailconfig done"),
     *("== restart", "== auth-test"),
 )

@@ -64,6 +64,8 @@ def test_many_paths_are_counted_above_a_question_and_what_matters_is_the_last() 
     text = rollback_text(made, warn=False, whole=False)
     assert "   * remove 90 paths (`-v` or `--dry-run` lists them)" in text.splitlines()
     assert "etc/sendmail/42" not in text
+    rehearsed = rollback_text(made, whole=False, lists="most go with the packages")
+    assert "   * remove 90 paths (most go with the packages)" in rehearsed.splitlines()
     assert "/etc/sendmail/42" in rollback_text(made), "listed where it was asked for"
     short, *warning = rollback_summary(made).splitlines()
     assert short.startswith("In short: roll back auth-options: 2 packages purged, 90 paths removed, 1 path")

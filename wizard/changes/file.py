@@ -124,7 +124,7 @@ class FileChange:
     def _written(self, host: Host, say: Say, over: bool) -> FileEffect:
         passed = self.after if self.gives is not None else None
         if passed is not None:
-            say("the gate: it accepted this when it was planned")
+            say("checked: it was accepted when it was planned")
         met: Entry | None = None
         for attempt in range(ATTEMPTS):
             old = host.hold(self.path)

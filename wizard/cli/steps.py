@@ -83,6 +83,8 @@ def plan(arguments: argparse.Namespace) -> int:
                 if plan.outcome is Outcome.BLOCKED:
                     error(f"`apply` stops at {name}: {clean(plan.reason)}")
         _planned_endings(plans, engine.answers.accept, arguments.accept)
+        if waits := interrupted():  # what that run has begun looks like done here
+            error(f"msa-wizard: {waits}")
     outcomes = {plan.outcome for plan in plans.values()}
     if Outcome.BLOCKED in outcomes:
         return CANNOT

@@ -163,7 +163,7 @@ def _judged(facts: Facts, path: str) -> Check:
     says = f"the certificate {'; it '.join(each.says for each in objections)}"
     ways = ["`msa-wizard certificate install CERT KEY` installs one from an authority"]
     if seen is not None and seen.self_signed and len(objections) > 1:  # a new one remains self-signed
-        ways.append("`msa-wizard certificate renew` makes a new self-signed one, without that")
+        ways.append("`msa-wizard certificate renew` makes a new self-signed one for this host's name")
     remedy = "\n".join(ways)
     return Check("certificate", worst(each.sign for each in objections), says, remedy)
 

@@ -117,7 +117,7 @@ class FileTrial:
             copy = Path(folder) / "rules"
             copy.write_bytes(content)
             _must(host, [*self.argv, str(copy)], copy)
-        say(f"the gate: `{' '.join(self.argv)}` accepts it")
+        say(f"checked: `{' '.join(self.argv)}` accepts it")
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class FolderTrial:
             target.unlink(missing_ok=True)
             target.write_bytes(content)
             _must(host, [word.replace("{}", str(copy)) for word in self.argv], copy)
-        say(f"the gate: `{' '.join(self.argv).replace('{}', 'COPY')}` accepts it")
+        say(f"checked: `{' '.join(self.argv).replace('{}', 'COPY')}` accepts it")
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class UfwTrial:
             if rule not in result.stdout.splitlines() or rule.encode() not in content.splitlines():
                 raise GateError(f"`{result.command}` would not write `{rule}` as this does: {result.tail(3)}")
         ports = ", ".join(f"{port}/tcp" for port in self.ports)
-        say(f"the gate: `ufw --dry-run allow` of {ports} says the same")
+        say(f"checked: `ufw --dry-run allow` of {ports} says the same")
         FileTrial((f"{self.tool}-restore", "--noflush", "--test")).check(host, content, say)
 
 

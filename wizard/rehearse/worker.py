@@ -187,7 +187,7 @@ class CloneRun:
             self.teller.tell("rollback", nothing=True, took=time.monotonic() - began)
             return
         rollback = work.prepared(target)
-        print(rollback_text(rollback, whole=False))
+        print(rollback_text(rollback, whole=False, lists="most go with the packages"))
         result = work.do(rollback, lambda line: print(f"   | {clean(line)}"), interrupt)
         document, took = as_json.rollback(rollback, result), time.monotonic() - began
         self.teller.tell("rollback", nothing=False, took=took, **document)

@@ -102,9 +102,15 @@ def _wrap(text: str, indent: str = "   ") -> list[str]:
     return fold(text, indent, f"{indent}  ")
 
 
-def rollback_text(rollback: Rollback, *, warn: bool = True, whole: bool = True) -> str:
+def rollback_text(
+    rollback: Rollback,
+    *,
+    warn: bool = True,
+    whole: bool = True,
+    lists: str = "`-v` or `--dry-run` lists them",
+) -> str:
     """What a rollback would do: first what it lays open, unless that is shown elsewhere; what goes together, each change,
-    what follows, what stays. Many paths are only counted unless it is to be the `whole`."""
+    what follows, what stays. Many paths are only counted unless it is to be the `whole`; `lists` says how to see them."""
     target = rollback.target
     lines = _wrap(rollback.exposes, "!! ") if warn and rollback.exposes else []
     lines += fold(f"== roll back {target.words}", "", "   ")
@@ -114,7 +120,7 @@ def rollback_text(rollback: Rollback, *, warn: bool = True, whole: bool = True) 
     for change in rollback.changes:
         if not (rollback.packages and change.kind == "file"):
             lines += _change(change)
-    lines += _many_files(rollback, whole=whole) if rollback.packages else []
+    lines += _many_files(rollback, "" if whole else lists) if rollback.packages else []
     notes = [f"note: {note}" for note in (*rollback.reversal.notes, *rollback.follows())]
     stays = [f"STAYS: {left}" for left in rollback.left]
     lines += [line for text in (*notes, *stays) for line in _wrap(text)]
@@ -142,15 +148,16 @@ def _sides(rollback: Rollback) -> tuple[list[str], list[str], list[str]]:
     return goes, comes, [path for path, before, after in sides if before is not None and after is not None]
 
 
-def _many_files(rollback: Rollback, *, whole: bool) -> list[str]:
-    """Only the paths where packages are removed: there are some hundred of them, and most go with the packages."""
+def _many_files(rollback: Rollback, counted: str) -> list[str]:
+    """Only the paths where packages are removed: there are some hundred of them, and most go with the packages. Many are
+    `counted` where that says how to see them."""
     lines = []
     for words, paths in zip(
         ("remove", "bring back", "roll back the changes in"), _sides(rollback), strict=True
     ):
         some = ", ".join(sorted(paths))
-        if len(paths) > _FEW and not whole:
-            some = f"{count(len(paths), 'path')} (`-v` or `--dry-run` lists them)"
+        if len(paths) > _FEW and counted:
+            some = f"{count(len(paths), 'path')} ({counted})"
         lines += _wrap(f"* {words} {some}") if paths else []
     return lines
 

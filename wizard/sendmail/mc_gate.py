@@ -75,7 +75,7 @@ class Gate:
     def check(self, host: Host, mc: bytes, say: Say) -> str:
         """Return the .cf that `mc` gives, as text. Raises GateError; nothing outside a private folder is written."""
         judged = self.judge(host, mc)
-        say("the gate: m4 and `sendmail -bC` accept it, and the options are as planned")
+        say("checked: m4 and `sendmail -bC` accept it, and the options are as planned")
         return judged.cf
 
     def judge(self, host: Host, mc: bytes) -> GateResult:
@@ -144,7 +144,7 @@ class SubmitGate:
         other = next((line for line in lines if not line.startswith(DESTINATION)), None)
         if other is not None:
             raise GateError(f"submit.cf would differ in more than its destination: {other.strip()[:80]!r}")
-        say(f"the gate: m4 accepts it, and local mail goes to {to}")
+        say(f"checked: m4 accepts it, and local mail goes to {to}")
         return expansion.text
 
 

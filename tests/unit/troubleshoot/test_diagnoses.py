@@ -254,6 +254,13 @@ def test_behind_the_layer_where_a_conversation_ends_nothing_is_said_to_be_well(
     assert {layer for layer, sign in signs.items() if sign is Sign.UNKNOWN} == unknown | {Layer.ACCOUNT}
 
 
+def test_a_user_who_is_not_there_is_named_in_the_command_that_makes_one() -> None:
+    nobody = dataclasses.replace(ALICE, user="b o", shell=None, shadow=None)
+    fault = judge(picture(account=nobody)).fault("account-unknown")
+    assert fault is not None
+    assert fault.finding.mend.text.endswith("`adduser 'b o'`"), "as a shell takes it"
+
+
 def test_a_log_that_cannot_be_read_is_not_said_to_be_missing() -> None:
     verdict = judge(picture(log=None, log_problem="/var/log/mail.log cannot be read: it is not a file"))
     assert [fault.id for fault in verdict.faults] == ["log-unreadable"]

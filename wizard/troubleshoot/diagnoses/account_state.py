@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
 from wizard.console import count
@@ -24,7 +25,9 @@ def _unknown_user(picture: Picture) -> Finding | None:
     return Finding(
         f"there is no user {owner.user} on this host",
         (Evidence(f"{owner.user}: not found", "getent passwd"),),
-        Mend(text="look at the spelling (`getent passwd`), or make the account: `adduser NAME`"),
+        Mend(
+            text=f"look at the spelling (`getent passwd`), or make the account: `adduser {shlex.quote(owner.user)}`"
+        ),
     )
 
 
