@@ -241,6 +241,23 @@ def test_what_sendmailconfig_says_is_told_in_short_or_whole(
     assert "   | 89\n   | 90\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("reply", ["q", "n", ""])
+def test_who_wants_no_new_certificate_is_told_that_nothing_was_changed(
+    place: Place,
+    answer: Answer,
+    reply: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = answer(reply)
+    monkeypatch.setattr("wizard.cli.clients.asks", lambda _: True)
+    monkeypatch.setattr("wizard.cli.clients.renewed", lambda *_, **__: Ends(place.host, "certificate"))
+    assert place.main("certificate", "renew", "--name", "mail.example.test") == 0
+    assert len(asked) == 1
+    assert capsys.readouterr().out.endswith("\nNothing was changed.\n")
+    assert place.commits() == []
+
+
 def test_settings_that_the_program_has_saved_are_not_by_others(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:

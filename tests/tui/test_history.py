@@ -23,6 +23,7 @@ from wizard.changes.file import FileEffect
 from wizard.changes.records import intent
 from wizard.engine.engine import Engine
 from wizard.model.answers import Answers
+from wizard.rollback.rollback import RollbackRun
 from wizard.system.signals import Interrupt
 
 
@@ -347,6 +348,37 @@ def test_without_root_the_history_says_who_can_read_it(bench: Bench, monkeypatch
         await until(pilot, lambda: shows(app, "Set up, step by step"))
         await pilot.press("h")
         await until(pilot, lambda: shows(app, "Only root can read the history"))
+
+    play(bench, story)
+
+
+def test_a_rollback_counts_its_seconds_and_what_it_shows_next_begins_at_its_top(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = threading.Event()
+    do = RollbackRun.do
+
+    def slow(*args: Any) -> Any:
+        known.wait(60)
+        return do(*args)
+
+    monkeypatch.setattr(RollbackRun, "do", slow)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_history(pilot, app)
+        await pilot.press("r")
+        await until(pilot, lambda: shows(app, "y rolls this back"))
+        screen, preview = app.screen, app.screen.query_one("#preview")
+        assert isinstance(screen, RollbackScreen)
+        for words in ("preview", "result"):
+            screen.show(*(f"{words} {number}" for number in range(90)))
+            await until(pilot, lambda words=words: shows(app, f"{words} 0"))  # type: ignore[misc]
+            await pilot.press("space", "space")
+            await until(pilot, lambda: preview.scroll_y > 0)
+        await pilot.press("y")
+        await until(pilot, lambda: counts(app, "At work (", ")."), listens=False)
+        known.set()
+        await until(pilot, lambda: shows(app, "Rolled back, recorded as"))
 
     play(bench, story)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import ProgressBar
 
 from screens.app import WizardApp
 from screens.dialogs import ConfirmQuit, StepFailed
@@ -86,6 +87,51 @@ def test_enter_reads_and_esc_comes_back_to_the_list(bench: Bench) -> None:
 
     play(bench, story)
     assert bench.operations() == []
+
+
+def test_after_a_rollback_the_steps_show_what_is_to_do_and_not_the_old_output(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await press_apply(pilot, app)
+        await until(pilot, lambda: isinstance(app.screen, Summary))
+        app.go("set-up")
+        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "applied one"))
+        shown = app.screen
+        assert isinstance(shown, Steps)
+        await pilot.press("home", "4")
+        await until(pilot, lambda: shown.panes.front.id == "output-scroll")
+        await pilot.press("r")
+        await until(pilot, lambda: shows(app, "y rolls this back"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "Rolled back, recorded as"))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is shown and shows(app, "to do   one"))
+        assert shown.panes.front.id == "diff-scroll"
+
+    play(bench, story)
+
+
+def test_the_bar_of_a_command_is_drawn_from_its_first_percent_on(bench: Bench) -> None:
+    """At 0 it would be drawn as if it were full."""
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        steps = app.screen
+        assert isinstance(steps, Steps)
+        bar = steps.query_one("#progress", ProgressBar)
+        for percent, drawn in (
+            (None, False),
+            (0.0, False),
+            (0.6, False),
+            (1.0, True),
+            (60.0, True),
+            (None, False),
+        ):
+            steps.panes.progress(percent)
+            await pilot.pause()
+            assert bar.display is drawn, percent
+
+    play(bench, story)
 
 
 def test_all_of_them_are_listed_first_and_enter_cancels(bench: Bench) -> None:

@@ -668,7 +668,10 @@ def test_what_comes_is_shown_with_sizes_and_daemons() -> None:
     made = plan("install", bare("12", apt_plan=APT), Answers(install=Install(recommends=True)))
     details = made.changes[0].describe().details
     assert details[0] == "3 packages: 0.7 MB to download, 2.1 MB on the disk"
-    assert any("postfix-mta-sts-resolver: listens on 127.0.0.1:8461" in line for line in details)
+    (surprise,) = (line for line in details if "postfix-mta-sts-resolver: listens on 127.0.0.1:8461" in line)
+    assert "not needed here (the setting install.recommends brings it)" in surprise, (
+        "why it comes, and what leaves it out"
+    )
     assert "sendmail-bin (1.9 MB)" in details[-1]
     assert "recommends = true" in made.notes[0]
     assert "--no-install-recommends" not in made.changes[0].describe().commands[0]
