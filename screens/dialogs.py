@@ -85,7 +85,7 @@ stops and asks where something that works would end, or where a step would undo 
     def compose(self) -> ComposeResult:
         """A line a step; the keys stay below."""
         with Vertical(classes="dialog tall"):
-            yield Static("", id="how-many", markup=False)
+            yield Static("", id="how-many", classes="headline", markup=False)
             yield scrolled("")
             yield keys(("y", "apply all"), ("Enter", "cancel (n and Esc too)"))
 

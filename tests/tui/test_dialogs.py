@@ -105,6 +105,10 @@ def test_the_headline_and_the_keys_are_in_sight(bench: Bench, dialog: type[Dialo
         rows = text(app)
         assert any(last in row for row in rows), "\n".join(rows)
         assert any("└" in row for row in rows), "its lower edge is in sight"
+        if dialog in (ApplyAll, WhatWouldEnd, LocalEdits, StepFailed, ConfirmReplace):
+            below = next(at for at, row in enumerate(rows) if first in row) + 1
+            assert not rows[below].strip(" │"), "one blank line below the headline"
+            assert rows[below + 1].strip(" │")
         if dialog in (WhatWouldEnd, LocalEdits, StepFailed):
             await pilot.press("end")  # past what is long in another way
             await pilot.pause(0.2)
