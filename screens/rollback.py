@@ -409,6 +409,7 @@ maps) in full, or folds them again.
             # Not left to the table: what it draws before it has measured stays.
             rows.add_column(label, width=max(map(cell_len, (label, *cells))) + 1)
         self._commits = tuple(commits)
+        self.refresh_bindings()
         rows.add_rows(zip(*(cells for _, *cells in columns), strict=True))
         if commits:
             ids = [commit.id for commit in commits]
@@ -422,6 +423,10 @@ maps) in full, or folds them again.
         """There is another room for the columns."""
         if self._commits:
             self.call_after_refresh(self._show, self._commits)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What is done to a row waits for one."""
+        return bool(self._commits) if action in ("read", "roll_back", "unfold") else True
 
     @property
     def _rows(self) -> DataTable[str]:

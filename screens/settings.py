@@ -261,7 +261,7 @@ says what does the same. To take them from another file: `msa-wizard answers --a
         try:
             answers = self._answers()
         except AnswersError as problem:
-            self.say(f"✗ {clean(str(problem).partition(': ')[2] or str(problem))}")
+            self.say(f"✗ {_labelled(clean(str(problem).partition(': ')[2] or str(problem)))}")
             return None
         self.say(self._about())
         self._same(answers)
@@ -299,6 +299,13 @@ says what does the same. To take them from another file: `msa-wizard answers --a
             replace_mta=flag["replace_mta"],
             watch_restart=WATCHED * flag["watch_restart"],
         )
+
+
+def _labelled(words: str) -> str:
+    """What is wrong with a setting, headed by the field that is on the screen and not by the key in the file."""
+    key, colon, says = words.partition(": ")
+    labels = {field.id.replace("-", ".", 1): field.label for field in (*TEXTS, *FLAGS)}
+    return f"{labels.get(key, key)}{colon}{says}"
 
 
 def _list(text: str) -> tuple[str, ...]:

@@ -404,3 +404,14 @@ def test_the_seconds_of_a_preview_are_counted_until_it_asks(
         assert not shows(app, "Preparing")
 
     play(bench, story)
+
+
+def test_without_a_history_no_key_is_shown_that_needs_a_row(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        app.push_screen(History())
+        await until(pilot, lambda: shows(app, "There is no history yet"))
+        await until(pilot, lambda: shows(app, "F10 Quit"))
+        assert not shows(app, "Roll back")
+        assert not shows(app, "Full or folded")
+
+    play(Bench(root=tmp_path), story)
