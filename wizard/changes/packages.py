@@ -53,9 +53,6 @@ DAEMONS = {
 }
 """Of the packages that come with sendmail those that start a daemon, and what it does: what surprises comes first."""
 
-STARTED_BY_A_STEP = {"sendmail-bin": "sendmail", "sasl2-bin": "saslauthd"}
-"""The services of packages that come, which nobody has configured yet."""
-
 EFFECT_LISTS = ("auto", "overrides", "transactions", "automatic")
 """The lists in the record of a PackagesEffect; older versions of this program did not write all of them."""
 BEFORE_LISTS = ("auto", "overrides", "half_way", "transactions", "named", "tops", "accounts")
@@ -585,7 +582,7 @@ class PackagesChange:
         Raises ChangeError with the effect to undo."""
         before = self.expect(host)
         try:
-            with not_started(host, self._started_by_a_step(before)):
+            with not_started(host, ["sendmail"] if self._starts_later(before) else []):
                 completed = self._install(host, say)
             if completed.code != 0:
                 what_to_do = advice(completed.stdout + completed.stderr)
@@ -603,11 +600,10 @@ class PackagesChange:
             )
         return before.since(host)
 
-    def _started_by_a_step(self, before: PackagesBefore) -> list[str]:
-        """Where another MTA goes, sendmail takes its place at once: other programs deliver to port 25."""
-        if self.may_remove:
-            return []
-        return [name for package, name in STARTED_BY_A_STEP.items() if package not in before.packages]
+    def _starts_later(self, before: PackagesBefore) -> bool:
+        """Whether sendmail is not started before it is configured. Where another MTA goes, it takes its place at once: other
+        programs deliver to port 25."""
+        return not self.may_remove and "sendmail-bin" not in before.packages
 
     def _install(self, host: Host, say: Say) -> Completed:
         completed = apt_get(host, self._argv(), say, mark=self.transaction, progress=True)

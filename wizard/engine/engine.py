@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import threading
 import time
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
 from wizard.changes.file import FileChange
+from wizard.changes.packages import PackagesEffect
+from wizard.changes.service import DEADLINE
 from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder
 from wizard.engine.trial import tried
 from wizard.engine.undo import carry_out, undo_effects
 from wizard.errors import ChangeError, HostError, StaleError, UnconfirmedError, UsageError
-from wizard.gather.host import look
+from wizard.gather.host import look, running
 from wizard.model.answers import Answers
 from wizard.model.events import Checked, Failed, Output, Planned, Progress, Recorded, Report
 from wizard.model.facts import AptPlan, Facts
@@ -131,6 +134,8 @@ class Session:
     resume: Resume | None
     agreed: list[Ending] = field(default_factory=list)
     """What somebody was asked about, and accepted as it was shown."""
+    held_back: Work | None = None
+    """The step that brought a sendmail which it has not let start."""
 
     def step(self, step: Step) -> bool:
         """One step. False ends the run."""
@@ -185,8 +190,29 @@ class Session:
                 return False
             raise
         self.run.applied[step.id] = commit
+        self._hold_back(work)
         self.engine.report(Recorded(step, commit, time.monotonic() - started))
         return True
+
+    def _hold_back(self, work: Work) -> None:
+        """See `Facts.held_back`."""
+        came = [
+            name for each in work.effects if isinstance(each, PackagesEffect) for name, _ in each.installed
+        ]
+        if "sendmail-bin" in came and self.facts.process("sendmail-mta") is None:
+            self.facts, self.held_back = replace(self.facts, held_back=True), work
+
+    def start_held_back(self) -> None:
+        """Start a sendmail that no step has started, as its package would have."""
+        host = self.engine.host
+        if self.held_back is None or any(each.name == "sendmail-mta" for each in running(host)):
+            return
+        self.held_back.say("$ invoke-rc.d sendmail start")
+        with contextlib.suppress(HostError):  # the step restart says why it does not start
+            host.run(["invoke-rc.d", "sendmail", "start"], timeout=DEADLINE, say=self.held_back.say)
+
+    def _look(self) -> Facts:
+        return replace(self.engine.look(), held_back=self.facts.held_back)
 
     def _say(self, step: Step) -> Say:
         def say(line: str) -> None:
@@ -271,12 +297,12 @@ class Session:
         """The plan on facts that are not older than FRESH seconds."""
         if time.monotonic() - self.facts.taken < FRESH:
             return plan
-        self.facts = self.engine.look()
+        self.facts = self._look()
         return self.engine.plan_step(step, self.facts)
 
     def _checked(self, step: Step) -> list[Check]:
         """The checks of a step that was applied. Raises ChangeError when one failed."""
-        self.facts = self.engine.look()
+        self.facts = self._look()
         checks = self._verify(step)
         if bad := [check for check in checks if check.sign is Sign.FAILED]:
             remedies = "; ".join(dict.fromkeys(check.remedy for check in bad if check.remedy))
@@ -434,6 +460,7 @@ class Engine:
                 if not session.step(step):
                     break
         finally:
+            session.start_held_back()
             journal.finish()
         if not journal.in_hand:
             if run.applied:
