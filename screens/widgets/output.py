@@ -21,8 +21,8 @@ CONTINUES = "  "
 
 
 def wrapped(line: str, width: int) -> list[str]:
-    """`line` in rows of at most `width` cells, broken at spaces where there are some."""
-    if cell_len(line) <= width:
+    """`line` in rows of at most `width` cells, broken at spaces where there are some; whole in a place that has no cells yet."""
+    if width <= 0 or cell_len(line) <= width:
         return [line]
     words = line.lstrip(" ")
     indent = line[: len(line) - len(words)]

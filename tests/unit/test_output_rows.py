@@ -42,6 +42,11 @@ def test_a_row_keeps_what_indents_its_line() -> None:
     assert diff_content(" same line\n+new line\n", 7).plain == " same\n   line\n+new\n  line\n"
 
 
+def test_in_a_place_without_cells_a_line_is_whole() -> None:
+    """A pane that was not laid out yet has none."""
+    assert wrapped("one two", 0) == wrapped("one two", -2) == ["one two"]
+
+
 def test_a_long_check_stays_in_its_column() -> None:
     check = Check(
         "name", Sign.WARNING, "words that do not fit into forty cells", "a remedy that does not fit either"
