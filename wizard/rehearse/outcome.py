@@ -256,7 +256,7 @@ def _words(text: str) -> str:
 
 def _step(rehearsal: Rehearsal, step: dict[str, Any]) -> dict[str, Any]:
     name = step["step"]
-    words = {"undecided": "STOPS HERE", "failed": "FAILED", "applied": "done"}
+    words = {"undecided": "STOPS HERE", "failed": "FAILED", "applied": "applied; it was to do"}
     return {
         "step": name,
         "title": step["title"],
