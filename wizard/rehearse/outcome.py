@@ -256,12 +256,13 @@ def _words(text: str) -> str:
 
 def _step(rehearsal: Rehearsal, step: dict[str, Any]) -> dict[str, Any]:
     name = step["step"]
-    words = {"undecided": "STOPS HERE", "failed": "FAILED", "applied": "applied; it was to do"}
+    words = {"undecided": "STOPS HERE", "failed": "FAILED", "applied": "done"}
     return {
         "step": name,
         "title": step["title"],
         "reason": _words(step["reason"]),
         "state": words.get(step["state"], step["state"]),
+        "applied": step["state"] == "applied",
         "seconds": f"{rehearsal.step_seconds[name]:.1f}" if name in rehearsal.step_seconds else "",
         "changes": [
             {

@@ -112,7 +112,7 @@ def test_some_steps_need_no_login() -> None:
     [
         ("text", ["OK: It would work", "changed: /etc/mail/sendmail.mc", "files of the packages: 1 path"]),
         ("md", ["**OK: It would work", "### smtp-port: Do smtp-port (0.1 s)", "        +new", "< 235 2.0.0"]),
-        ("md", ["applied; it was to do: "]),
+        ("md", ["done; it was to do: "]),
         ("html", ["<strong>OK: It would work", "-old &lt;b&gt;", "&lt; 235 2.0.0 OK"]),
         ("screen", ["smtp-port         done in 0.1 s", "< 235 2.0.0 OK"]),
     ],
