@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from tests.system.releases import by_default, release_in
-from wizard import log
+from wizard import console, log
 
 _SYSTEM = Path(__file__).parent / "system"
 
@@ -29,6 +29,13 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def _no_log_of_this_machine() -> None:
     log.PATH = Path(os.devnull)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_quiet() -> Generator[None]:
+    """A command that a test has run with -q keeps the process quiet."""
+    yield
+    console.set_quiet(False)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
