@@ -11,11 +11,11 @@ from textual.geometry import Size
 from textual.widgets import Static
 
 
-class _Text(Static):
+class FittedText(Static):
     """Made for the width that the layout gives it, before the frame is drawn that has this width."""
 
-    def __init__(self, make: Callable[[int], Content]) -> None:
-        super().__init__(markup=False)
+    def __init__(self, make: Callable[[int], Content], id: str | None = None) -> None:
+        super().__init__(id=id, markup=False)
         self._make = make
         self._fitted = 0
 
@@ -37,7 +37,7 @@ class Fitted(VerticalScroll):
 
     def __init__(self, id: str, first: str = "") -> None:
         super().__init__(id=id)
-        self._text = _Text(lambda _: Content(first))
+        self._text = FittedText(lambda _: Content(first))
 
     def compose(self) -> ComposeResult:
         """The text."""

@@ -25,6 +25,7 @@ from screens.widgets.contents import (
     meter,
     state_content,
 )
+from screens.widgets.fitted import FittedText
 from screens.widgets.output import MOST, Output, wrapped
 from screens.widgets.rows import Rows
 from wizard.console import clean, typed
@@ -66,8 +67,6 @@ class Shown:
 class StepPanes(Vertical):
     """Title and reason stay; below them one of the panes."""
 
-    _shown: Shown | None = None
-
     def compose(self) -> ComposeResult:
         """The panes, empty."""
         yield Static(id="step-title", markup=False)
@@ -79,7 +78,7 @@ class StepPanes(Vertical):
                         yield Output(id="output-scroll")
                     else:
                         with VerticalScroll(id=f"{name}-scroll"):
-                            yield Static(id=f"{name}-text", markup=False)
+                            yield FittedText(lambda _: Content(""), id=f"{name}-text")
 
     @property
     def output(self) -> Output:
@@ -96,29 +95,20 @@ class StepPanes(Vertical):
         step = shown.step
         howto = f" (howto {step.howto})" if step.howto else ""
         self.query_one("#step-title", Static).update(f"{step.title}{howto}")
-        self._shown = shown
-        self._fit()
-        self.query_one("#diff-scroll").scroll_home(animate=False)
-        self._set("why", _why(step, shown.plan))
-        self.query_one("#commands-scroll").scroll_home(animate=False)
-        self.query_one("#checks-scroll").scroll_home(animate=False)
+        self.add(shown)
         self.output.show(shown.output)
-
-    def on_resize(self) -> None:
-        """The diff has one column or two, and commands and checks are wrapped, depending on the width."""
-        self.call_after_refresh(self._fit)
-
-    def _fit(self) -> None:
-        if self._shown is not None:
-            width = self.front.scrollable_content_region.width
-            self.query_one("#diff-text", Static).update(_actions(self._shown, width))
-            self.query_one("#commands-text", Static).update(_commands(self._shown.plan, width))
-            self.query_one("#checks-text", Static).update(_checks(self._shown, width - 1))
+        for pane in self.query(VerticalScroll):
+            pane.scroll_home(animate=False)
 
     def add(self, shown: Shown) -> None:
         """More is known of the step in front: its place in the text stays."""
-        self._shown = shown
-        self._fit()
+        for name, make in (
+            ("diff", partial(_actions, shown)),
+            ("why", lambda _: _why(shown.step, shown.plan)),
+            ("commands", partial(_commands, shown.plan)),
+            ("checks", partial(_checks, shown)),
+        ):
+            self.query_one(f"#{name}-text", FittedText).make(make)
 
     def progress(self, percent: float | None) -> None:
         """The progress that the command at work reports; None without any."""
@@ -141,10 +131,6 @@ class StepPanes(Vertical):
     def find(self, words: str) -> bool:
         """Scroll the output to the next line with `words`; False without any."""
         return self.output.find(words)
-
-    def _set(self, name: str, content: Content) -> None:
-        self.query_one(f"#{name}-text", Static).update(content)
-        self.query_one(f"#{name}-scroll", VerticalScroll).scroll_home(animate=False)
 
 
 def _actions(shown: Shown, width: int) -> Content:

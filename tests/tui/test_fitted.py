@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 
+import pytest
 from textual.app import App, ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Static
 
+from screens.app import WizardApp
+from screens.steps import Steps
+from screens.widgets import step_board
 from screens.widgets.fitted import Fitted
 from screens.widgets.output import Output
+from tests.tui.bench import Bench, Writes, play, shows, text, until, use
 
 
 class Beside(App[None]):
@@ -77,3 +84,29 @@ def test_rows_that_were_there_before_the_scroll_bar_are_not_cut_by_it() -> None:
             return [strip.text for strip in app.screen._compositor.render_strips(app.size)]
 
     assert "".join(asyncio.run(run())).count("x") == 40
+
+
+def test_no_frame_of_a_step_has_a_text_that_was_made_for_another_width(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, frames = Bench(root=tmp_path), list[tuple[int, int]]()
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n"))
+    monkeypatch.setattr(step_board, "_actions", lambda _, width: Content("\n".join([f"{width} cells"] * 60)))
+    display = WizardApp._display
+
+    def watched(app: WizardApp, screen: Screen[object], renderable: object) -> None:
+        display(app, screen, renderable)
+        if isinstance(app.screen, Steps) and (made := re.search(r"(\d+) cells", "\n".join(text(app)))):
+            frames.append((int(made[1]), app.screen.query_one("#diff-text").size.width))
+
+    monkeypatch.setattr(WizardApp, "_display", watched)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "has something to do"))
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, " cells"))
+        await pilot.press("z")
+        await until(pilot, lambda: len({made for made, _ in frames}) > 1)
+
+    play(bench, story)
+    assert all(made == there for made, there in frames), frames
