@@ -164,8 +164,7 @@ _BEFORE = " " * 7
 
 def hanging(line: str, width: int) -> str:
     """A line that goes on below its own beginning, a little further to the right, in a place of `width` cells."""
-    lead = " " * (len(line) - len(line.lstrip(" ")))
-    return lead + f"\n{lead}".join(wrapped(line[len(lead) :], max(width - len(lead), 1)))
+    return "\n".join(wrapped(line, width))
 
 
 def column(words: str, before: int, width: int) -> str:
