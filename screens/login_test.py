@@ -212,7 +212,9 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
             says += NEXT
         self.say(
             Content.assemble(
-                sign, f"{layer}: {says}", (f"\n{clean_block(remedy)}" if remedy else "", "ansi_cyan")
+                sign,
+                f"{layer}: {says}",
+                (f"\nWhat to do: {clean_block(remedy)}" if remedy else "", "ansi_cyan"),
             )
         )
         if not good:

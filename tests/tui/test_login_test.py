@@ -179,7 +179,7 @@ def test_after_a_wrong_password_the_next_one_replaces_it(
         app.screen.query_one("#host", Input).value = "127.0.0.1"
         app.screen.query_one("#port", Input).value = "1"
         await pilot.press(*"alice", "enter", *"wrong", "enter")
-        await until(pilot, lambda: shows(app, "set a new one: `passwd alice`"))
+        await until(pilot, lambda: shows(app, "What to do: set a new one: `passwd alice`"))
         await pilot.press(*"right")
         assert app.screen.query_one("#password", Input).value == "right"
 
