@@ -20,7 +20,7 @@ from wizard.model.plan import Outcome
 
 DRAWN = 0.5
 """Seconds between two looks at new output: each draws a pane that has scrolled, and a slow line must carry that."""
-SHOWN = 0.5
+SHOWN = 1.0
 """Seconds that a step's diff stays in front before the output takes its place."""
 LAST = 12
 """Lines of output that are kept for a failure."""

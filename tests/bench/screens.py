@@ -138,7 +138,7 @@ def _key_beside_apt(machine: Machine) -> tuple[str, float, float, str]:
     with Terminal(machine.argv([WIZARD], env={"TERM": "xterm-256color"})) as terminal:
         terminal.until("steps have something to do", 120)
         terminal.press("enter")
-        terminal.until("steps to do. y applies")
+        terminal.until("to download,")  # before that, y is asked for once more
         terminal.press("y")
         terminal.until("install is at work, ")
         while "install is at work" in terminal.text and len(took) < 40:

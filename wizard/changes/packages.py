@@ -523,6 +523,8 @@ class PackagesChange:
     simulated: AptPlan | None = field(default=None, compare=False)
     may_remove: tuple[str, ...] = ()
     recommends: bool = True
+    starts_later: bool = False
+    """Whether sendmail is not started by its package, but by a step that follows."""
     transaction: str = field(default_factory=new_mark, compare=False)
     """The mark of its runs of apt; another one each time that it is planned."""
 
@@ -582,7 +584,7 @@ class PackagesChange:
         Raises ChangeError with the effect to undo."""
         before = self.expect(host)
         try:
-            with not_started(host, ["sendmail"] if self._starts_later(before) else []):
+            with not_started(host, ["sendmail"] if self.starts_later else []):
                 completed = self._install(host, say)
             if completed.code != 0:
                 what_to_do = advice(completed.stdout + completed.stderr)
@@ -599,11 +601,6 @@ class PackagesChange:
                 before.since(host),
             )
         return before.since(host)
-
-    def _starts_later(self, before: PackagesBefore) -> bool:
-        """Whether sendmail is not started before it is configured. Where another MTA goes, it takes its place at once: other
-        programs deliver to port 25."""
-        return not self.may_remove and "sendmail-bin" not in before.packages
 
     def _install(self, host: Host, say: Say) -> Completed:
         completed = apt_get(host, self._argv(), say, mark=self.transaction, progress=True)

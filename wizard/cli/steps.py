@@ -123,7 +123,7 @@ def applied(
     events: list[Event] = []
     with at_work() as (store, journal, interrupt):
         report = watched(collector(events) if arguments.json else Shown(whole=arguments.verbose).report)
-        engine = Engine(host, answers, report, steps())
+        engine = Engine(host, answers, report, steps(), unattended=bool(arguments.yes))
         wants, may_end = decide(arguments, store, interrupt), consent(arguments, interrupt)
         run = engine.apply(store, journal, wanted, wants, interrupt, consent=may_end)
         if run.failed == AuthTest.id:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import threading
 import time
@@ -13,14 +12,12 @@ from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
 from wizard.changes.file import FileChange
-from wizard.changes.packages import PackagesEffect
-from wizard.changes.service import DEADLINE
 from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder
 from wizard.engine.trial import tried
 from wizard.engine.undo import carry_out, undo_effects
 from wizard.errors import ChangeError, HostError, StaleError, UnconfirmedError, UsageError
-from wizard.gather.host import look, running
+from wizard.gather.host import look
 from wizard.model.answers import Answers
 from wizard.model.events import Checked, Failed, Output, Planned, Progress, Recorded, Report
 from wizard.model.facts import AptPlan, Facts
@@ -31,7 +28,7 @@ from wizard.sendmail import mc_repair
 from wizard.sendmail.m4 import earlier
 from wizard.steps.install import Install
 from wizard.steps.order import STEPS
-from wizard.steps.restart import started_with
+from wizard.steps.restart import Restart, started_with
 from wizard.system.host import Host, Say
 
 if TYPE_CHECKING:
@@ -134,8 +131,6 @@ class Session:
     resume: Resume | None
     agreed: list[Ending] = field(default_factory=list)
     """What somebody was asked about, and accepted as it was shown."""
-    held_back: Work | None = None
-    """The step that brought a sendmail which it has not let start."""
 
     def step(self, step: Step) -> bool:
         """One step. False ends the run."""
@@ -190,29 +185,11 @@ class Session:
                 return False
             raise
         self.run.applied[step.id] = commit
-        self._hold_back(work)
         self.engine.report(Recorded(step, commit, time.monotonic() - started))
         return True
 
-    def _hold_back(self, work: Work) -> None:
-        """See `Facts.held_back`."""
-        came = [
-            name for each in work.effects if isinstance(each, PackagesEffect) for name, _ in each.installed
-        ]
-        if "sendmail-bin" in came and self.facts.process("sendmail-mta") is None:
-            self.facts, self.held_back = replace(self.facts, held_back=True), work
-
-    def start_held_back(self) -> None:
-        """Start a sendmail that no step has started, as its package would have."""
-        host = self.engine.host
-        if self.held_back is None or any(each.name == "sendmail-mta" for each in running(host)):
-            return
-        self.held_back.say("$ invoke-rc.d sendmail start")
-        with contextlib.suppress(HostError):  # the step restart says why it does not start
-            host.run(["invoke-rc.d", "sendmail", "start"], timeout=DEADLINE, say=self.held_back.say)
-
     def _look(self) -> Facts:
-        return replace(self.engine.look(), held_back=self.facts.held_back)
+        return replace(self.engine.look(), starts_later=self.facts.starts_later)
 
     def _say(self, step: Step) -> Say:
         def say(line: str) -> None:
@@ -346,6 +323,8 @@ class Session:
             )
         if not_undone:
             to_do = "put right by hand what could not be undone, then `msa-wizard recover`"
+        if self.facts.starts_later and Install.id in self.run.applied:
+            to_do += ". sendmail has not been started yet"
         why = str(error) or type(error).__name__
         self.engine.report(Failed(step, why, undone, not_undone, to_do))
 
@@ -374,6 +353,8 @@ class Engine:
     """The history, where there is one that may be read."""
     apt_plan: AptPlan | None = None
     """What apt said when it was asked a moment ago, so that `apply` does not ask again."""
+    unattended: bool = False
+    """Whether `apply` is asked for all of its steps at once, and nobody may leave one out."""
     skipped: frozenset[str] = frozenset()
     """The steps that `plan` does not take for done when it plans those after them."""
 
@@ -436,10 +417,12 @@ class Engine:
         recorder.baseline()
         engine = replace(self, store=store)
         chosen = [step for step in self.steps if not wanted or step.id in wanted]
-        installs = any(step.id == Install.id for step in chosen)
+        installs, restarts = (any(step.id == each.id for step in chosen) for each in (Install, Restart))
         facts = engine.look(ask_apt=installs and self.apt_plan is None)
         if installs and self.apt_plan is not None:
             facts = replace(facts, apt_plan=self.apt_plan)
+        starts_later = self.unattended and installs and restarts and "sendmail-bin" not in facts.packages
+        facts = replace(facts, starts_later=starts_later)
         recorder.started_with = resume.started_with if resume else started_with(facts)
         request: dict[str, object] = {
             "wanted": list(wanted),
@@ -460,7 +443,6 @@ class Engine:
                 if not session.step(step):
                     break
         finally:
-            session.start_held_back()
             journal.finish()
         if not journal.in_hand:
             if run.applied:

@@ -210,8 +210,8 @@ class Facts:
     """What answered on saslauthd's socket, None when nothing did."""
     files: Mapping[str, Entry | None] = field(default_factory=dict)
     unreadable: frozenset[str] = frozenset()
-    held_back: bool = False
-    """Whether sendmail came in this run, which has kept its package from starting it, and no step has started it yet."""
+    starts_later: bool = False
+    """Whether a sendmail that comes in this run is not started by its package, since the step restart will."""
     shipped: Mapping[str, Entry] = field(default_factory=dict)
     """Files as the packages in apt's cache ship them, for planning before they are installed."""
     apt_plan: AptPlan | None = None

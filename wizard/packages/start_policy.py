@@ -1,4 +1,4 @@
-"""Daemons that their packages do not start: they start once they are configured, at the end of the run at the latest.
+"""Daemons that their packages do not start: a step that follows starts them, once, with what it has written.
 
 Debian asks /usr/sbin/policy-rc.d before a package's scripts start a service (invoke-rc.d(8), deb-systemd-invoke(1p)). One
 of ours is there for as long as our apt run, and answers for the named services alone. Where the program is killed, it answers

@@ -141,7 +141,7 @@ class CloneRun:
     def _applied(self, store: Store, journal: Journal, interrupt: Interrupt, asked: AptPlan | None) -> Run:
         self.teller.tell("phase", phase="apply")
         began = time.monotonic()
-        engine = Engine(self.host, self.answers, self._report, apt_plan=asked)
+        engine = Engine(self.host, self.answers, self._report, apt_plan=asked, unattended=True)
         run = engine.apply(store, journal, self.request["steps"], lambda _step, _plan: True, interrupt)
         document = as_json.run(run, self.events)
         touched = {

@@ -54,7 +54,9 @@ class Install(Step):
             if any(listener.port == 25 for listener in facts.listeners)
         )
         recommends = answers.install.recommends
-        change = PackagesChange(tuple(missing), facts.apt_plan, others, recommends)
+        # Where another MTA goes, sendmail takes its place at once: other programs deliver to port 25.
+        later = facts.starts_later and not others
+        change = PackagesChange(tuple(missing), facts.apt_plan, others, recommends, later)
         if _ONLY_RECOMMENDED in change.brings:
             notes += (_AS_ASKED,)
         return Plan.pending(
