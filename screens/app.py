@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -62,7 +63,7 @@ class WizardApp(App[int]):
             self._filters.append(AsciiOnly())
 
     def on_mount(self) -> None:
-        """Catch the signals, and show the first screen."""
+        """Catch the signals, and look for garbage again once the first screen is drawn."""
         set_width(self.size.width - _BESIDE_TEXT)
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
@@ -72,7 +73,7 @@ class WizardApp(App[int]):
         self.backend.tell = lambda line: self.call_from_thread(
             self.notify, clean_block(line), severity="warning", timeout=60, markup=False
         )
-        self.push_screen(Welcome())
+        self.call_after_refresh(gc.enable)
         self.set_interval(0.5, self._watch)
         self.run_worker(self._warn_if_lost, thread=True)
 
@@ -106,8 +107,8 @@ class WizardApp(App[int]):
         self.desk.answer(Reply.STOP)
 
     def get_default_screen(self) -> Screen[None]:
-        """A bare screen below the first one."""
-        return Screen(id="_default")
+        """The first screen, at once: a bare one below it would be drawn first."""
+        return Welcome()
 
     def action_leave(self) -> None:
         """Quit; ask first while a step is at work."""

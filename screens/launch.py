@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import time
@@ -26,6 +27,7 @@ def launch() -> int:
     if why := trouble(os.environ, window()):
         error(f"msa-wizard: {why}")
         return CANNOT
+    gc.disable()  # what is made until the first screen is drawn are modules and widgets, and they stay
     from screens.app import WizardApp
     from screens.backend import Backend
 

@@ -11,6 +11,7 @@ from textual.events import Resize
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from wizard.console import command
 
@@ -95,7 +96,12 @@ class Output(ScrollView, can_focus=True):
 
     @property
     def _width(self) -> int:
-        return max(20, self.scrollable_content_region.width or 80)
+        """Its cells; behind another pane those that it will have, so that nothing is wrapped twice before one's eyes."""
+        width = self.scrollable_content_region.width
+        if not width:
+            around = (each.content_size.width for each in self.ancestors if isinstance(each, Widget))
+            width = next(filter(None, around), 80) - self.styles.scrollbar_size_vertical - self.gutter.width
+        return max(20, width)
 
     def _wrap(self) -> None:
         self._rows = [wrapped(line, self._width) for line in self._lines]

@@ -110,3 +110,26 @@ def test_no_frame_of_a_step_has_a_text_that_was_made_for_another_width(
 
     play(bench, story)
     assert all(made == there for made, there in frames), frames
+
+
+def test_output_behind_another_pane_has_the_rows_that_it_comes_to_the_front_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, rows = Bench(root=tmp_path), list[list[str]]()
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "has something to do"))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "to do. y applies"))
+        output = app.screen.query_one(Output)
+        output.write(["word " * 60, "$ " + "word " * 60])
+        rows.append(list(output._flat))
+        await pilot.press("4")
+        await until(pilot, lambda: shows(app, "word word"))
+        await pilot.pause(0.2)
+        rows.append(list(output._flat))
+
+    play(bench, story)
+    assert rows[0] == rows[1]
+    assert len(rows[0]) > 10
