@@ -63,7 +63,7 @@ class WizardApp(App[int]):
             self._filters.append(AsciiOnly())
 
     def on_mount(self) -> None:
-        """Catch the signals, and look for garbage again once the first screen is drawn."""
+        """Catch the signals; the first screen is drawn before anything else begins."""
         set_width(self.size.width - _BESIDE_TEXT)
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
@@ -73,8 +73,11 @@ class WizardApp(App[int]):
         self.backend.tell = lambda line: self.call_from_thread(
             self.notify, clean_block(line), severity="warning", timeout=60, markup=False
         )
-        self.call_after_refresh(gc.enable)
         self.set_interval(0.5, self._watch)
+        self.call_after_refresh(self._drawn)
+
+    def _drawn(self) -> None:
+        gc.enable()
         self.run_worker(self._warn_if_lost, thread=True)
 
     def _warn_if_lost(self) -> None:

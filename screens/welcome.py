@@ -73,7 +73,8 @@ on a step whose diff you see.
     def on_mount(self) -> None:
         """Show the offers at once; the facts follow."""
         self._offer(interrupted=False)
-        self.set_timer(0.05, self._see)  # the first frame does not share the processor with the engine
+        # The first frame does not share the processor with the engine.
+        self.call_after_refresh(self.set_timer, 0.05, self._see)
 
     def on_screen_resume(self) -> None:
         """Something may have changed meanwhile. Nobody can answer a run from here: one that waits ends first."""
