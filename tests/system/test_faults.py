@@ -99,11 +99,12 @@ def include(debian: Machine, text: str) -> None:
 
 
 def test_a_daemon_that_does_not_come_up_gets_its_old_configuration_back(machine: BootMachine) -> None:
-    """An address that is not here, out of an included file: m4 and -bC accept it, and sendmail would end 45 s later.
+    """A name whose address is not here, out of an included file: m4 and -bC accept it, and sendmail would end 45 s later.
     The log says so at once; the old sendmail.cf comes back, and the MTA with it."""
     debian = machine("mail")
     old = debian.read("/etc/mail/sendmail.cf")
-    include(debian, "DAEMON_OPTIONS(`Family=inet, Name=X, Port=2525, Addr=203.0.113.9')dnl\n")
+    debian.run("echo 203.0.113.9 elsewhere.example.test >> /etc/hosts")
+    include(debian, "DAEMON_OPTIONS(`Family=inet, Name=X, Port=2525, Addr=elsewhere.example.test')dnl\n")
     done = wizard(debian, "apply", "--yes", timeout=400)
     assert done.returncode == 1, done.stdout[-3000:]
     assert "step restart failed" in done.stderr

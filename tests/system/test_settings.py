@@ -54,7 +54,7 @@ def test_what_is_chosen_on_the_screen_is_used_and_kept(machine: BootMachine) -> 
         terminal.press("escape")
         terminal.until("You have changed settings but not saved them")
         terminal.press("enter")
-        terminal.until("RFC 8314")
+        terminal.until(lambda: "You have changed settings" not in terminal.text)
         terminal.press("f2")
         terminal.until(f"saved in {SAVED}")
         terminal.press("escape")
