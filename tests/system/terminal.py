@@ -31,13 +31,21 @@ KEYS = {
 }
 
 
+class AnsweringScreen(pyte.Screen):
+    """pyte's screen, which does not know the private requests of a terminal's state that tmux 3.6 makes."""
+
+    def report_device_status(self, mode: int, **_: object) -> None:
+        """As for the others: pyte answers the modes that it knows."""
+        super().report_device_status(mode)
+
+
 class Terminal:
     """A process on a pseudo-terminal, and what it has drawn. Closing hangs up the line."""
 
     def __init__(
         self, argv: Sequence[str], size: tuple[int, int] = (80, 24), env: Mapping[str, str] | None = None
     ) -> None:
-        self.screen = pyte.Screen(*size)
+        self.screen = AnsweringScreen(*size)
         self._stream = pyte.ByteStream(self.screen)
         self.received = 0
         """Bytes drawn so far."""
