@@ -37,6 +37,7 @@ from wizard.model.events import Checked, Event, Failed, Planned, Recorded
 from wizard.model.facts import AptPlan
 from wizard.model.plan import Change, Outcome, Sign
 from wizard.packages.apt import installed
+from wizard.packages.apt_history import bare
 from wizard.rehearse import syscalls as kernel
 from wizard.rehearse.boot import TARGET
 from wizard.render import as_json
@@ -97,7 +98,8 @@ class CloneRun:
     def _asked_apt(self) -> AptPlan | None:
         """What apt says to the packages that the set-up will install; None where it will not, or apt cannot say."""
         installs = not self.request["steps"] or "install" in self.request["steps"]
-        if not installs or not packages_missing(installed(self.host)):
+        there = {bare(name): version for name, version in installed(self.host).items()}
+        if not installs or not packages_missing(there):
             return None
         return apt_simulation(self.host, self.answers.install.recommends)
 
