@@ -211,7 +211,7 @@ class Facts:
     files: Mapping[str, Entry | None] = field(default_factory=dict)
     unreadable: frozenset[str] = frozenset()
     starts_later: bool = False
-    """Whether a sendmail that comes in this run is not started by its package, since the step restart will."""
+    """Whether a sendmail that this run installs is started by the step restart, and not by its package."""
     shipped: Mapping[str, Entry] = field(default_factory=dict)
     """Files as the packages in apt's cache ship them, for planning before they are installed."""
     apt_plan: AptPlan | None = None

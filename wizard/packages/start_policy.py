@@ -16,10 +16,8 @@ from wizard.errors import HostError
 from wizard.system.host import Host
 
 POLICY = "/usr/sbin/policy-rc.d"
-_OURS = b"#!/bin/sh\n# By msa-wizard, "
+_OURS = "#!/bin/sh\n# By msa-wizard, while it installs packages; it may be removed.\n"
 _SCRIPT = """\
-#!/bin/sh
-# By msa-wizard, while it installs packages; it may be removed.
 # These services start once they are configured. All others start as ever: see invoke-rc.d(8).
 case $1 in {services}) ;; *) exit 0 ;; esac
 [ "$(cut -d ' ' -f 22 /proc/{pid}/stat 2>/dev/null)" = {started} ] || exit 0 # the program has ended
@@ -34,7 +32,9 @@ def not_started(host: Host, services: Collection[str]) -> Iterator[None]:
     remove_left_over(host)
     with contextlib.suppress(HostError):
         if services and host.entry(POLICY) is None:
-            content = _SCRIPT.format(services=_patterns(services), pid=os.getpid(), started=_started())
+            content = _OURS + _SCRIPT.format(
+                services=_patterns(services), pid=os.getpid(), started=_started()
+            )
             host.write(POLICY, Entry(Kind.FILE, 0o755, 0, 0, content.encode()))
     try:
         yield
@@ -46,7 +46,7 @@ def remove_left_over(host: Host) -> None:
     """Remove a policy of ours: of this run, or of one that was killed. It does no harm where that fails."""
     with contextlib.suppress(HostError):
         entry = host.entry(POLICY)
-        if entry is not None and entry.content.startswith(_OURS):
+        if entry is not None and entry.content.startswith(_OURS.encode()):
             host.remove(POLICY)
 
 
