@@ -63,6 +63,16 @@ def records_of(name: str, base: bytes, live: bytes, names: Set[str]) -> bytes:
     return b"\n".join(lines) + (b"\n" if lines and ended else b"")
 
 
+def alike(name: str, one: bytes, other: bytes, *more: bytes) -> frozenset[str]:
+    """The users and groups whose records are the same in both, of all that one of them or of `more` has."""
+    sides = _records(name, one), _records(name, other)
+    keys = {key for content in (one, other, *more) for key in _records(name, content)}
+    differ = {key[0] for key in keys if sides[0].get(key) != sides[1].get(key)}
+    return frozenset(
+        key[0].split(b":", 1)[0].decode(errors="replace") for key in keys if key[0] not in differ
+    )
+
+
 def _with_members(old: bytes, new: bytes, lists: tuple[int, ...], names: Set[bytes]) -> bytes:
     """A record of before, in whose lists the `names` are members where they are in the new one."""
     before, after = old.split(b":"), new.split(b":")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from snapshots.live.entry import Entry, Kind
-from snapshots.merge.accounts import database, records_of
+from snapshots.merge.accounts import alike, database, records_of
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
 from wizard.model.claim import Claim
@@ -83,7 +83,20 @@ class Provenance:
                 entry = new if merge.conflicts else merge.entry
             if entry != before.get(path):
                 own[path] = entry
+        own |= self._copies(own, before, live)
         return own | {path: live.get(path) for path in _folders(own, before, live)}
+
+    def _copies(self, own: States, before: States, live: States) -> dict[str, Entry | None]:
+        """The backups of account databases: a copy of the database brings them to where that was, whoever had changed it."""
+        copies: dict[str, Entry | None] = {}
+        for path, entry in live.items():
+            name, was = database(path), before.get(path[:-1])
+            if path.endswith("-") and name and entry and was and self.claimed(path, before.get(path), entry):
+                start = own.get(path, before.get(path))
+                old = start.content if start else b""
+                names = alike(name, was.content, entry.content, old)
+                copies[path] = replace(entry, content=records_of(name, old, entry.content, names))
+        return {path: copy for path, copy in copies.items() if copy != before.get(path)}
 
     def undone(self, before: States, live: States) -> tuple[dict[str, Entry | None], dict[str, EntryMerge]]:
         """What is to be at each path once the step is undone, where that is not what is there: everybody else's work
