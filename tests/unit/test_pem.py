@@ -17,6 +17,8 @@ from wizard.certificates import (
     certificates,
     chain_error,
     dh_bits,
+    fingerprint_lines,
+    in_words,
     key_words,
     private_key,
     self_issued,
@@ -101,3 +103,11 @@ def test_garbage_is_an_error_of_ours(body: bytes, kind: str) -> None:
             read(text)
     assert isinstance(key_words(text), str)
     dh_bits(text)
+
+
+def test_a_fingerprint_is_broken_between_its_bytes_and_fits_into_80_columns(authority: Authority) -> None:
+    first, second = fingerprint_lines("d39e" * 16)
+    assert first == "D3:9E:" * 8
+    assert second == ("D3:9E:" * 8).removesuffix(":")
+    lines = in_words(authority.leaf().certificate.encode()).decode().splitlines()
+    assert max(map(len, lines[-3:])) + len("    +") < 80

@@ -276,9 +276,15 @@ def _described(block: re.Match[bytes]) -> bytes:
         f"  issued by  {'itself (self-signed)' if seen.self_signed else seen.issuer}",
         f"  valid      {seen.not_before:%F} to {seen.not_after:%F}",
         f"  key        {seen.key}",
-        f"  SHA-256    {seen.fingerprint_sha256}",
+        "  SHA-256    {}\n             {}".format(*fingerprint_lines(seen.fingerprint_sha256)),
     )
     return "\n".join(lines).encode()
+
+
+def fingerprint_lines(digits: str) -> tuple[str, str]:
+    """A SHA-256 fingerprint as openssl and mail programs write it, in two lines: 80 columns have no room for one."""
+    shown = ":".join(digits[at : at + 2] for at in range(0, len(digits), 2)).upper()
+    return shown[:48], shown[48:]
 
 
 def private_key(content: bytes) -> bytes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from templates import render
-from wizard.certificates import Certificate
+from wizard.certificates import Certificate, fingerprint_lines
 from wizard.console import clean, command
 from wizard.editors import EditError, shell_defaults
 from wizard.errors import CannotHere, HostError
@@ -21,7 +21,7 @@ from wizard.model.facts import SASLAUTHD_DEFAULT
 from wizard.model.plan import Check, Sign
 from wizard.sendmail.password_source import served_besides
 from wizard.smtp.login_test import Credentials, Finding, Line, Result, Target, converse
-from wizard.smtp.server_trust import trust_of, with_colons
+from wizard.smtp.server_trust import trust_of
 from wizard.smtp.session import reachable
 from wizard.smtp.transcript import Transcript
 from wizard.system.accepted_login import note_login
@@ -185,7 +185,7 @@ def commands(host: Host, columns: int | None = None) -> str:
         others = sorted(item for item in addresses(host) if not ipaddress.ip_address(item).is_loopback)
         name = others[0] if others else "MAIL.EXAMPLE.ORG"
     pins = sorted(trust_of(host).pins)
-    fingerprint = with_colons(pins[0]) if pins else ""
+    fingerprint = fingerprint_lines(pins[0]) if pins else ()
     text = render("outside_test.txt.j2", host=name, fingerprint=fingerprint).rstrip("\n")
     lines = (
         [line] if line[0] != " " else command(line.strip(), columns, "  ", "    ")

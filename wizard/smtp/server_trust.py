@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from templates import render
-from wizard.certificates import Certificate, certificates
+from wizard.certificates import Certificate, certificates, fingerprint_lines
 from wizard.console import clean
 from wizard.errors import HostError, PemError
 from wizard.model.facts import SENDMAIL_CF
@@ -97,14 +97,10 @@ def fingerprint(text: str) -> str:
     return text.strip().lower().replace(":", "")
 
 
-def with_colons(digits: str) -> str:
-    """A fingerprint as openssl and mail programs write it."""
-    return ":".join(digits[at : at + 2] for at in range(0, len(digits), 2)).upper()
-
-
 def question(certificate: Certificate, why: str) -> str:
     """What the admin has to know to answer: the certificate, and the objection to it."""
-    shown = with_colons(certificate.fingerprint_sha256)
-    halves = (shown[:47], shown[48:])
-    text = render("accept_certificate.txt.j2", why=clean(why), certificate=certificate, fingerprint=halves)
+    fingerprint = fingerprint_lines(certificate.fingerprint_sha256)
+    text = render(
+        "accept_certificate.txt.j2", why=clean(why), certificate=certificate, fingerprint=fingerprint
+    )
     return text.rstrip("\n")
