@@ -355,6 +355,14 @@ class Frame(WizardScreen[Result]):
         """The command is broken elsewhere."""
         self._fit_command()
 
+    def on_screen_suspend(self) -> None:
+        """What lies on top has keys of its own."""
+        self.query_one(Keys).visible = False
+
+    def on_screen_resume(self) -> None:
+        """Its keys count again."""
+        self.query_one(Keys).visible = True
+
     def _fit_command(self) -> None:
         lines = command_lines(self._typed, self.app.size.width - 2, "$ ") if self._typed else []
         self.query_one("#same", Static).update("\n".join(lines))
@@ -381,6 +389,8 @@ class Dialog(ModalScreen[Result], WizardScreen[Result]):
     then: a key that is held down, or was meant for what was there before, is no answer to it."""
 
     COMES: ClassVar[bool] = False
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f1", "app.explain", "Help", show=False)]
+    """The app's keys end at a dialog."""
 
     def on_mount(self) -> None:
         """Wait for a moment without a key."""
@@ -435,6 +445,10 @@ def scrolled(content: Content | str, name: str = "content") -> VerticalScroll:
 def headline(words: str, style: str = "bold ansi_yellow") -> Static:
     """The first line of a dialog."""
     return Static(Content.styled(words, style), classes="headline", markup=False)
+
+
+SCROLLS = "PgUp, PgDn", "scroll"
+"""Said where a text may be longer than its place."""
 
 
 def keys(*meanings: tuple[str, str]) -> Static:

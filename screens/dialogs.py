@@ -13,7 +13,19 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Label, Static
 
-from screens.base import FORM, INSIDE, PAGES, Dialog, Field, headline, keys, scrolled, sentence, spelled
+from screens.base import (
+    FORM,
+    INSIDE,
+    PAGES,
+    SCROLLS,
+    Dialog,
+    Field,
+    headline,
+    keys,
+    scrolled,
+    sentence,
+    spelled,
+)
 from screens.external_programs import shell
 from screens.jobs import CertificateWaits, Job, Reply
 from screens.widgets.contents import endings_content, hanging
@@ -87,7 +99,7 @@ stops and asks where something that works would end, or where a step would undo 
         with Vertical(classes="dialog tall"):
             yield Static("", id="how-many", classes="headline", markup=False)
             yield scrolled("")
-            yield keys(("y", "apply all"), ("Enter", "cancel (n and Esc too)"))
+            yield keys(("y", "apply all"), ("Enter", "cancel (n and Esc too)"), SCROLLS)
 
     def on_mount(self) -> None:
         """Show them, as soon as they are known."""
@@ -146,7 +158,7 @@ Esc cancel: this step changes nothing, and the run stops before it.
         with Vertical(classes="dialog tall"):
             yield headline(f"! With {self._step} something that works would end")
             yield scrolled(endings_content(self._ends, INSIDE))
-            yield keys(("y", "it may end"), ("Enter", "cancel (the default)"))
+            yield keys(("y", "it may end"), ("Enter", "cancel (the default)"), SCROLLS)
 
 
 def asking(job: Job) -> Callable[[Certificate, str], bool]:
@@ -254,9 +266,8 @@ your file in your editor; then the step is planned again. Esc cancels: nothing i
         with Vertical(classes="dialog tall"):
             yield headline(f"! You changed what {self._step} had done")
             yield scrolled(Content("\n").join(list(self._versions())))
-            yield keys(
-                ("k", "keep mine"), ("t", "take the step's"), ("e", "edit"), ("Enter", "cancel (the default)")
-            )
+            yield keys(("k", "keep mine"), ("t", "take the step's"), ("e", "edit"))
+            yield keys(("Enter", "cancel (the default)"), SCROLLS).add_class("more")
 
     def _versions(self) -> Iterator[Content]:
         for edit in self._edits:
@@ -300,7 +311,9 @@ class StepFailed(Dialog[str | None]):
             yield headline(f"✗ {self._step} failed", "bold ansi_red")
             yield scrolled(self._content())
             yield keys(("y", "try again"), ("e", "settings"), ("t", "troubleshoot"))
-            yield keys(("h", "history"), ("!", "a shell"), ("Enter", "look around")).add_class("more")
+            yield keys(("h", "history"), ("!", "a shell"), ("Enter", "look around"), SCROLLS).add_class(
+                "more"
+            )
 
     def _content(self) -> Content:
         parts: list[str | tuple[str, str]] = [
@@ -429,7 +442,7 @@ class Help(Dialog[None]):
         """The text, then the keys."""
         with Vertical(classes="dialog tall"):
             yield scrolled(self._content())
-            yield keys(("Esc", "close"), ("PgUp, PgDn", "scroll"))
+            yield keys(("Esc", "close"), SCROLLS)
 
     def _content(self) -> Content:
         about = self._about

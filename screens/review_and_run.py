@@ -16,7 +16,8 @@ from textual.widgets import Static
 from screens.base import PAGES, Frame, Result, sentence
 from screens.dialogs import WhatWouldEnd
 from screens.jobs import EndingsWait, EngineSaid, Job, JobEnded, Reply, StepWaits, Stopped
-from screens.widgets.contents import check_content, diff_content
+from screens.widgets.contents import check_content, diff_content, hanging
+from screens.widgets.fitted import FittedText
 from screens.widgets.output import Output
 from wizard.console import clean, width
 from wizard.errors import Interrupted
@@ -53,7 +54,7 @@ class ReviewAndRun(Frame[Result]):
     def body(self) -> ComposeResult:
         """Preview, output, news."""
         with VerticalScroll(id="preview"):
-            yield Static(self.FIRST, id="comes-to", markup=False)
+            yield FittedText(lambda _: Content(self.FIRST), id="comes-to")
         yield Output(id="output", classes="hidden")
         yield Static("", id="says", markup=False)
 
@@ -97,7 +98,16 @@ class ReviewAndRun(Frame[Result]):
 
     def show(self, *parts: Content | str) -> None:
         """Fill the preview, one part below the other, and begin at its top."""
-        self.query_one("#comes-to", Static).update(Content("\n").join(parts))
+
+        def fitting(width: int) -> Content:
+            return Content("\n").join(
+                part
+                if isinstance(part, Content)
+                else Content("\n".join(hanging(line, width) for line in part.split("\n")))
+                for part in parts
+            )
+
+        self.query_one("#comes-to", FittedText).make(fitting)
         self.query_one("#preview").scroll_home(animate=False)
 
     def show_failure(self, words: str, undone: Iterable[str], not_undone: Iterable[str]) -> None:

@@ -160,9 +160,13 @@ rollback is a commit too and can itself be rolled back.
             self.show(
                 Content.styled(f"✓ Rolled back, recorded as {result.commit}.", "bold ansi_green"),
                 *(check_content(check, width()) for check in result.checks),
-                *(f"Left: {clean(line)}" for line in result.left),
+                *_left(result),
             )
             self.say("Done. Esc goes back. In the history this rollback can itself be rolled back.")
+
+
+def _left(result: RollbackResult) -> list[str]:
+    return [f"Left: {clean(line)}" for line in result.left]
 
 
 def _decide(job: Job, rollback: Rollback) -> Choice | bool:
@@ -263,7 +267,7 @@ recorded, and the run is closed.
 
     def action_back(self) -> None:
         """From the text to the ways; then away."""
-        if not self.stopped_reading():
+        if not self.query_one("#ways").display or not self.stopped_reading():
             super().action_back()
 
     def failed(self, why: str) -> None:
@@ -286,11 +290,20 @@ recorded, and the run is closed.
             case Run() if result.stopped:
                 self.failed(f"Stopped at {result.stopped}")
             case str():
-                self.say(f"✓ Accepted as it is, recorded as {result}. Esc goes back.")
-            case _:
-                self.say(
-                    f"✓ The interrupted run was {self._outcome}; the host is consistent again. Esc goes back."
-                )
+                self._show_end(f"Accepted as it is, recorded as {result}.")
+            case RollbackResult():
+                checks = [check_content(check, width()) for check in result.checks]
+                self._show_end(f"The interrupted run was {self._outcome}.", *checks, *_left(result))
+            case Run():
+                applied = [f"Applied: {', '.join(result.applied)}."] if result.applied else []
+                self._show_end(f"The interrupted run was {self._outcome}.", *applied)
+
+    def _show_end(self, words: str, *parts: Content | str) -> None:
+        """What has become of the run, in place of the ways."""
+        self.query_one("#ways").display = False
+        self.show(Content.styled(f"✓ {words}", "bold ansi_green"), *parts)
+        self.query_one("#preview").focus()
+        self.say("The host is consistent again. Esc goes back.")
 
 
 @dataclass(frozen=True)

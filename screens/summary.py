@@ -59,7 +59,6 @@ what real mail clients still need, with a way to each. These lines are printed o
 
     def on_screen_resume(self) -> None:
         """What was missing may be there now."""
-        super().on_screen_resume()
         if self.query_one("#offers", OptionList).option_count and not self.desk.busy:
             self.look(self.backend.summary, self._show)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,7 +13,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from screens.base import PAGES, Frame
-from screens.widgets.contents import CHECKS
+from screens.widgets.contents import CHECKS, hanging
 from screens.widgets.fitted import Fitted
 from screens.widgets.rows import Rows
 from wizard.console import clean, fold
@@ -170,13 +170,17 @@ def _explained(verdict: Verdict, row: str, width: int) -> Content:
     from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 
     if row == "untested":
-        return Content("\n".join(f"- {clean(line)}" for line in verdict.untested))
+        return Content(_listed(verdict.untested, width))
     if (fault := verdict.fault(row)) is not None:
         return _fault(fault, width, above=fault is verdict.blamed)
     layer = row.removeprefix("layer:")
     probes = dict.fromkeys(diagnosis.probe for diagnosis in DIAGNOSES if diagnosis.layer == layer)
     head = "Not tested. To be looked at:" if layer in verdict.not_looked_at else "Looked at:"
-    return Content("\n".join([head, *(f"- {clean(probe)}" for probe in probes)]))
+    return Content(f"{head}\n{_listed(probes, width)}")
+
+
+def _listed(lines: Iterable[str], width: int) -> str:
+    return "\n".join(hanging(f"- {clean(line)}", width) for line in lines)
 
 
 def _fault(fault: Fault, width: int, *, above: bool) -> Content:
@@ -192,7 +196,8 @@ def _fault(fault: Fault, width: int, *, above: bool) -> Content:
     if fault.finding.evidence:
         parts += [("\nFound:\n", "bold")]
         for piece in fault.finding.evidence:
-            parts += [f"  {clean(piece.says)}\n", (f"    {clean(piece.source)}\n", "ansi_cyan")]
+            says, source = f"  {clean(piece.says)}", f"    {clean(piece.source)}"
+            parts += [f"{hanging(says, width)}\n", (f"{hanging(source, width)}\n", "ansi_cyan")]
     parts += [f"\nLooked at: {clean(fault.diagnosis.probe)}"]
     parts += [f" (howto {fault.diagnosis.howto})" if fault.diagnosis.howto else ""]
     return Content.assemble(*parts)

@@ -104,6 +104,7 @@ def test_the_headline_and_the_keys_are_in_sight(bench: Bench, dialog: type[Dialo
         await until(pilot, lambda: isinstance(app.screen, dialog) and shows(app, first) and shows(app, last))
         rows = text(app)
         assert any("└" in row for row in rows), "its lower edge is in sight"
+        assert not shows(app, "F10 Quit"), "the keys of the screen below do nothing now"
         if dialog in (ApplyAll, WhatWouldEnd, LocalEdits, StepFailed, ConfirmReplace):
             below = next(at for at, row in enumerate(rows) if first in row) + 1
             assert not rows[below].strip(" │"), "one blank line below the headline"
@@ -114,5 +115,27 @@ def test_the_headline_and_the_keys_are_in_sight(bench: Bench, dialog: type[Dialo
             goes_on = [row for row in text(app) if re.match(r"\W*word(?!0 )", row)]
             assert goes_on
             assert all("│    " in row for row in goes_on), "below its own beginning"
+
+    play(bench, story)
+
+
+@pytest.mark.parametrize(
+    "dialog", [each for each in FULL if each is not Help], ids=lambda each: str(each.__name__)
+)
+def test_f1_explains_it_and_then_it_is_there_again(bench: Bench, dialog: type[Dialog[Any]]) -> None:
+    make, first, _ = FULL[dialog]
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step") and shows(app, "F10 Quit"))
+        app.push_screen(make())
+        await until(
+            pilot, lambda: isinstance(app.screen, dialog) and shows(app, first) and app.screen.listens
+        )
+        await pilot.press("f1")
+        await until(pilot, lambda: isinstance(app.screen, Help) and shows(app, "Esc close"))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, dialog) and shows(app, first))
+        app.screen.dismiss()
+        await until(pilot, lambda: shows(app, "F10 Quit"))
 
     play(bench, story)

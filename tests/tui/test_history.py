@@ -225,8 +225,12 @@ def test_an_interrupted_run_is_offered_first_and_y_takes_the_highlighted_way(ben
         )
         assert (bench.root / "etc/d").exists()
         await pilot.press("y")
-        await until(pilot, lambda: shows(app, "the host is consistent again"))
-        assert shows(app, "finished" if way == "finish" else "undone")
+        await until(pilot, lambda: shows(app, "The host is consistent again"))
+        assert shows(app, f"The interrupted run was {'finished' if way == 'finish' else 'undone'}.")
+        assert not shows(app, "the run")
+        assert not shows(app, "y Take this way"), "what is over is not offered"
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, RecoveryScreen))
 
     play(bench, story)
     assert not (bench.root / "etc/d").exists()

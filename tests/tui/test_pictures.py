@@ -353,7 +353,7 @@ def test_pictures(tmp_path: Path, name: str, size: tuple[int, int], monkeypatch:
         else:
             await until(pilot, lambda: shows(app, words))
         # The footer comes a while after the words, on a busy machine a long while.
-        for _ in range(1 if writes else 50):
+        for _ in range(10 if writes else 50):
             await pilot.pause(0.3)
             svg = app.export_screenshot(title=f"msa-wizard: {name}")
             drawn[:] = [re.sub(r"\bterminal-\d+", "terminal", svg)]  # a hash of the content, in every line

@@ -70,6 +70,8 @@ def test_from_the_first_screen_to_the_report(bench: Rehearsed) -> None:
         await until(pilot, lambda: shows(app, "and leaves nothing of the clone"))
         bench.go_on.append("")
         await until(pilot, lambda: shows(app, "It would work"))
+        await pilot.press("end")
+        await until(pilot, lambda: shows(app, "     logs and the records of apt and dpkg"))
         await pilot.press("f2")
         says = app.screen.query_one("#says", Static)
         words = f"{bench.root}/msa-rehearsal.md is written, readable for you alone."

@@ -127,3 +127,18 @@ def test_enter_reads_what_the_row_means_and_escape_comes_back(bench: Broken) -> 
         await until(pilot, lambda: not isinstance(app.screen, Troubleshoot))
 
     play(bench, story)
+
+
+def test_what_was_found_goes_on_below_its_own_beginning(bench: Broken) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "troubleshoot", "Cause: saslauthd")
+        await until(pilot, lambda: shows(app, "f fixes it"))
+        await pilot.press("enter", "end")
+        await pilot.pause(0.2)
+        rows = [row.strip() and row for row in text(app)]
+        found = rows[rows.index(next(row for row in rows if row.startswith(" Found:"))) + 1 :]
+        below = found[: found.index("")]
+        assert below
+        assert all(row.startswith("   ") for row in below), below
+
+    play(bench, story, (80, 24))
