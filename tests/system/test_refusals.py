@@ -192,13 +192,24 @@ def test_no_network_for_apt(machine: BootMachine) -> None:
     assert history(debian)[0]["operation"] in ("baseline", "drift")
 
 
+HOLDER = """import fcntl, pathlib, subprocess, time
+with open("/var/lib/dpkg/lock-frontend", "w") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX)
+    pathlib.Path("/run/holds").touch()
+    while subprocess.run(["pgrep", "-f", "apt-get .*install -y"]).returncode:
+        time.sleep(0.2)
+    time.sleep(1)
+"""
+
+
 def test_apt_waits_for_its_lock(machine: BootMachine) -> None:
     debian = machine("ready")
-    holder = "import fcntl,time; f=open('/var/lib/dpkg/lock-frontend','w'); fcntl.lockf(f,fcntl.LOCK_EX); time.sleep(6)"
-    debian.run(f'python3 -c "{holder}" >/dev/null 2>&1 &')
-    debian.run(["sleep", "0.5"])
+    debian.put("/root/holder.py", HOLDER.encode())
+    debian.run("python3 /root/holder.py >/dev/null 2>&1 &")
+    debian.run("until [ -e /run/holds ]; do sleep 0.1; done")
     done = apply(debian, "install")
-    assert re.search(r"Waiting for cache lock.*held by process \d+", done.stdout), done.stdout[:3000]
+    said = r"python3 \(pid \d+\) is at work on the packages; apt waits for it, at most 120 s"
+    assert re.search(said, done.stdout), done.stdout[:3000]
 
 
 def test_a_step_that_fails_is_undone_and_says_so(machine: BootMachine) -> None:

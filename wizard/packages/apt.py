@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import re
+import struct
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,9 +14,12 @@ from wizard.errors import ChangeError, HostError
 from wizard.packages.apt_history import FIX_UP, logging_options, marking
 from wizard.packages.witness import watched
 from wizard.system.host import Completed, Host, Say
+from wizard.system.sockets import process_name
 
 LOCK_PATIENCE = 120
 """Seconds to wait for another apt or dpkg."""
+
+_LOCK = "/var/lib/dpkg/lock-frontend"
 
 DEADLINE = 1800.0
 """Seconds for one apt run: a slow mirror is normal, a night is not."""
@@ -71,6 +77,8 @@ def apt_get(
     Raises ChangeError when it hangs: then dpkg has been put right."""
     record = (*marking(mark), *logging_options(host)) if mark else ()
     argv = ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE}", *record, *arguments]
+    if holder := _lock_holder(host):
+        say(f"{holder} is at work on the packages; apt waits for it, at most {LOCK_PATIENCE} s")
     try:
         completed = host.run(
             watched(host, mark, argv, since) if mark else argv,
@@ -85,6 +93,17 @@ def apt_get(
     except HostError as error:
         settle(host, say)
         raise ChangeError(f"{error}. `dpkg --configure -a` was run; see `apt-get check`") from error
+
+
+def _lock_holder(host: Host) -> str:
+    """Which process has dpkg's lock; empty for none. apt 3 waits without a word where its output is no terminal."""
+    query = struct.pack("@hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock, fcntl(2)
+    try:
+        with host.path(_LOCK).open("rb") as file:
+            kind, _, _, _, pid = struct.unpack("@hhqqi", fcntl.fcntl(file, fcntl.F_GETLK, query))
+    except OSError:
+        return ""  # apt will say it
+    return f"{process_name(host, pid) or 'a process'} (pid {pid})" if kind != fcntl.F_UNLCK else ""
 
 
 def _without_counts(say: Say) -> Say:
