@@ -166,11 +166,21 @@ def test_what_is_unpacked_runs_without_the_file(ready: OneFile) -> None:
         assert ready.run("exit", "7", file=command, python=False).returncode == 7
 
 
-def test_the_version_needs_nothing_to_be_unpacked(fresh: OneFile) -> None:
-    shown = fresh.run("--version")
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert shown.stdout.endswith(" (one file, commit 0123456789ab)\n")
+@pytest.mark.parametrize("python", [True, False])
+def test_the_version_needs_nothing_to_be_unpacked(fresh: OneFile, python: bool) -> None:
+    for option in ("--version", "-V"):
+        shown = fresh.run(option, python=python)
+        assert (shown.returncode, shown.stderr) == (0, "")
+        assert shown.stdout.startswith("msa-wizard ")
+        assert shown.stdout.endswith(" (one file, commit 0123456789ab)\n")
     assert list(fresh.cache.iterdir()) == []
+
+
+@pytest.mark.skipif(not os.access("/usr/bin/python3", os.X_OK), reason="Debian's own Python is not here")
+def test_what_is_typed_comes_through_its_first_lines_as_it_is(ready: OneFile) -> None:
+    for typed in (["--version", "x y"], ["", "$HOME", "a'b\"c", "*", "\n"], []):
+        told = json.loads(ready.run(*(typed or ["argv"]), python=False).stdout)
+        assert told["argv"] == [str(ready.file), *(typed or ["argv"])]
 
 
 def test_a_tab_neither_waits_nor_writes(fresh: OneFile) -> None:
@@ -388,4 +398,4 @@ def test_the_same_program_is_the_same_file(tmp_path: Path) -> None:
         os.umask(mask)
     assert files[0].read_bytes() == files[1].read_bytes()
     assert {file.stat().st_mode & 0o777 for file in files} == {0o755}
-    assert files[0].read_bytes().startswith(b"#!/usr/bin/python3 -IS\n")
+    assert files[0].read_bytes().startswith(b"#!/bin/sh\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from pathlib import Path
 
 from building.archive import zipped
@@ -11,7 +12,12 @@ from building.vendor import put
 
 _HERE = Path(__file__).parent
 INSIDE = "program.zip"
-_SHEBANG = b"#!/usr/bin/python3 -IS\n"
+_HEAD = """\
+#!/bin/sh
+# A zip for Python follows, which takes the same arguments: `python3 msa-wizard.pyz`. Only the version is sooner said from here.
+case $#$1 in 1--version | 1-V) echo {}; exit ;; esac
+exec /usr/bin/python3 -IS "$0" "$@"
+"""
 
 
 def make(program: Path, target: Path, epoch: int) -> None:
@@ -35,7 +41,8 @@ def make(program: Path, target: Path, epoch: int) -> None:
     ]
     inside = zipped([*files, *own], epoch)
     outer = [("__main__.py", main.encode(), 0o644), (INSIDE, inside, 0o644), *own[1:]]
-    put(target, _SHEBANG + zipped(outer, epoch, packed=False), 0o755)
+    head = _HEAD.format(shlex.quote(version_of(program)))
+    put(target, head.encode() + zipped(outer, epoch, packed=False), 0o755)
 
 
 def _named(main: str, start: str, first: str) -> list[tuple[str, bytes]]:
