@@ -42,6 +42,8 @@ class StepWaits(Message):
     step: Step
     plan: Plan
     edits: tuple[OwnEdit, ...] = ()
+    why: str = ""
+    """Why it is asked although the step has been approved."""
 
 
 @dataclass
@@ -310,8 +312,8 @@ class ApplyPolicy:
 
     own_edits: Callable[[Plan], Sequence[OwnEdit]] = lambda _: ()
     """The admin's edits of the lines that a plan would write again."""
-    approved: str | None = None
-    """The step whose plan the admin has approved last."""
+    approved: tuple[str, Plan] | None = None
+    """The step and plan that the admin has approved last."""
 
     def decide(self, job: Job, step: Step, plan: Plan) -> bool:
         """The engine's question before a step's changes. Raises Stopped, Interrupted."""
@@ -322,15 +324,18 @@ class ApplyPolicy:
             return self._asked(job, StepWaits(step, plan, tuple(edits)))
         if self.everything:
             return True
-        if self.shown is not None and self.shown[0] == step.id and same(self.shown[1], plan):
-            self.shown, self.approved = None, step.id
-            return True
-        return self._asked(job, StepWaits(step, plan))
+        if self.shown is not None and self.shown[0] == step.id:
+            self.approved, self.shown = self.shown, None
+            if same(self.approved[1], plan):
+                return True
+        again = self.approved is not None and self.approved[0] == step.id
+        why = why_again(self.approved[1], plan) if self.approved is not None and again else ""
+        return self._asked(job, StepWaits(step, plan, why=why))
 
     def _asked(self, job: Job, question: StepWaits) -> bool:
         if job.ask(question) is not Reply.YES:
             return False
-        self.approved = question.step.id
+        self.approved = question.step.id, question.plan
         return True
 
 
@@ -341,6 +346,17 @@ def same(shown: Plan, now: Plan) -> bool:
         and len(shown.changes) == len(now.changes)
         and all(map(_same, shown.changes, now.changes))
     )
+
+
+def why_again(shown: Plan, now: Plan) -> str:
+    """Why what was approved is asked for once more, as a sentence."""
+    if _brings(now) and not _brings(shown):
+        return "Only now has apt said what comes with it: see above."
+    return "The host has changed since this was shown; this is the new plan."
+
+
+def _brings(plan: Plan) -> bool:
+    return any(change.kind == "packages" and change.describe().details for change in plan.changes)
 
 
 def _same(shown: Change, now: Change) -> bool:

@@ -248,14 +248,12 @@ class StepRun(Frame[None]):
         """The engine asks whether it may apply the step."""
         self._draw()
         name, board = message.step.id, self.board
-        again = self._current == name and board.states.get(name) == "working" and self.policy.approved == name
         self._current, self._asked = name, True
         board.plans[name] = message.plan
         self._wait_at(name)
         self.show_step()
         self.panes.pane("diff")
-        changed = "The host has changed since this was shown; this is the new plan. " if again else ""
-        words = f"{changed}y applies {name}, s skips it, a applies all that remain."
+        words = f"{message.why} y applies {name}, s skips it, a applies all that remain.".lstrip()
         self.ask_when_quiet(partial(self.say_of, name, words))
         if message.edits:
             from screens.dialogs import LocalEdits

@@ -343,7 +343,7 @@ def test_what_changed_since_it_was_shown_is_shown_again(bench: Bench) -> None:
         (bench.root / "etc/a").write_text("mine\n")
         await pilot.press("y")
         await until(pilot, lambda: app.desk.waiting)
-        await until(pilot, lambda: shows(app, " mine") and shows(app, "y applies one"))
+        await until(pilot, lambda: shows(app, " mine") and shows(app, "The host has changed since"))
         assert bench.text("/etc/a") == "mine\n"
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "y applies two"))

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from textual.message import Message
+from textual.message_pump import MessagePump
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
 from screens.dialogs import ApplyAll
-from screens.jobs import Job, same
+from screens.jobs import ApplyPolicy, Job, Reply, StepWaits, same
 from screens.steps import Steps
 from tests.tui.bench import Bench, Writes, at, counts, play, shows, until, use
 from tests.unit.steps.recorded import bare
@@ -96,6 +98,36 @@ def test_a_list_of_packages_that_was_not_shown_is_shown_before_they_come() -> No
     assert not same(without, told)
     assert same(told, install.plan(bare("12", apt_plan=APT), Answers()))
     assert same(told, install.plan(bare("12"), Answers())), "apt cannot say any more what was shown"
+
+
+class Asked(Job):
+    """What the admin is asked, and says yes to."""
+
+    def __init__(self) -> None:
+        super().__init__("apply", MessagePump(), deque())
+        self.why: list[str] = []
+
+    def ask(self, message: Message, within: float | None = None) -> Reply:
+        """Yes, once it was looked at."""
+        assert isinstance(message, StepWaits)
+        self.why.append(message.why)
+        return Reply.YES
+
+
+def test_what_was_approved_is_asked_for_again_with_the_reason() -> None:
+    install = step("install")
+    without, told = (
+        install.plan(bare("12", **apt), Answers()) for apt in ({"asking_apt": True}, {"apt_plan": APT})
+    )
+    job, policy = Asked(), ApplyPolicy(shown=("install", without))
+    assert policy.decide(job, install, told)
+    assert policy.decide(job, install, without)
+    assert policy.decide(job, step("saslauthd-init"), told)
+    assert job.why == [
+        "Only now has apt said what comes with it: see above.",
+        "The host has changed since this was shown; this is the new plan.",
+        "",
+    ]
 
 
 @dataclass
@@ -286,7 +318,10 @@ def test_a_plan_that_an_edit_has_changed_is_shown_again_before_it_is_done(bench:
         await at(pilot, app, "set-up", "y applies the step")
         (bench.root / "etc/a").write_text("edited\n")
         await pilot.press("y")
-        await until(pilot, lambda: app.desk.waiting and shows(app, "y applies one") and shows(app, " edited"))
+        await until(
+            pilot,
+            lambda: app.desk.waiting and shows(app, "The host has changed since") and shows(app, " edited"),
+        )
         assert bench.text("/etc/a") == "edited\n"
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "y applies two"))
