@@ -9,7 +9,7 @@ from building.vendor import collect, put
 from wizard.delivery import version_line
 
 PARTS = ("screens", "snapshots", "templates", "wizard")
-_SUFFIXES = frozenset((".py", ".j2", ".json", ".tcss", ".typed"))
+_SUFFIXES = frozenset((".py", ".j2", ".json", ".tcss", ".typed", ".yml", ".md", ".example"))
 
 
 def lay_down(source: Path, target: Path, kind: str, commit: str, names: Collection[str] = ()) -> None:

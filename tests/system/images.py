@@ -3,7 +3,8 @@
 `debian` is a bare Debian with systemd, without Python and git, with what tests install in apt's cache; `minimal` adds
 the wheels that pip finds there; `ready` adds the launcher's packages and its Python environment; `mail` adds Sendmail
 and SASL as apt leaves them; `sysvinit` is `ready` with the init of sysvinit-core; `msa` is what `apply` makes of that, with alice. A layer is built again when its recipe, or
-one below it, changes; `msa` with every change of the program.
+one below it, changes; `msa` with every change of the program. `controller` is `ready` with Debian's own Ansible, and is built
+only where a test asks for it.
 `python -m tests.system.images` builds all of them.
 """
 
@@ -29,7 +30,7 @@ from tests.system.machine import PROJECT, Machine
 from tests.system.msa import PASSWORD, add_alice, apply
 from tests.system.releases import PYTHON_OF, RELEASES, Release
 
-Layer = Literal["debian", "minimal", "ready", "sysvinit", "mail", "msa"]
+Layer = Literal["debian", "minimal", "ready", "sysvinit", "mail", "msa", "controller"]
 
 _TOP = Path(__file__).resolve().parents[2]
 _BELOW: dict[Layer, Layer | None] = {
@@ -39,6 +40,7 @@ _BELOW: dict[Layer, Layer | None] = {
     "sysvinit": "ready",
     "mail": "ready",
     "msa": "mail",
+    "controller": "ready",
 }
 
 _INCLUDED = "systemd,systemd-sysv,dbus,procps,iproute2,ca-certificates,perl,openssl,adduser,hostname"
@@ -63,6 +65,9 @@ printf '[global]\\nno-index = true\\nfind-links = /opt/wheelhouse\\n' >/etc/pip.
 _READY = "apt-get install --yes --quiet=2 --no-install-recommends python3 python3-venv git"
 _SYSVINIT = "apt-get install --yes --quiet=2 --no-install-recommends --allow-remove-essential sysvinit-core orphan-sysvinit-scripts systemd-sysv-"
 _MAIL = "apt-get install --yes --quiet=2 sendmail sasl2-bin libsasl2-modules"
+_CONTROLLER = (
+    "apt-get install --yes --quiet=2 --no-install-recommends ansible-core openssh-client openssh-server"
+)
 _COMMANDS: dict[Layer, str] = {"ready": _READY, "sysvinit": _SYSVINIT, "mail": _MAIL}
 _TEXTS = (".py", ".j2", ".json")
 _NONINTERACTIVE = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
@@ -114,6 +119,8 @@ def _recipe_hash(release: Release, layer: Layer) -> str:
         texts += [_SYSVINIT]
     if layer in ("mail", "msa"):
         texts += [_MAIL]
+    if layer == "controller":
+        texts += [_CONTROLLER]
     if layer == "msa":
         texts += [PASSWORD, *(f"{file.relative_to(_TOP)}\0{file.read_text()}" for file in _program())]
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
@@ -133,6 +140,8 @@ def _build(release: Release, layer: Layer, under: tuple[Path, ...], tree: Path) 
             _build_debian(release, unfinished)
         elif layer == "minimal":
             _fetch_wheels(release, unfinished / "opt/wheelhouse")
+        elif layer == "controller":
+            _build_with_network(under, _CONTROLLER, unfinished)
         else:
             _build_on(under, layer, unfinished)
         unfinished.rename(tree)
@@ -173,6 +182,33 @@ def _fetch_wheels(release: Release, target: Path) -> None:
         ],
         check=True,
     )
+
+
+def _build_with_network(under: tuple[Path, ...], command: str, target: Path) -> None:
+    """What is not in apt's cache: installed in a changed root that has the network of the host."""
+    script = (
+        'mkdir "$2/up" "$2/work" "$2/root"\n'
+        'mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/up,workdir=$2/work" "$2/root"\n'
+        'for name in proc sys dev; do mount --rbind "/$name" "$2/root/$name"; done\n'
+        'mount -t tmpfs tmpfs "$2/root/run"\n'
+        'cp --remove-destination /etc/resolv.conf "$2/root/etc/resolv.conf"\n'
+        'printf \'#!/bin/sh\\nexit 101\\n\' >"$2/root/usr/sbin/policy-rc.d"; chmod 755 "$2/root/usr/sbin/policy-rc.d"\n'
+        'chroot "$2/root" sh -euc "apt-get -o Acquire::Check-Valid-Until=false update --quiet=2; $3"\n'
+        'rm "$2/root/usr/sbin/policy-rc.d" "$2/root/etc/resolv.conf"'
+    )
+    with tempfile.TemporaryDirectory(dir=target.parent) as place:
+        lower = ":".join(map(str, under))
+        made = ["unshare", "--mount", "sh", "-euc", script, "sh", lower, place, command]
+        done = subprocess.run(
+            made,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PATH": os.environ["PATH"], **_NONINTERACTIVE},
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{command} failed:\n{done.stdout}\n{done.stderr}")
+        subprocess.run(["cp", "-a", f"{place}/up/.", str(target)], check=True)
 
 
 def _build_on(under: tuple[Path, ...], layer: Layer, target: Path) -> None:

@@ -16,7 +16,7 @@ from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 ANY = "\0"
 """What is only known when the sentence is made."""
 PROSE = frozenset(
-    "applied at back before changed did ends from has have is itself makes may out sent so stat was were writes".split()  # noqa: SIM905
+    "applied at back before changed contributors did ends from has have is itself makes may out sent so stat was were writes".split()  # noqa: SIM905
 )
 """Words behind the program's name in a sentence about it."""
 _COMMANDS = commands()

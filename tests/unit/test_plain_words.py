@@ -51,7 +51,14 @@ def sentences() -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
     for path in sorted((*ROOT.glob("wizard/**/*.py"), *ROOT.glob("screens/**/*.py"))):
         found += [(f"{path.relative_to(ROOT)}:{line}", words) for line, words in _literals(path)]
-    pages = (*ROOT.glob("templates/*.j2"), *ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "SECURITY.md")
+    fleet = (path for path in ROOT.glob("templates/fleet/**/*.*") if path.is_file())
+    pages = (
+        *ROOT.glob("templates/*.j2"),
+        *fleet,
+        *ROOT.glob("docs/*.md"),
+        ROOT / "README.md",
+        ROOT / "SECURITY.md",
+    )
     found += [(str(path.relative_to(ROOT)), " ".join(_prose(path.read_text()).split())) for path in pages]
     return tuple(found)
 

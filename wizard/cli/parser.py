@@ -66,6 +66,7 @@ def parser() -> Parser:
     _history(add)
     _client_settings(add)
     _settings(add)
+    _export(_group(commands, "export", "the same set-up for many hosts"))
     _certificate(_group(commands, "certificate", "show, renew or install the server's certificate"))
     _troubleshoot(add)
     _debug(_group(commands, "debug", "debugging tools: saslauthd in debug mode, a manual login"))
@@ -217,6 +218,17 @@ def _settings(add: Add) -> None:
     _answers(answers)
     _output(answers, "write to FILE")
     _flag(answers, "--save", "save them to /etc/msa-wizard/answers.toml, which every command reads")
+
+
+def _export(add: Add) -> None:
+    words = "write a folder for Ansible: a collection with the program, playbooks, and these settings as an inventory"
+    ansible = add("ansible", "export", words)
+    ansible.add_argument("folder", metavar="DIR", help="the folder; it is made where it is not there")
+    words = "the program for the hosts, of this version; not needed where this is msa-wizard.pyz itself"
+    ansible.add_argument("--program", metavar="FILE", help=words)
+    words = "replace the collection and the playbooks when they are there already; the inventory stays"
+    _flag(ansible, "--force", words)
+    _answers(ansible)
 
 
 def _output(command: Parser, words: str) -> None:

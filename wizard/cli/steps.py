@@ -38,6 +38,7 @@ from wizard.gather.firewall import ssh_connection
 from wizard.gather.host import look
 from wizard.model.answers import SAVED, Answers, Auth
 from wizard.model.events import Event
+from wizard.model.facts import Facts
 from wizard.model.plan import UNTESTED, Outcome, Plan, Step
 from wizard.render import as_json
 from wizard.render.progress import Shown
@@ -245,7 +246,8 @@ def status(arguments: argparse.Namespace) -> int:
         for name, plan in plans(host, answers_of(arguments), look(host), store).items()
     ]
     if arguments.json:
-        as_json.show(steps=rows, interrupted=interrupted())
+        waits = confirm_or_revert.time_left() if os.geteuid() == 0 else None
+        as_json.show(steps=rows, interrupted=interrupted(), confirmation=waits)
     else:
         out(status_lines(rows))  # first, since a journal that is damaged sends the admin here
         for words in filter(None, (interrupted(), lost_history() if os.geteuid() == 0 else "")):
@@ -303,7 +305,6 @@ def answers(arguments: argparse.Namespace) -> int:
     commands, as they were chosen. It parses to the settings."""
     from wizard.engine.settings import save_settings
     from wizard.render.files import as_toml
-    from wizard.sendmail.password_source import as_here
     from wizard.system.output_file import save
 
     chosen = answers_of(arguments)
@@ -315,17 +316,24 @@ def answers(arguments: argparse.Namespace) -> int:
             error(save_settings(host, SAVED, as_toml(chosen, look(host)), store_to_add_to))
         return 0
     facts = look(Host())
-    here, test = as_here(facts), chosen.test
-    auth = Auth(
-        chosen.auth.saslauthd_mechanism or here.saslauthd_mechanism, chosen.auth.mechanisms or here.mechanisms
-    )
-    test = dataclasses.replace(test, host=test.host or (facts.fqdn if facts.fqdn_resolves else ""))
-    text = as_toml(dataclasses.replace(chosen, auth=auth, test=test), facts)
+    text = as_toml(as_this_host(chosen, facts), facts)
     if arguments.output:
         error(save(Path(arguments.output), text, 0o644, force=arguments.force))
     else:
         data(text.rstrip("\n"))
     return 0
+
+
+def as_this_host(chosen: Answers, facts: Facts) -> Answers:
+    """The settings, with what this host has where nothing was chosen."""
+    from wizard.sendmail.password_source import as_here
+
+    here, test = as_here(facts), chosen.test
+    auth = Auth(
+        chosen.auth.saslauthd_mechanism or here.saslauthd_mechanism, chosen.auth.mechanisms or here.mechanisms
+    )
+    test = dataclasses.replace(test, host=test.host or (facts.fqdn if facts.fqdn_resolves else ""))
+    return dataclasses.replace(chosen, auth=auth, test=test)
 
 
 def _existing_store() -> Store:

@@ -144,10 +144,12 @@ class StatusRow(TypedDict):
 
 
 class Status(TypedDict):
-    """`status`; `interrupted` says what a killed run waits for."""
+    """`status`; `interrupted` says what a killed run waits for, `confirmation` how many seconds are left in which new firewall
+    rules can be confirmed."""
 
     steps: list[StatusRow]
     interrupted: str | None
+    confirmation: float | None
 
 
 class Author(TypedDict):
@@ -264,6 +266,14 @@ class Removed(TypedDict):
     history_removed: bool
     left: list[str]
     stays: list[str]
+
+
+class Exported(TypedDict):
+    """`export ansible`. `written` and `kept` (they were there already) are paths in the folder."""
+
+    folder: str
+    written: list[str]
+    kept: list[str]
 
 
 class Server(TypedDict):
@@ -642,6 +652,7 @@ DOCUMENTS: dict[str, tuple[type, ...]] = {
     "recover": (Recovery, Nothing),
     "confirm": (Confirmation,),
     "remove": (Removed,),
+    "export-ansible": (Exported,),
     "client-settings": (ClientSettings,),
     "troubleshoot": (Troubleshoot, Catalogue, ClientVisit),
     "test": (Test, OutsideTest),

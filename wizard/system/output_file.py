@@ -38,25 +38,26 @@ def check_output(path: Path, *, force: bool = True) -> None:
         raise AlreadyThere(path)
 
 
-def save(path: Path, text: str, mode: int = 0o600, *, force: bool = False) -> str:
-    """Write `text` to `path`, in UTF-8, and say so in a sentence. Raises OutputError.
+def save(path: Path, content: str | bytes, mode: int = 0o600, *, force: bool = False) -> str:
+    """Write `content` to `path`, text in UTF-8, and say so in a sentence. Raises OutputError.
 
     A new file has this `mode`; one that is there is replaced only with `force`, in one rename, and keeps its owner, mode
     and attributes. A device, a terminal or a pipe is written to. A folder, a link or a socket is refused."""
     shown = clean(str(path.absolute()))
+    held = content.encode() if isinstance(content, str) else content
     match _kind(path):
         case 0:
-            _replace(path, Entry(Kind.FILE, mode, os.geteuid(), os.getegid(), text.encode()))
+            _replace(path, Entry(Kind.FILE, mode, os.geteuid(), os.getegid(), held))
             return f"{shown} is written, readable for {'everybody' if mode & 0o004 else 'you alone'}."
         case stat.S_IFREG if not force:
             raise AlreadyThere(path)
         case stat.S_IFREG:
             there = _there(path)
             kept = there.mode & 0o777
-            _replace(path, Entry(Kind.FILE, kept, there.uid, there.gid, text.encode(), there.xattrs))
+            _replace(path, Entry(Kind.FILE, kept, there.uid, there.gid, held, there.xattrs))
             return f"{shown} is replaced; it keeps its owner and its mode, {kept:04o}."
         case kind:
-            _send(path, kind, text.encode())
+            _send(path, kind, held)
             return f"It is written to {_WORDS[kind]} {shown}."
 
 

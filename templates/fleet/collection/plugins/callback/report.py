@@ -1,0 +1,191 @@
+# Copyright: msa-wizard contributors
+# MIT License (see LICENSE or https://opensource.org/licenses/MIT)
+"""What became of each host, also of those that failed: a table on the terminal, and files as JSON and HTML."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+name: report
+type: aggregate
+short_description: Report what became of each mail server
+version_added: 1.0.0
+description:
+  - At the end of a playbook, shows a table of the hosts that modules of C(msa_wizard.msa) were run on, the worst first.
+  - Writes the same as JSON and HTML.
+requirements:
+  - Enable it in C(callbacks_enabled).
+options:
+  folder:
+    description: The folder for C(report.json) and C(report.html). Empty writes no files.
+    type: str
+    default: ""
+    env:
+      - name: MSA_WIZARD_REPORT
+    ini:
+      - section: callback_msa_wizard
+        key: report
+"""
+
+import json
+import os
+import tempfile
+import time
+
+from ansible.plugins.callback import CallbackBase
+from jinja2 import Environment, FileSystemLoader
+
+_OURS = "msa_wizard.msa."
+_PAGES = os.path.join(os.path.dirname(__file__), "..", "..", "playbooks", "templates")
+_WORST_FIRST = ("unreachable", "interrupted", "failed", "drifted", "to do", "not begun", "ok")
+_NOT_BEGUN = "not begun, "
+
+
+class CallbackModule(CallbackBase):
+    """The callback."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "msa_wizard.msa.report"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self._hosts = {}
+        self._ours = False
+
+    def v2_runner_on_ok(self, result):
+        """What a task found out."""
+        self._heard(result)
+
+    def v2_runner_on_failed(self, result, ignore_errors=False):
+        """Why a task failed."""
+        said = self._heard(result)
+        if not ignore_errors:
+            row = self._row(result)
+            row["says"] = str(said.get("msg", "failed"))
+            row["verdict"] = "not begun" if row["says"].startswith(_NOT_BEGUN) else "failed"
+            if said.get("interrupted") is True:
+                row["verdict"] = "interrupted"
+
+    def v2_runner_on_unreachable(self, result):
+        """Why a host could not be reached."""
+        row = self._row(result)
+        row["verdict"], row["says"] = "unreachable", str(_said(result).get("msg", ""))
+
+    def v2_playbook_on_stats(self, stats):
+        """Show and write it all."""
+        rows = sorted(self._hosts.values(), key=lambda row: (_WORST_FIRST.index(_verdict(row)), row["host"]))
+        if not self._ours or not rows:
+            return
+        shown = [_shown(row, bool(stats.summarize(row["host"]).get("changed"))) for row in rows]
+        self._display.banner("MSA REPORT")
+        for line in _table(shown):
+            self._display.display(line)
+        folder = self.get_option("folder")
+        if folder:
+            self._write(folder, shown)
+
+    def _row(self, result):
+        name = _host(result)
+        return self._hosts.setdefault(name, {"host": name, "verdict": "", "says": "", "facts": {}})
+
+    def _heard(self, result):
+        said, row = _said(result), self._row(result)
+        if str(_task(result).action).startswith(_OURS):
+            self._ours = True
+        facts = said.get("ansible_facts", {})
+        if isinstance(facts, dict) and isinstance(facts.get("msa"), dict):
+            row["facts"] = facts["msa"]
+        return said
+
+    def _write(self, folder, shown):
+        try:
+            os.makedirs(folder, exist_ok=True)
+            when = time.strftime("%F %R %Z")
+            pages = Environment(loader=FileSystemLoader(_PAGES), autoescape=True)
+            _replace(folder, "report.json", json.dumps({"schema": 1, "hosts": shown}, indent=2) + "\n")
+            page = pages.get_template("report.html.j2").render(hosts=shown, when=when)
+            _replace(folder, "report.html", page)
+        except OSError as error:
+            self._display.warning(f"the report could not be written: {error}")
+            return
+        self._display.display(f"report.json and report.html are in {folder}")
+
+
+def _said(result):
+    """What a task returned; older releases of Ansible have it under another name."""
+    return getattr(result, "result", None) or result._result
+
+
+def _host(result):
+    return (getattr(result, "host", None) or result._host).get_name()
+
+
+def _task(result):
+    return getattr(result, "task", None) or result._task
+
+
+def _verdict(row):
+    facts = row["facts"]
+    if row["verdict"] in ("unreachable", "interrupted"):
+        return row["verdict"]
+    if facts.get("interrupted"):
+        return "interrupted"
+    if row["verdict"] == "failed" and facts.get("drifted"):
+        return "drifted"
+    if row["verdict"]:
+        return row["verdict"]
+    return "drifted" if facts.get("drifted") else "to do" if facts.get("pending") else "ok"
+
+
+def _shown(row, changed):
+    """What is reported of a host. Without facts nothing is known of its steps."""
+    facts = row["facts"]
+    days = [each["days_left"] for each in facts.get("certificates", ()) if each.get("days_left") is not None]
+    return {
+        "host": row["host"],
+        "verdict": _verdict(row),
+        "says": row["says"] or facts.get("interrupted", ""),
+        "changed": changed,
+        "release": facts.get("release", ""),
+        "steps": {each["step"]: each["state"] for each in facts.get("steps", ())},
+        "drifted": facts.get("drifted", []),
+        "pending": facts.get("pending", []),
+        "certificate_days": min(days) if days else None,
+    }
+
+
+def _table(shown):
+    head = ("host", "verdict", "changed", "release", "applied", "to do", "drifted", "certificate")
+    rows = [
+        (
+            each["host"],
+            each["verdict"],
+            "yes" if each["changed"] else "no",
+            each["release"] or "-",
+            str(sum(state == "applied" for state in each["steps"].values())) if each["steps"] else "-",
+            ", ".join(each["pending"]) if len(each["pending"]) < 3 else str(len(each["pending"])),
+            ", ".join(each["drifted"]),
+            f"{each['certificate_days']} days" if each["certificate_days"] is not None else "-",
+        )
+        for each in shown
+    ]
+    widths = [max(map(len, column)) for column in zip(head, *rows)]
+    for row in (head, *rows):
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+    for each in shown:
+        if each["says"]:
+            yield f"{each['host']}: {each['says']}"
+
+
+def _replace(folder, name, text):
+    """Whole, or not at all."""
+    handle, path = tempfile.mkstemp(prefix=f".{name}-", dir=folder)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(path, os.path.join(folder, name))
+    except BaseException:
+        os.unlink(path)
+        raise

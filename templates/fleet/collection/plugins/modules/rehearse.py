@@ -1,0 +1,73 @@
+# Copyright: msa-wizard contributors
+# MIT License (see LICENSE or https://opensource.org/licenses/MIT)
+"""Does everything on a throwaway clone of this host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: rehearse
+short_description: Rehearse on a throwaway clone of the host
+version_added: 1.0.0
+description:
+  - Carries the plan out for real on a clone of the host, logs in there, and rolls everything back.
+  - The host itself stays as it is. Packages are fetched for the clone, which takes some minutes.
+author:
+  - msa-wizard contributors (@msa-wizard)
+options:
+  steps:
+    description: Only these steps.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    description: Whether the module can say what it would do, and change nothing.
+    support: none
+  diff_mode:
+    description: Whether the module shows what changes.
+    support: none
+extends_documentation_fragment:
+  - msa_wizard.msa.program
+  - msa_wizard.msa.program.answers
+"""
+
+EXAMPLES = r"""
+- name: Rehearse
+  msa_wizard.msa.rehearse:
+"""
+
+RETURN = r"""
+document:
+  description: What C(msa-wizard rehearse --json) prints.
+  returned: when the program said anything
+  type: dict
+exit_code:
+  description: The exit code of the program.
+  returned: always
+  type: int
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.msa_wizard.msa.plugins.module_utils.program import ANSWERS, PROGRAM, Program
+
+
+def main():
+    """The module."""
+    module = AnsibleModule(
+        argument_spec={
+            **PROGRAM,
+            **ANSWERS,
+            "steps": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=False,
+    )
+    program = Program(module)
+    code, document = program.run("rehearse", *module.params["steps"], *program.settings(), may_end=(0, 1))
+    if code:
+        program.fail(code, document, changed=False)
+    module.exit_json(changed=False, msg=document["verdict"], document=document, exit_code=code)
+
+
+if __name__ == "__main__":
+    main()

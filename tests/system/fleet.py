@@ -1,0 +1,169 @@
+"""Several machines on one network, with real sshd, and one of them from which Ansible sets the others up.
+
+with Fleet("trixie") as fleet:
+    fleet.add("mail1", "bookworm")
+    fleet.export(settings)
+    fleet.play("site.yml")
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
+
+from tests.one_file import of_the_working_tree
+from tests.system.firewalls import QUIET
+from tests.system.images import Layer, layers
+from tests.system.machine import Machine
+from tests.system.msa import PASSWORD, add_alice
+from tests.system.releases import Release
+from tests.system.room import Room
+
+FOLDER = "/root/fleet"
+PROGRAM = "/usr/local/sbin/msa-wizard"
+_PYZ = "/root/msa-wizard.pyz"
+_KEY = "/root/.ssh/id_ed25519"
+_VAULT = f"{FOLDER}/inventory/group_vars/msa/vault.yml"
+_VAULT_KEY = "/root/vault-key"
+VAULT_OPTIONS = ("--vault-password-file", _VAULT_KEY)
+_SSHD = """
+set -e
+apt-get install --yes --quiet=2 --no-install-recommends openssh-server >/dev/null
+mkdir -p -m 0700 /root/.ssh
+cat >/root/.ssh/authorized_keys
+systemctl restart ssh
+until ss -ltn | grep -q ':22 '; do sleep 0.05; done
+"""
+_SSH = "ssh_args = -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5 "
+
+
+class Fleet:
+    """A controller with Debian's own Ansible of `release`, and the hosts that were added. As a context manager: all are gone
+    on leaving."""
+
+    def __init__(self, release: Release) -> None:
+        self.release = release
+        self.hosts: dict[str, Machine] = {}
+        self._addresses: dict[str, str] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._switch = Room(
+            ("--net",),
+            "ip link set lo up; ip link add switch type bridge forward_delay 0; ip link set switch up",
+        )
+        self._stack.callback(self._switch.close)
+        try:
+            self.controller = self._boot("controller", self.release, "controller")
+            self.controller.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", _KEY])
+            self.controller.put(_PYZ, of_the_working_tree(), 0o755)
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def add(self, name: str, release: Release, layer: Layer = "mail") -> Machine:
+        """A host with sshd, where root logs in by the controller's key, and alice can send mail."""
+        machine = self._boot(name, release, layer)
+        machine.run(_SSHD, input=self.controller.read(f"{_KEY}.pub"), env=QUIET)
+        if layer != "msa":  # which has her
+            add_alice(machine)
+        self.hosts[name] = machine
+        return machine
+
+    def address(self, name: str) -> str:
+        """Where a host is."""
+        return self._addresses[name]
+
+    def name_only(self, name: str, address: str) -> None:
+        """A host that is in the inventory, and nowhere else."""
+        self._addresses[name] = address
+
+    def export(self, **variables: Any) -> None:
+        """The folder for Ansible, made on the controller by the one file, with all hosts in the inventory."""
+        self.controller.run(["python3", _PYZ, "export", "ansible", FOLDER])
+        names = {
+            name: {"ansible_host": self._addresses[name]} for name in self._addresses if name != "controller"
+        }
+        inventory = {
+            "msa": {
+                "hosts": names,
+                "vars": {
+                    "ansible_user": "root",
+                    "ansible_python_interpreter": "/usr/bin/python3",
+                    **variables,
+                },
+            }
+        }
+        self.controller.put(f"{FOLDER}/inventory/hosts.yml", json.dumps(inventory))
+        vault = json.dumps({"msa_test_user": "alice", "msa_test_password": PASSWORD})
+        self.controller.put(_VAULT_KEY, "of the vault\n", 0o600)
+        encrypt = ["ansible-vault", "encrypt", *VAULT_OPTIONS, "--output", _VAULT, "-"]
+        self.controller.run(encrypt, input=vault)
+        cfg = self.controller.read(f"{FOLDER}/ansible.cfg").decode()
+        self.controller.put(f"{FOLDER}/ansible.cfg", cfg.replace("ssh_args = ", _SSH))
+
+    def play(
+        self, playbook: str, *options: str, timeout: float = 900, **variables: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a playbook on the controller; its exit status is the caller's to look at."""
+        given = ["--extra-vars", json.dumps(variables)] if variables else []
+        command = ["ansible-playbook", *VAULT_OPTIONS, playbook, *options, *given]
+        return self.controller.run(command, cwd=FOLDER, timeout=timeout, check=False)
+
+    def report(self) -> dict[str, dict[str, Any]]:
+        """What the last run has reported, by host."""
+        told = json.loads(self.controller.read(f"{FOLDER}/report/report.json"))
+        return {each["host"]: each for each in told["hosts"]}
+
+    def power_on(self, name: str) -> None:
+        """Boot a host again that has lost its power; it is on the network then."""
+        machine = self.hosts[name]
+        machine.boot()
+        self._plug_in(machine, int(self._addresses[name].rpartition(".")[2]))
+        machine.run("until ss -ltn | grep -q ':22 '; do sleep 0.05; done", timeout=60)
+
+    def wizard(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The program on a host, by hand."""
+        return self.hosts[name].run([PROGRAM, *arguments], check=False, timeout=600)
+
+    def _boot(self, name: str, release: Release, layer: Layer) -> Machine:
+        number = len(self._addresses) + 1
+        machine = self._stack.enter_context(
+            Machine(layers(release, layer), hostname=name, fqdn=f"{name}.example.test", project=False)
+        )
+        self._addresses[name] = f"198.51.100.{number}"
+        self._plug_in(machine, number)
+        return machine
+
+    def _plug_in(self, machine: Machine, number: int) -> None:
+        port = f"port{number}"
+        pair = (
+            f"ip link add {port} netns {self._switch.pid} type veth peer name net0 netns {machine.init_pid}"
+        )
+        subprocess.run(pair.split(), check=True)
+        for pid, batch in (
+            (self._switch.pid, f"link set {port} master switch\nlink set {port} up"),
+            (machine.init_pid, f"address add 198.51.100.{number}/24 dev net0\nlink set net0 up"),
+        ):
+            enter = ["nsenter", "--target", str(pid), "--net", "ip", "-batch", "-"]
+            subprocess.run(enter, input=batch.encode(), check=True)
+
+
+def recap(done: subprocess.CompletedProcess[str]) -> Mapping[str, Mapping[str, int]]:
+    """The numbers that Ansible ends with, by host."""
+    rows = re.findall(r"^(\S+) +: (ok=.*)$", done.stdout, re.MULTILINE)
+    return {
+        host: {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", numbers)}
+        for host, numbers in rows
+    }

@@ -1,0 +1,210 @@
+"""What `export ansible` writes, and the part of its modules that needs no Ansible."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import re
+import zipfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.unit.named_commands import misused
+from tests.unit.steps.recorded import machine
+from wizard import __version__
+from wizard.errors import AnswersError, UsageError
+from wizard.fleet import COLLECTION, PROGRAM, as_yaml, collection, export, inventory, program_for_hosts
+from wizard.model.answers import Answers, Listen
+from wizard.model.set_option import KEYS, with_set
+from wizard.render.files import as_toml
+
+TOP = Path(__file__).resolve().parents[2]
+FACTS = machine("bookworm-mail")
+
+
+def one_file(path: Path, version: str = __version__) -> Path:
+    """What passes for msa-wizard.pyz at a look at its names and its version."""
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("__main__.py", f'print("msa-wizard {version} (one file)")\n')
+        file.writestr("program.zip", "")
+        file.writestr("first_start.py", "")
+    return path
+
+
+def module_utils() -> ModuleType:
+    path = TOP / "templates/fleet/collection/plugins/module_utils/program.py"
+    spec = importlib.util.spec_from_file_location("module_utils_program", path)
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+class Failed(Exception):
+    """A module has failed."""
+
+
+class FakeModule:
+    """An AnsibleModule whose commands are answered by what a test gives."""
+
+    check_mode = False
+
+    def __init__(self, program: Path, code: int = 0, said: str = "", errors: str = "", **params: Any) -> None:
+        self.params = {"program": str(program), "answers": {}, "accept": [], **params}
+        self.answer = (code, said, errors)
+        self.asked: list[tuple[list[str], str | None]] = []
+
+    def run_command(self, words: list[str], data: str | None = None) -> tuple[int, str, str]:
+        self.asked.append((words, data))
+        return self.answer
+
+    def fail_json(self, **result: Any) -> None:
+        raise Failed(result)
+
+
+def test_nothing_is_overwritten_unasked_and_the_inventory_never(tmp_path: Path) -> None:
+    made = export(tmp_path / "new/fleet", Answers(), FACTS, b"the program")
+    folder = tmp_path / "new/fleet"
+    assert sorted(made.written) == sorted(
+        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()
+    )
+    assert (folder / PROGRAM).read_bytes() == b"the program"
+    assert f'version: "{__version__}"\n' in (folder / COLLECTION / "galaxy.yml").read_text()
+    mine = folder / "inventory/hosts.yml"
+    mine.write_text("mine")
+    (folder / "site.yml").write_text("old")
+    with pytest.raises(AnswersError, match="it is there already"):
+        export(folder, Answers(), FACTS, b"a newer program")
+    assert (folder / "site.yml").read_text() == "old"
+    again = export(folder, Answers(), FACTS, b"a newer program", force=True)
+    assert (folder / PROGRAM).read_bytes() == b"a newer program"
+    assert "import_playbook" in (folder / "site.yml").read_text()
+    assert mine.read_text() == "mine"
+    assert "inventory/hosts.yml" in again.kept
+
+
+def test_a_link_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("kept")
+    (tmp_path / "fleet").mkdir()
+    (tmp_path / "fleet/site.yml").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(AnswersError, match="symbolic link"):
+        export(tmp_path / "fleet", Answers(), FACTS, b"", force=True)
+    assert (tmp_path / "elsewhere").read_text() == "kept"
+
+
+def test_only_the_one_file_of_this_version_is_taken(tmp_path: Path) -> None:
+    assert program_for_hosts(one_file(tmp_path / "right")) == (tmp_path / "right").read_bytes()
+    (tmp_path / "text").write_text("#!/bin/sh\n")
+    with zipfile.ZipFile(tmp_path / "zip", "w") as file:
+        file.writestr("__main__.py", "")
+    for name in ("text", "zip", "missing"):
+        with pytest.raises(UsageError, match="Nothing was written"):
+            program_for_hosts(tmp_path / name)
+    with pytest.raises(UsageError, match=r"it is version 0\.0\.9"):
+        program_for_hosts(one_file(tmp_path / "old", "0.0.9"))
+
+
+def test_addresses_of_this_host_are_not_for_the_others() -> None:
+    answers = dataclasses.replace(Answers(), listen=Listen(submission=("192.0.2.7",), ipv6=True))
+    made = inventory(answers, FACTS)
+    (own,) = (text for name, text in made.items() if name.startswith("inventory/host_vars/"))
+    shared = made["inventory/group_vars/msa/answers.yml"]
+    assert '    submission: ["192.0.2.7"]\n' in own
+    assert '    # submission: ["192.0.2.7"]\n' in shared
+    assert "    ipv6: true\n" in shared
+
+
+def test_every_setting_is_in_the_yaml_and_the_login_of_the_test_is_not() -> None:
+    text = as_yaml(as_toml(Answers(), FACTS))
+    named = re.findall(r'^ +(?:# )?([a-z_0-9]+): (?:["\[]|true|false)', text, re.MULTILINE)
+    assert sorted(named) == sorted(key.rpartition(".")[2] for key in KEYS if not key.startswith("test."))
+    assert "answers.toml" not in text
+
+
+def test_settings_reach_the_program_as_its_own_options(tmp_path: Path) -> None:
+    utils = module_utils()
+    given = {
+        "listen": {"submission": ["192.0.2.1", "127.0.0.1"], "implicit_tls": True, "ipv6": False},
+        "auth": None,
+        "firewall.use": "nftables",
+    }
+    module = FakeModule(one_file(tmp_path / "program"), answers=given, accept=["cf-lines"])
+    words = utils.Program(module).settings()
+    assert words[-1] == "--accept=cf-lines"
+    answers = with_set(Answers(), [word.removeprefix("--set=") for word in words[:-1]])
+    assert answers.listen.submission == ("192.0.2.1", "127.0.0.1")
+    assert (answers.listen.implicit_tls, answers.listen.ipv6) == (True, False)
+    assert answers.firewall.use == "nftables"
+    module.params["answers"] = {"listen": {"smtp": ["a,b"]}}
+    with pytest.raises(Failed, match="comma"):
+        utils.Program(module).settings()
+
+
+def test_a_password_goes_to_standard_input_alone(tmp_path: Path) -> None:
+    module = FakeModule(one_file(tmp_path / "program"), user="alice", password="secret 77")
+    words, data = module_utils().Program(module).login()
+    assert "secret" not in " ".join(words)
+    assert data == "secret 77\n"
+    module.params["password"] = None
+    with pytest.raises(Failed, match="needs a password"):
+        module_utils().Program(module).login()
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "errors", "why"),
+    [
+        (2, '{"schema": 1, "error": {"message": "no such key", "exit_code": 2}}', "", "no such key"),
+        (
+            6,
+            '{"schema": 1, "error": {"message": "killed in restart", "exit_code": 6}}',
+            "",
+            "killed in restart",
+        ),
+        (1, "", "Traceback", "Traceback"),
+        (0, "not JSON", "", "said nothing"),
+        (137, "", "", "ended with 137"),
+    ],
+)
+def test_an_error_is_a_failure_in_the_programs_words(
+    tmp_path: Path, code: int, said: str, errors: str, why: str
+) -> None:
+    module = FakeModule(one_file(tmp_path / "program"), code, said, errors)
+    with pytest.raises(Failed) as failed:
+        module_utils().Program(module).run("apply")
+    (result,) = failed.value.args
+    assert why in result["msg"]
+    assert (result["exit_code"], result["interrupted"]) == (code, code == 6)
+
+
+def test_a_refused_plan_fails_and_what_may_end_is_accepted_by_name(tmp_path: Path) -> None:
+    said = """{"schema": 1, "steps": [{"step": "restart", "outcome": "pending", "reason": "", "remedy": [], "changes": [],
+        "ends": [{"id": "cf-lines", "says": "lines of sendmail.cf go", "lines": []}]}]}"""
+    module = FakeModule(one_file(tmp_path / "program"), 10, said)
+    with pytest.raises(Failed, match=r"lines of sendmail\.cf go \(accept: cf-lines\)"):
+        module_utils().Program(module).planned()
+    module.params["answers"] = {"accept": ["cf-lines"]}
+    planned = module_utils().Program(module).planned()
+    assert (planned["changed"], planned["pending"]) == (True, ["restart"])
+
+
+def test_the_options_that_modules_give_are_options_of_the_program() -> None:
+    """Each string of a module that looks like an option is one of the command that the module runs."""
+    commands = {"msa_facts": ("status", "certificate show")}
+    found = 0
+    for name, text in collection().items():
+        if not name.startswith("plugins/modules/"):
+            continue
+        module = Path(name).stem
+        body = text.partition("def main")[2]
+        options = set(re.findall(r"(--[a-z-]+)", body))
+        for command in commands.get(module, (module,)):
+            for option in options:
+                values = ["", " 7", " keep", " LOGIN", " all"]
+                lines = [f"msa-wizard {command} {option}{value}" for value in values]
+                assert any(misused(line) == "" for line in lines), f"{module}: {option}"
+                found += 1
+    assert found > 15

@@ -1,0 +1,40 @@
+"""The command `export ansible`: the same set-up for many hosts."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from wizard.cli.options import answers_of
+from wizard.cli.steps import as_this_host
+from wizard.console import clean, count, out
+from wizard.engine.removal import one_file
+from wizard.errors import DONE, UsageError
+from wizard.gather.host import look
+from wizard.render import as_json
+from wizard.system.host import Host
+
+_NEEDED = (
+    "the hosts get the one file, from which this was not started: name it by --program. Nothing was written"
+)
+
+
+def ansible(arguments: argparse.Namespace) -> int:
+    """`export ansible`: 0."""
+    from wizard.fleet import export, program_for_hosts
+
+    file = Path(arguments.program) if arguments.program else one_file()
+    if file is None:
+        raise UsageError(_NEEDED)
+    program = program_for_hosts(file)
+    folder, facts = Path(arguments.folder), look(Host())
+    answers = as_this_host(answers_of(arguments), facts)
+    exported = export(folder, answers, facts, program, force=arguments.force)
+    if arguments.json:
+        as_json.show(folder=str(folder.absolute()), written=exported.written, kept=exported.kept)
+        return DONE
+    out(f"{count(len(exported.written), 'file')} written to {clean(str(folder.absolute()))}.")
+    if exported.kept:
+        out(f"These were there already, and stay: {', '.join(map(clean, exported.kept))}")
+    out("Name your hosts in inventory/hosts.yml there; README.md beside it tells how to go on.")
+    return DONE

@@ -1,0 +1,157 @@
+"""The same set-up for many hosts: a folder for Ansible with a collection, playbooks, and this host's settings as an inventory."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import templates
+from templates import render
+from wizard import __version__
+from wizard.errors import UsageError
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.render.files import as_toml
+from wizard.system.output_file import AlreadyThere, OutputError, check_output, save
+
+COLLECTION = "collections/ansible_collections/msa_wizard/msa"
+PROGRAM = f"{COLLECTION}/roles/msa/files/msa-wizard.pyz"
+"""The program itself, which the role brings to each host."""
+GALAXY = {
+    "namespace": "msa_wizard",
+    "name": "msa",
+    "version": __version__,
+    "readme": "README.md",
+    "authors": ["msa-wizard contributors"],
+    "description": "Sendmail as a mail submission agent on many hosts, each step shown first and revertible",
+    "license": ["MIT"],
+    "tags": ["linux", "debian", "mail", "sendmail"],
+    "dependencies": {},
+}
+"""What galaxy.yml says of the collection."""
+_SOURCE = Path(templates.__file__).with_name("fleet")
+_PLAYBOOKS = ("site", "drift", "certificate", "troubleshoot", "rollback")
+_MODULES = "plugins/modules/"
+_SHEBANG = "#!/usr/bin/python\n"
+_LOOPBACK = ("127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written and what stayed as it was there, by their names in the folder."""
+
+    written: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def program_for_hosts(file: Path) -> bytes:
+    """The one file, which must be of this version. Raises UsageError."""
+    try:
+        with zipfile.ZipFile(file) as outer:
+            version = outer.read("__main__.py").decode("utf-8", "replace") if _is_ours(outer) else ""
+        content = file.read_bytes()
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UsageError(f"--program {file}: {_why(error)}. Nothing was written") from error
+    found = re.search(r'print\("msa-wizard ([^ "]+)', version)
+    if found is None:
+        raise UsageError(f"--program {file}: it is not msa-wizard.pyz. Nothing was written")
+    if found[1] != __version__:
+        raise UsageError(
+            f"--program {file}: it is version {found[1]}, and this is {__version__}. Nothing was written"
+        )
+    return content
+
+
+def _is_ours(outer: zipfile.ZipFile) -> bool:
+    return {"__main__.py", "program.zip", "first_start.py"} <= set(outer.namelist())
+
+
+def _why(error: OSError | zipfile.BadZipFile) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or "it is not msa-wizard.pyz"
+
+
+def collection() -> dict[str, str]:
+    """The files of the collection but the program, by their names in it."""
+    source = _SOURCE / "collection"
+    files = {
+        str(path.relative_to(source)): path.read_text()
+        for path in sorted(source.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    # Ansible wants them to begin so; here they are no programs.
+    files |= {name: f"{_SHEBANG}{text}" for name, text in files.items() if name.startswith(_MODULES)}
+    galaxy = "".join(f"{name}: {json.dumps(value)}\n" for name, value in GALAXY.items())
+    return files | {"galaxy.yml": f"---\n{galaxy}"}
+
+
+def inventory(answers: Answers, facts: Facts) -> dict[str, str]:
+    """The example inventory: this host, its settings for all, and what is its own."""
+    host = facts.fqdn or facts.hostname
+    user = json.dumps(answers.test.user)
+    addresses = {
+        name: json.dumps(value)
+        for name, value in (("submission", answers.listen.submission), ("smtp", answers.listen.smtp))
+        if set(value) - set(_LOOPBACK)
+    }
+    shared = as_yaml(as_toml(answers, facts), leave_out=addresses)
+    group = "inventory/group_vars/msa"
+    return {
+        "inventory/hosts.yml": render("fleet/hosts.yml.j2", host=host),
+        f"{group}/answers.yml": render("fleet/group_vars.yml.j2", host=host, answers=shared, user=user),
+        f"{group}/vault.yml.example": (_SOURCE / "vault.yml.example").read_text(),
+        f"inventory/host_vars/{host}.yml": render("fleet/host_vars.yml.j2", host=host, addresses=addresses),
+    }
+
+
+def as_yaml(toml: str, leave_out: dict[str, str] | None = None) -> str:
+    """The settings of answers.toml with their comments, as YAML that is one level in. Its values are those of JSON, which YAML
+    takes as they are. Neither its head, which is about that file, nor what `leave_out` names, nor the login of the test."""
+    body = toml.partition("\n\n")[2].partition("\n[test]\n")[0].rstrip()
+    return "".join(f"{line}\n" for line in _as_yaml(body, leave_out or {}))
+
+
+def _as_yaml(toml: str, leave_out: dict[str, str]) -> Iterator[str]:
+    indent = "  "
+    for line in toml.splitlines():
+        if section := re.fullmatch(r"\[(\w+)\]", line):
+            indent = "    "
+            yield f"  {section[1]}:"
+        elif setting := re.fullmatch(r"(# )?(\w+) = (.*)", line):
+            hidden = setting[1] or ("# " if setting[2] in leave_out else "")
+            yield f"{indent}{hidden}{setting[2]}: {setting[3]}"
+        else:
+            yield f"{indent}{line}" if line else ""
+
+
+def export(folder: Path, answers: Answers, facts: Facts, program: bytes, *, force: bool = False) -> Exported:
+    """Write all of it below `folder`. Without `force` nothing may be there already; with it what is ours is replaced, and the
+    inventory, ansible.cfg and README.md stay. Raises OutputError."""
+    ours: dict[str, str | bytes] = {f"{COLLECTION}/{name}": text for name, text in collection().items()}
+    ours[PROGRAM] = program
+    ours |= {f"{name}.yml": (_SOURCE / f"{name}.yml").read_text() for name in _PLAYBOOKS}
+    theirs: dict[str, str | bytes] = dict(inventory(answers, facts))
+    theirs["ansible.cfg"] = render("fleet/ansible.cfg.j2")
+    host = facts.fqdn or facts.hostname
+    theirs["README.md"] = render("fleet/README.md.j2", host=host, version=__version__)
+    there = [name for name in (*ours, *theirs) if (folder / name).exists() or (folder / name).is_symlink()]
+    if there and not force:
+        raise AlreadyThere(folder / there[0])
+    kept = [name for name in theirs if name in there]
+    wanted = {name: content for name, content in (ours | theirs).items() if name not in kept}
+    for name in wanted:
+        _make_folder((folder / name).parent)
+        check_output(folder / name)
+    for name, content in wanted.items():
+        save(folder / name, content, 0o755 if name == PROGRAM else 0o644, force=force)
+    return Exported(tuple(sorted(wanted)), tuple(sorted(kept)))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(folder, error.strerror or str(error), "name another folder") from error
