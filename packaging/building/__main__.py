@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from building import one_file
+from building import collection, one_file
 from building.program import lay_down, mark
 from building.sbom import bill
 from building.vendor import put
@@ -24,6 +24,7 @@ def main(made: Path) -> int:
     program = made.with_name("program")
     lay_down(_SOURCE, program, "pyz", commit)
     one_file.make(program, made / "msa-wizard.pyz", epoch)
+    collection.make(program, made / "msa-wizard.pyz", made, epoch)
     put(made / f"msa-wizard-{__version__}.cdx.json", bill(program, _SOURCE, commit, epoch).encode())
     package = _SOURCE / "packaging/deb/build"
     if package.is_file():

@@ -18,10 +18,12 @@ import pytest
 from wizard import __version__
 
 _TOP = Path(__file__).resolve().parents[2]
+_COLLECTION = f"msa_wizard-msa-{__version__}.tar.gz"
 _NAMES = {
     "SHA256SUMS",
     f"msa-wizard-{__version__}.cdx.json",
     "msa-wizard.pyz",
+    _COLLECTION,
     f"msa_wizard-{__version__}-py3-none-any.whl",
     f"msa_wizard-{__version__}.tar.gz",
 }
@@ -184,6 +186,23 @@ def test_the_one_file_holds_no_compiled_code_no_caches_and_no_tests(built: Path)
     assert {"textual/app.py", "wizard/cli/main.py", "screens/wizard.tcss", "templates/guard.sh.j2"} <= set(
         names
     )
+
+
+def test_the_collection_lists_all_that_it_holds_and_holds_the_one_file(built: Path) -> None:
+    """As `ansible-galaxy collection verify` looks at it."""
+    with tarfile.open(built / _COLLECTION) as packed:
+        folders = {item.name for item in packed if item.isdir()}
+        held = {item.name: packed.extractfile(item).read() for item in packed if item.isfile()}  # type: ignore[union-attr]
+    about = json.loads(held.pop("MANIFEST.json"))
+    assert about["collection_info"]["version"] == __version__
+    assert about["file_manifest_file"]["chksum_sha256"] == hashlib.sha256(held["FILES.json"]).hexdigest()
+    listed = json.loads(held.pop("FILES.json"))["files"]
+    digests = {each["name"]: each["chksum_sha256"] for each in listed if each["ftype"] == "file"}
+    assert digests == {name: hashlib.sha256(content).hexdigest() for name, content in held.items()}
+    assert {each["name"] for each in listed if each["ftype"] == "dir"} == {".", *folders}
+    assert folders == {str(parent) for name in held for parent in Path(name).parents if parent != Path()}
+    assert held["roles/msa/files/msa-wizard.pyz"] == (built / "msa-wizard.pyz").read_bytes()
+    assert "plugins/modules/apply.py" in held
 
 
 def test_a_folder_with_other_things_in_it_is_not_emptied(checkout: Path, tmp_path: Path) -> None:
