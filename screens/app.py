@@ -14,7 +14,7 @@ from textual._compositor import CompositorUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Resize
-from textual.filter import Monochrome, NoColor
+from textual.reactive import Reactive
 from textual.screen import Screen
 
 from screens.backend import Backend
@@ -37,6 +37,8 @@ class WizardApp(App[int]):
     HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (80, "-normal"), (120, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-too-low"), (24, "-high-enough")]  # noqa: RUF012
     NOTIFICATION_TIMEOUT = 8
+    theme = Reactive("ansi-dark", init=False)
+    """The terminal's own sixteen colours, dark or light. Known to Textual from the beginning: it would read all CSS again."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f10,q,ctrl+q,ctrl+c", "leave", "Quit", key_display="f10", tooltip="Quit msa-wizard"),
         Binding("f1,question_mark", "explain", "Help", key_display="f1", tooltip="Help for this screen"),
@@ -47,9 +49,6 @@ class WizardApp(App[int]):
 
     def __init__(self, backend: Backend | None = None, *, plain: bool = False) -> None:
         super().__init__()
-        self.theme = "ansi-dark"  # the terminal's own sixteen colours, dark or light
-        if self.no_color:  # chosen by Textual before it knew our theme: it would draw black on black
-            self._filters = [NoColor() if isinstance(each, Monochrome) else each for each in self._filters]
         self.animation_level = "none"  # over SSH each frame is bytes
         self.backend = backend or Backend()
         self.desk = Desk(self, self.backend.changed)

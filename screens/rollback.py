@@ -21,7 +21,8 @@ from screens.external_programs import edit
 from screens.jobs import Job, JobEnded, Reply, RollbackWaits
 from screens.review_and_run import ReviewAndRun
 from screens.widgets.contents import check_content, diff_content, folded
-from screens.widgets.rows import Rows, Table
+from screens.widgets.rows import Rows
+from screens.widgets.table import Table
 from wizard.console import clean, width
 from wizard.engine.engine import Run
 from wizard.engine.in_force import commits_in_force

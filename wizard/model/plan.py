@@ -8,13 +8,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from wizard.model import facts as f
-from wizard.model.facts import Facts
-from wizard.system.host import Host, Say
-
 if TYPE_CHECKING:
     from wizard.model.answers import Answers
     from wizard.model.claim import Claim
+    from wizard.model.facts import Facts
+    from wizard.system.host import Host, Say
 
 
 class Outcome(StrEnum):
@@ -241,12 +239,14 @@ def after(facts: Facts, plan: Plan) -> Facts:
         return facts
     if plan.word:
         return replace(facts, unseen=facts.unseen | {plan.step}) if plan.word == UNKNOWN else facts
+    from wizard.model.facts import SUBMIT_MC  # not for the first screen, which plans nothing
+
     files, assumed = dict(facts.files), set(facts.assumed)
     latest, earlier, submit = facts.cf_from_mc, facts.cf_earlier, facts.submit_from_mc
     for change in plan.changes:
         if change.kind == "file":
             files[change.path] = change.after  # type: ignore[attr-defined]
-            if change.path == f.SUBMIT_MC:  # type: ignore[attr-defined]
+            if change.path == SUBMIT_MC:  # type: ignore[attr-defined]
                 submit = change.gives or submit  # type: ignore[attr-defined]
             elif change.gives is not None:  # type: ignore[attr-defined]
                 earlier = (latest, *earlier) if latest is not None else earlier
