@@ -180,6 +180,14 @@ def test_an_error_is_a_failure_in_the_programs_words(
     assert (result["exit_code"], result["interrupted"]) == (code, code == 6)
 
 
+def test_what_a_host_does_not_have_yet_is_no_failure_where_that_is_said(tmp_path: Path) -> None:
+    said = '{"schema": 1, "error": {"message": "there is no sendmail.cf", "exit_code": 3}}'
+    program = module_utils().Program(FakeModule(one_file(tmp_path / "program"), 3, said))
+    assert program.run("certificate", "show", may_end=(0, 1), may_lack=True) == (3, {})
+    with pytest.raises(Failed, match=r"there is no sendmail\.cf"):
+        program.run("certificate", "show", may_end=(0, 1))
+
+
 def test_a_refused_plan_fails_and_what_may_end_is_accepted_by_name(tmp_path: Path) -> None:
     said = """{"schema": 1, "steps": [{"step": "restart", "outcome": "pending", "reason": "", "remedy": [], "changes": [],
         "ends": [{"id": "cf-lines", "says": "lines of sendmail.cf go", "lines": []}]}]}"""

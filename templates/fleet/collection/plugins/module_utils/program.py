@@ -16,6 +16,8 @@ ANSWERS = {
     "accept": {"type": "list", "elements": "str", "default": []},
 }
 LOGIN = {"user": {"type": "str"}, "password": {"type": "str", "no_log": True}}
+CANNOT = 3
+"""The exit code of a command that does not go on this host, as it is."""
 INTERRUPTED = 6
 """The exit code of a command that an interrupted run is in the way of."""
 _LONG = frozenset(("steps", "changes", "before", "lines", "apply", "paths", "log"))
@@ -35,13 +37,17 @@ class Program:
                 msg=f"{self.path} is not on this host. Run the role msa_wizard.msa.msa there first, or name another program"
             )
 
-    def run(self, *words, data=None, may_end=(0,)):
-        """The exit code and the document of a command. Fails the module for a code that is not in `may_end`."""
+    def run(self, *words, data=None, may_end=(0,), may_lack=False):
+        """The exit code and the document of a command. Fails the module for a code that is not in `may_end`.
+
+        With `may_lack` the document is empty where the host does not have yet what the command is about."""
         code, said, errors = self.module.run_command([*self._start(), *words, "--json"], data=data)
         try:
             document = json.loads(said)
         except ValueError:
             document = {}
+        if may_lack and code == CANNOT and "error" in document:
+            return code, {}
         if not document or "error" in document or code not in may_end:
             self.fail(code, document, errors)
         return code, document

@@ -99,7 +99,7 @@ def main():
     module = AnsibleModule(argument_spec={**PROGRAM, **ANSWERS}, supports_check_mode=True)
     program = Program(module)
     code, document = program.run("status", *program.settings(accept=False))
-    held = program.run("certificate", "show", may_end=(0, 1))[1]
+    held = program.run("certificate", "show", may_end=(0, 1), may_lack=True)[1]
     states = {row["step"]: row["state"] for row in document["steps"]}
     facts = {
         "release": platform.freedesktop_os_release().get("PRETTY_NAME", ""),
@@ -108,7 +108,7 @@ def main():
         "pending": [step for step, state in states.items() if state == "pending"],
         "interrupted": document["interrupted"] or "",
         "confirmation": document["confirmation"],
-        "certificates": held["certificates"],
+        "certificates": held.get("certificates", []),
     }
     module.exit_json(changed=False, ansible_facts={"msa": facts}, document=document, exit_code=code)
 
