@@ -124,7 +124,7 @@ def test_on_the_screens_a_countdown_waits_for_a_key(guarded: tuple[Machine, SetU
         terminal.press("y")
         terminal.until("s left to confirm them", 60)
         terminal.until("I can still log in", 60)
-        assert connects(debian.client(), 587)
+        wait_until_open(debian)
         terminal.press("enter")
         terminal.until(lambda: any(f"active: {left} s left" in terminal.text for left in range(50, 58)), 15)
         assert kept(debian, firewall) == before[1], "the files are written after the word"
