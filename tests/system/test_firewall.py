@@ -243,7 +243,7 @@ def test_zones_of_other_names(msa: Machine, firewall: SetUp) -> None:
     msa.run("sed -i 's/to-client/eth7/' /etc/shorewall/interfaces; echo 'lan ipv4' >>/etc/shorewall/zones")
     asked = wizard(msa, "apply", "--yes", "firewall")
     assert (asked.returncode, kept(msa, firewall)) == (3, files)
-    assert "cannot be told: world, lan" in " ".join(asked.stderr.split())
+    assert "is the outside world: world, lan" in " ".join(asked.stderr.split())
     msa.run("sed -i 's/eth7/to-client/' /etc/shorewall/interfaces; sed -i /lan/d /etc/shorewall/zones")
     # shorewall itself refuses the file, though not because of ours.
     msa.run("echo 'ACCEPT nowhere $FW tcp 99' >>/etc/shorewall/rules")
