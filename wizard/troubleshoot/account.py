@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from wizard.console import count
 from wizard.errors import HostError
+from wizard.gather.pam import Pam
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
-from wizard.troubleshoot.pam import Pam
 
 _DAY = 86400
 SHADOW = "/etc/shadow"

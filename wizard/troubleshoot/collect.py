@@ -14,9 +14,11 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from wizard.editors import EditError, sasl_conf, sendmail_mc
 from wizard.engine.state_dir import existing_store
 from wizard.errors import HostError
+from wizard.gather import pam
 from wizard.gather.certificates import certificate_files
 from wizard.gather.firewall import live_rules
 from wizard.gather.host import look, running
+from wizard.gather.pam import Pam
 from wizard.maillog import read as mail_log
 from wizard.maillog.read import LogLine
 from wizard.model import facts as f
@@ -33,11 +35,10 @@ from wizard.smtp.server_trust import Trust, trust_of
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
 from wizard.troubleshoot import account as accounts
-from wizard.troubleshoot import backend, confinement, milters, outside, pam, storage
+from wizard.troubleshoot import backend, confinement, milters, outside, storage
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.host_state import DAEMON, Picture, Text
 from wizard.troubleshoot.model import Layer
-from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.probe_smtp import TIMEOUT, Conversation, Tried, converse, is_submission
 
 LOOKED_BACK = 3600.0

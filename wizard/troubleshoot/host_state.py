@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from wizard.editors import EditError, sasl_conf, shell_defaults
 from wizard.gather.certificates import CertificateFiles
+from wizard.gather.pam import Pam
 from wizard.maillog.read import LogLine
 from wizard.model import facts as f
 from wizard.model.answers import SERVABLE, Answers
@@ -23,7 +24,6 @@ from wizard.troubleshoot.confinement import Confined
 from wizard.troubleshoot.milters import Milter
 from wizard.troubleshoot.model import Evidence, Finding, Layer, next_looks
 from wizard.troubleshoot.outside import Outside
-from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.probe_smtp import Conversation, is_submission
 from wizard.troubleshoot.storage import Storage
 

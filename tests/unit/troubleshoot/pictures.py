@@ -9,13 +9,13 @@ from typing import Any
 from tests.unit.steps.recorded import NOW, file, machine
 from wizard.certificates import Certificate
 from wizard.gather.certificates import CertificateFiles
+from wizard.gather.pam import Pam, PamLine
 from wizard.model import facts as f
 from wizard.model.facts import Facts, Process, Service
 from wizard.sendmail.cf import Daemon, daemons
 from wizard.system.sockets import Listener
 from wizard.troubleshoot.account import Account, Shadow
 from wizard.troubleshoot.host_state import Picture, Text
-from wizard.troubleshoot.pam import Pam, PamLine
 from wizard.troubleshoot.probe_smtp import Conversation
 from wizard.troubleshoot.storage import CLIENT_QUEUE, FOLDERS, MTA_QUEUE, Folder, Queue, Storage
 

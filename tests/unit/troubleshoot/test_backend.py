@@ -15,6 +15,7 @@ import pytest
 from tests.unit.steps.recorded import file
 from tests.unit.troubleshoot.pictures import ALICE, SASLAUTHD, SENDMAIL, SHADOW, facts, picture
 from wizard.changes.file import FileChange
+from wizard.gather.pam import Pam, PamLine
 from wizard.maillog.read import LOG, LogLine
 from wizard.mends.order import find
 from wizard.model import facts as f
@@ -27,7 +28,6 @@ from wizard.troubleshoot import account, backend, collect
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.backend import Backend, Server
 from wizard.troubleshoot.host_state import Picture
-from wizard.troubleshoot.pam import Pam, PamLine
 from wizard.troubleshoot.verdict import judge
 
 LDAP = Backend("ldap", servers=(Server("ldap://dc1.test"),), account="cn=svc")

@@ -19,6 +19,7 @@ from tests.unit.troubleshoot.pictures import (
     facts,
     picture,
 )
+from wizard.gather.pam import Pam
 from wizard.maillog.read import LOG, UNPROVED, LogLine
 from wizard.mends.order import find
 from wizard.model import facts as f
@@ -30,7 +31,6 @@ from wizard.troubleshoot.confinement import Confined
 from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import ORDER, Layer, next_looks
-from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.storage import CLIENT_QUEUE, MTA_QUEUE, Queue, Storage
 from wizard.troubleshoot.verdict import judge
 

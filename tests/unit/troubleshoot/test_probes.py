@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from tests.unit import nft_rulesets
+from wizard.gather import pam
 from wizard.maillog import read as mail_log
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
-from wizard.troubleshoot import account, pam, storage
+from wizard.troubleshoot import account, storage
 from wizard.troubleshoot.diagnoses.firewall import ufw_allows
 from wizard.troubleshoot.report import text
 from wizard.troubleshoot.verdict import judge

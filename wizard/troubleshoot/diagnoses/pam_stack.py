@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
+from wizard.gather.pam import FOLDER, OTHER
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.troubleshoot.diagnosis import Diagnosis, of_unknown
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
-from wizard.troubleshoot.pam import FOLDER, OTHER
 
 
 def asked(picture: Picture) -> bool:
