@@ -3,18 +3,16 @@ what is wrong in it. Nothing is asked of PAM itself: a failed login could lock a
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
+from wizard.editors import EditError
+from wizard.editors.pam_service import INCLUDE, KINDS, Line, lines, rule
 from wizard.errors import HostError
 from wizard.system.host import Host
 
 FOLDER = "/etc/pam.d"
 SERVICE = f"{FOLDER}/smtp"
 OTHER = f"{FOLDER}/other"
-_LINE = re.compile(r"-?(auth|account|password|session)\s+(\[[^\]]*\]|\S+)\s+(\S+)(?:\s+(.*))?\Z")
-_CONTROLS = frozenset(["required", "requisite", "sufficient", "optional", "include", "substack"])
-_KINDS = ("auth", "account")
 _DEEPEST = 16
 _OTHERS = tuple(
     f"pam_{name}.so"
@@ -115,42 +113,29 @@ class _Reader:
         if text is None or deep > _DEEPEST:
             self.wrong.append(("it includes a file that is not there", path, path))
             return
-        joined = text.replace("\\\n", "  ")
-        for number, raw in enumerate(joined.splitlines(), 1):
-            line = raw.split("#", 1)[0].strip()
-            if line:
-                self._line(path, number, line, only, deep)
+        for line in lines(text):
+            self._line(path, text, line, only, deep)
 
-    def _line(self, path: str, number: int, line: str, only: str | None, deep: int) -> None:
-        where = f"{path} line {number}"
-        if line.startswith("@include"):
-            name = line[len("@include") :].strip()
-            if not self.host.exists(self._at(name)):
-                self.wrong.append(("it includes a file that is not there", line, where))
+    def _line(self, path: str, text: str, line: Line, only: str | None, deep: int) -> None:
+        where = f"{path} line {line.number}"
+        try:
+            says = rule(text, line)
+        except EditError as error:
+            self.wrong.append((error.why, line.text, where))
+            return
+        includes = says.kind == INCLUDE or says.control.lower() in ("include", "substack")
+        if says.kind != INCLUDE and (says.kind not in KINDS or only not in (None, says.kind)):
+            return
+        if includes:
+            if self.host.exists(self._at(says.module)):
+                self.read(self._at(says.module), only if says.kind == INCLUDE else says.kind, deep + 1)
             else:
-                self.read(self._at(name), only, deep + 1)
+                self.wrong.append(("it includes a file that is not there", line.text, where))
             return
-        match = _LINE.match(line)
-        if match is None:
-            self.wrong.append(("this is not a line that PAM understands", line, where))
-            return
-        kind, control, module = match.group(1), match.group(2), match.group(3)
-        if kind not in _KINDS or (only is not None and kind != only):
-            return
-        if not control.startswith("[") and control.lower() not in _CONTROLS:
-            self.wrong.append((f"{control!r} is not a control word that PAM knows", line, where))
-            return
-        if control in ("include", "substack"):
-            if self.host.exists(self._at(module)):
-                self.read(self._at(module), kind, deep + 1)
-            else:
-                self.wrong.append(("it includes a file that is not there", line, where))
-            return
-        pam_line = PamLine(path, number, line, kind, control, module)
-        self.lines.append(pam_line)
-        must = control in ("required", "requisite") or control.startswith("[")
-        if must and not line.startswith("-") and not self._there(module):
-            self.wrong.append((f"the module {module} is not on this host", line, where))
+        self.lines.append(PamLine(path, line.number, line.text, says.kind, says.control, says.module))
+        must = says.control in ("required", "requisite") or says.control.startswith("[")
+        if must and not line.text.startswith("-") and not self._there(says.module):
+            self.wrong.append((f"the module {says.module} is not on this host", line.text, where))
 
     @staticmethod
     def _at(name: str) -> str:
