@@ -18,14 +18,17 @@ from wizard.client_settings import serves_implicit_tls
 from wizard.console import clean
 from wizard.errors import AnswersError, WizardError
 from wizard.model.answers import (
+    EVERYBODY,
     FIREWALL_CHOICES,
     MECHANISMS,
+    POLICIES,
     SAVED,
     Answers,
     Auth,
     Firewall,
     Install,
     Listen,
+    Login,
     Test,
     parse,
 )
@@ -55,6 +58,19 @@ TEXTS = (  # id: section and key of the answers
         "Passwords from",
         f"What saslauthd asks (howto 2.3): {', '.join(MECHANISMS)}. pam: the users of this host. Leave empty to keep what this host has.",
         "(as configured on this host)",
+    ),
+    Field(
+        "login-policy",
+        "Who may log in",
+        f"{', '.join(POLICIES)}. everybody: every account of this host, root too, as in the howto. Recommended is "
+        "no-system-accounts: all but root and system accounts, whose passwords the whole world could try to guess.",
+        "(everybody)",
+    ),
+    Field(
+        "login-groups",
+        "Groups",
+        "For groups above: only members of these groups of this host may log in, separated by commas.",
+        "(no group)",
     ),
     Field(
         "firewall-use",
@@ -290,6 +306,7 @@ says what does the same. To take them from another file: `msa-wizard answers --a
             ),
             Auth(text["auth-saslauthd_mechanism"], self.backend.answers.auth.mechanisms),
             Test(text["test-host"], text["test-user"], text["test-send_to"]),
+            login=Login(text["login-policy"] or EVERYBODY, _list(text["login-groups"])),
             firewall=Firewall(text["firewall-use"] or "auto", text["firewall-zone"]),
             install=Install(flag["install-recommends"]),
             accept=self.backend.answers.accept,

@@ -27,6 +27,7 @@ NEXT = {
     "certificate": ("certificate", "Make or install a certificate that clients accept"),
     "outside": ("from-outside", "Wait for a login from another machine"),
     "clients": ("clients", "Settings for mail clients, and their DNS records"),
+    "policy": ("settings", "Choose who may log in: it is a setting, and a step then"),
 }
 """By what is missing: the screen that helps, and what it does."""
 _STYLES = {"done": "ansi_green", "skipped": "ansi_yellow", "to do": "ansi_yellow", "failed": "bold ansi_red"}
@@ -67,6 +68,8 @@ what real mail clients still need, with a way to each. These lines are printed o
         offers = self.query_one("#offers", OptionList)
         signs = {check.id: check.sign for check in ending.missing}
         wanted = [check for check in NEXT if signs.get(check) is not Sign.OK] if signs else []
+        if "policy" not in signs:  # it was chosen, or cannot be
+            wanted = [check for check in wanted if check != "policy"]
         options = [Option(NEXT[check][1], id=NEXT[check][0]) for check in wanted]
         if not ending.missing:
             options.append(Option("Back to the steps", id="set-up"))

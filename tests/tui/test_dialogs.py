@@ -46,7 +46,7 @@ FULL: dict[type[Dialog[Any]], tuple[Callable[[], Dialog[Any]], str, str]] = {
     ConfirmQuit: (lambda: ConfirmQuit(STEP), f"{STEP} is at work.", "Enter stay here"),
     ApplyAll: (
         lambda: ApplyAll(lambda: "", lambda: (STEPS * 3, [Plan.done(step.id, "") for step in STEPS])),
-        "Apply 42 steps?",
+        f"Apply {3 * len(STEPS)} steps?",
         "y apply all",
     ),
     WhatWouldEnd: (

@@ -21,7 +21,7 @@ from tests.store.machine import commit
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.steps.recorded import file, machine
 from wizard.engine.engine import Engine
-from wizard.model.answers import Answers, load
+from wizard.model.answers import Answers, Login, load
 from wizard.model.facts import SENDMAIL_CF
 from wizard.system.lock import held
 from wizard.system.signals import Interrupt
@@ -80,6 +80,22 @@ def test_settings_are_checked_as_one_types_and_used_once_saved(bench: Bench) -> 
     ]
 
 
+def test_who_may_log_in_is_chosen_with_the_groups(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "settings", "The IP addresses of this host")
+        app.screen.query_one("#login-policy").focus()
+        await until(pilot, lambda: says(app, "Recommended is no-system-accounts"))
+        app.screen.query_one("#login-policy", Input).value = "groups"
+        await until(pilot, lambda: says(app, '✗ Groups: policy = "groups" needs the names'))
+        app.screen.query_one("#login-groups", Input).value = "mail users"
+        await until(pilot, lambda: shows(app, "--set login.policy=groups --set login.groups=mail,users"))
+        await pilot.press("f2")
+        await until(pilot, lambda: says(app, "Every command uses them now"))
+
+    play(bench, story)
+    assert bench.saved.login == Login("groups", ("mail", "users"))
+
+
 def test_saved_settings_are_in_the_history_as_the_program_s_own(bench: Bench) -> None:
     commit(Store.open(bench.root / "state/etc.git", root=bench.root), "baseline")
 
@@ -112,7 +128,7 @@ def test_enter_tab_and_arrows_go_through_the_settings_and_space_ticks(bench: Ben
         for key, now in (
             ("enter", "listen-smtp"),
             ("down", "auth-saslauthd_mechanism"),
-            ("tab", "firewall-use"),
+            ("tab", "login-policy"),
             ("up", "auth-saslauthd_mechanism"),
         ):
             await pilot.press(key)

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, OptionList
 
 from screens.app import WizardApp
 from screens.login_test import LoginTest
 from screens.review_and_run import RunSteps
 from screens.summary import Summary
 from tests.tui.bench import Bench, Writes, at, play, shows, until, use
+from wizard.steps.order import step
 
 
 @pytest.fixture
@@ -75,6 +76,20 @@ def test_a_run_that_is_broken_off_is_told_on_the_terminal(bench: Bench) -> None:
     assert "Failed       other: /etc/b is not right" in words
     assert "undone: " in words
     assert "msa-wizard status" in words
+
+
+def test_it_leads_to_the_choice_of_who_may_log_in(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, bench, *bench.steps, step("login-policy"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "summary", "advised: let neither root nor system accounts log in")
+        offers = app.screen.query_one("#offers", OptionList)
+        offers.highlighted = offers.get_option_index("settings")
+        await until(pilot, lambda: shows(app, "$ msa-wizard answers"))
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "Who may log in"))
+
+    play(bench, story)
 
 
 def test_who_only_looks_is_told_that_nothing_was_changed(bench: Bench) -> None:

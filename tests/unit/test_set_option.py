@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,19 @@ from wizard.cli import options
 from wizard.cli.parser import parser
 from wizard.engine import state_dir
 from wizard.errors import AnswersError, Locked, UsageError
-from wizard.model.answers import Answers, Auth, Firewall, Install, Listen, Test, load, parse, saved
+from wizard.model.answers import (
+    Answers,
+    Auth,
+    Firewall,
+    Install,
+    Listen,
+    Login,
+    Test,
+    answers_from,
+    load,
+    parse,
+    saved,
+)
 from wizard.model.set_option import as_options, with_set
 from wizard.render.files import as_toml
 from wizard.system.lock import held
@@ -25,6 +38,7 @@ OWN = Answers(
     firewall=Firewall("ufw", "net"),
     install=Install(recommends=False),
     accept=("cf-lines", "logins"),
+    login=Login("groups", ("mail", "staff")),
 )
 
 
@@ -33,6 +47,13 @@ def test_options_lead_from_any_settings_to_any_others(to: Answers, of: Answers) 
     given = as_options(to, of)
     assert with_set(of, given[1::2]) == to
     assert given[::2] == ["--set"] * (len(given) // 2)
+
+
+def test_the_journal_gives_them_back() -> None:
+    kept = json.loads(json.dumps(asdict(OWN)))
+    assert answers_from(kept) == OWN
+    del kept["login"]
+    assert answers_from(kept) == replace(OWN, login=Login()), "of a version that knew no policy"
 
 
 def test_of_two_the_last_counts_and_nothing_is_the_default() -> None:
@@ -52,6 +73,8 @@ def test_of_two_the_last_counts_and_nothing_is_the_default() -> None:
         ("auth.mechanisms=CRAM-MD5", "saslauthd cannot serve 'CRAM-MD5'"),
         ('test.user=x"\nhost = "y', "is not a login name"),
         ("listen.smtp=192.0.2.25", 'add "127.0.0.1"'),
+        ("login.policy=groups", 'login.groups: policy = "groups" needs the names'),
+        ("login.policy=nobody", "'nobody' is no policy; allowed: everybody, no-system-accounts, groups"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_key(option: str, says: str) -> None:

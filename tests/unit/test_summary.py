@@ -24,6 +24,7 @@ from wizard.model.session import Session
 from wizard.rehearse.outcome import shown
 from wizard.render.files import report
 from wizard.render.text import SIGN_WORDS, check_text, summary_text
+from wizard.steps.login_policy import OPTIONAL
 from wizard.steps.order import STEPS
 from wizard.system.host import Host
 
@@ -111,6 +112,17 @@ def test_a_certificate_that_clients_refuse_is_told_with_the_offer(self_signed: s
     assert renew == "`msa-wizard certificate renew` makes a new self-signed one for this host's name"
     assert list(checks) == ["login", "certificate", "outside", "dns", "clients"]
     assert "msa-wizard test --from-outside" in summary_text(summary(overview, session(), needing))
+
+
+def test_who_may_log_in_is_advised_where_nobody_has_chosen() -> None:
+    unasked = Plan.not_applicable("login-policy", OPTIONAL)
+    (policy,) = (
+        x for x in summary(seen(one=unasked), session("install"), needing).missing if x.id == "policy"
+    )
+    assert policy.sign is Sign.PENDING
+    assert policy.remedy == "msa-wizard apply login-policy --set login.policy=no-system-accounts"
+    elsewhere = Plan.not_applicable("login-policy", "PAM is not asked on this host")
+    assert not [x for x in summary(seen(one=elsewhere), session(), needing).missing if x.id == "policy"]
 
 
 def test_the_login_test_is_missing_until_a_login_was_accepted() -> None:

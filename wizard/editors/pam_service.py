@@ -21,11 +21,15 @@ NOBODY = 65534
 """The uid of nobody in Debian, above those of users (Debian Policy 9.2.2)."""
 INCLUDE = "@include"
 REMEDY = "`msa-wizard troubleshoot` says what is wrong in PAM, and what fixes it"
+_REFUSE = "[success=ignore default=bad]"
+_REFUSE_KNOWN = "[success=ignore user_unknown=ignore default=bad]"
 _MARK = "# Written by msa-wizard (login-policy): "
 _TYPES = (*KINDS, "password", "session")
 _CONTROLS = frozenset(["required", "requisite", "sufficient", "optional", "include", "substack"])
 _TOKEN = re.compile(r"\[(?:\\.|[^\]\\])*\]|[^ \t]+")
 _DOUBTFUL = re.compile(r"#[^\n]*\\$", re.MULTILINE)
+_MARKED = re.compile(rf"^{re.escape(_MARK)}[^\n]*\n", re.MULTILINE)
+_REFUSING = frozenset([_REFUSE, _REFUSE_KNOWN, "required", "requisite"])
 _BRACKET = re.compile(r"\[\s*\w+=\w+(?:\s+\w+=\w+)*\s*\]\Z")
 _FLAGS = frozenset(["debug", "quiet", "quiet_fail", "quiet_success", "audit"])
 _RESTRICTS = frozenset(
@@ -50,10 +54,9 @@ class Policy:
     @property
     def lines(self) -> tuple[str, ...]:
         """The two lines. Whom this host does not know by a uid is no system account: the rest of the stack decides."""
-        control, condition = "[success=ignore default=bad]", f"user ingroup {':'.join(self.groups)}"
+        control, condition = _REFUSE, f"user ingroup {':'.join(self.groups)}"
         if not self.groups:
-            control = "[success=ignore user_unknown=ignore default=bad]"
-            condition = f"uid >= {self.uid_min} uid ne {NOBODY}"
+            control, condition = _REFUSE_KNOWN, f"uid >= {self.uid_min} uid ne {NOBODY}"
         return tuple(f"{kind} {control} {MODULE} quiet_success {condition}" for kind in KINDS)
 
 
@@ -132,13 +135,10 @@ def rules(text: str) -> list[Rule]:
 
 def own(text: str) -> list[Rule]:
     """Those below the comment that set_policy has written. Raises EditError."""
-    found, mark = list[Rule](), text.find(f"\n{_MARK}") + 1 if not text.startswith(_MARK) else 0
-    at = text.find("\n", mark) + 1 if text.startswith(_MARK, mark) else -1
-    for each in rules(text):
-        if each.line.start == at and is_ours(each.line.text) and len(found) < len(KINDS):
-            found.append(each)
-            at = each.line.end
-    return found
+    starts = {match.end() for match in _MARKED.finditer(text)}
+    ours = [each for each in rules(text) if is_ours(each.line.text)]
+    first = [each for each in ours if each.line.start in starts][:1]
+    return first + [each for each in ours if first and each.line.start == first[0].line.end]
 
 
 def present(text: str) -> Policy | None:
@@ -159,6 +159,11 @@ def _policy(arguments: tuple[str, ...]) -> Policy | None:
         case ["user", "ingroup", names]:
             return Policy(groups=tuple(names.split(":")))
     return None
+
+
+def marked(text: str) -> bool:
+    """Whether set_policy has written to it, also where PAM does not understand the text any more."""
+    return _MARK in text
 
 
 def others(text: str) -> list[Rule]:
@@ -182,7 +187,7 @@ def _first(text: str, kind: str) -> Iterator[Rule]:
             return
         if each.kind != kind:
             continue
-        refusing = is_ours(each.line.text) or each.control.lower() in ("required", "requisite")
+        refusing = each.control.lower() in _REFUSING
         if refusing and not each.line.text.startswith("-"):
             yield each
         if not refusing and each.control.lower() != "optional":

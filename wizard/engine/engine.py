@@ -392,6 +392,7 @@ class Engine:
     def plan_step(self, step: Step, facts: Facts) -> Plan:
         """The step's plan, tried out (`wizard.engine.trial`); a file that only root may read makes it `later`."""
         try:
+            facts = step.gathered(self.host, facts, self.answers)
             return tried(self.host, facts, step.plan(facts, self.answers))
         except PermissionError as error:
             return Plan.unseen(step.id, f"{error}; run this as root to see it")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from wizard.engine.overview import found
 from wizard.model.plan import Check, Outcome, Sign
+from wizard.steps.login_policy import CHOOSE, OPTIONAL, LoginPolicy
 from wizard.steps.restart import AuthTest
 
 if TYPE_CHECKING:
@@ -91,7 +92,16 @@ def _missing(overview: Overview) -> tuple[Check, ...]:
             f"mail clients: {name}, port 587, STARTTLS, normal password",
             "msa-wizard client-settings",
         ),
+        *_policy(overview),
     )
+
+
+def _policy(overview: Overview) -> Iterator[Check]:
+    """What is advised beyond the howto, where nobody has chosen yet."""
+    plan = overview.plans.get(LoginPolicy.id)
+    if plan is not None and plan.reason == OPTIONAL:
+        says = "advised: let neither root nor system accounts log in, whose passwords the whole world can try to guess"
+        yield Check("policy", Sign.PENDING, says, CHOOSE)
 
 
 def _login(overview: Overview) -> Check:

@@ -10,6 +10,7 @@ from snapshots.live.entry import Kind
 from templates import render
 from wizard.changes.command import CommandChange
 from wizard.editors import EditError, shell_defaults
+from wizard.editors.pam_service import marked
 from wizard.mends.parts import not_regular, restart, setting, verdict, written
 from wizard.model import facts as f
 from wizard.model.answers import Answers
@@ -167,7 +168,9 @@ class MendPamService(Step):
         if change.after == entry:
             return Plan.done(self.id, f"{f.PAM_SMTP} includes common-auth and common-account")
         reason = f"{f.PAM_SMTP} is missing" if entry is None else f"{f.PAM_SMTP} is broken"
-        return Plan.pending(self.id, reason, change)
+        gone = "the policy on logins in it goes, too: `msa-wizard apply login-policy` brings it back"
+        notes = (gone,) if marked(facts.text(f.PAM_SMTP) or "") else ()
+        return Plan.pending(self.id, reason, change, notes=notes)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """What it includes is there."""

@@ -33,6 +33,9 @@ _QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'[^']*'")
 _LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}\Z")
 _HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?\Z")
 _ZONE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,31}\Z")
+_GROUP = re.compile(r"(?!\d+\Z)[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\Z")
+_MOST_GROUPS = 600
+"""Characters of all groups' names: PAM before 1.7 reads lines of 1,024."""
 _ENDING = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 _MAILBOX = re.compile(r"[A-Za-z0-9!#$%&*+/=?^_{|}~.-]{1,64}(@[A-Za-z0-9.-]{1,253})?\Z")
 
@@ -56,6 +59,18 @@ class Auth:
 
     saslauthd_mechanism: str = ""
     mechanisms: tuple[str, ...] = ()
+
+
+EVERYBODY, NO_SYSTEM_ACCOUNTS, GROUPS = POLICIES = ("everybody", "no-system-accounts", "groups")
+"""Who may log in: the howto's way; all but root and system accounts; members of the groups that are named."""
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who of those whose password is right may log in (the step login-policy); `groups` count with that policy alone."""
+
+    policy: str = EVERYBODY
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,12 +120,14 @@ class Answers:
     install: Install = field(default_factory=Install)
     accept: tuple[str, ...] = ()
     """Ids of endings (`wizard.model.plan.Ending`) that may happen, here or with --accept; nothing else accepts one unasked."""
+    login: Login = field(default_factory=Login)
 
 
-_Section = Listen | Auth | Test | Firewall | Install
+_Section = Listen | Auth | Login | Test | Firewall | Install
 _SECTIONS: dict[str, type[_Section]] = {
     "listen": Listen,
     "auth": Auth,
+    "login": Login,
     "test": Test,
     "firewall": Firewall,
     "install": Install,
@@ -199,6 +216,9 @@ def _parsed(text: str, name: str, base: Answers) -> Answers:
     answers = replace(base, **sections, accept=accept)  # type: ignore[arg-type]
     for key, why in _across(answers.listen):
         raise _Wrong(name, text, "listen", key, why)
+    if answers.login.policy == GROUPS and not answers.login.groups:
+        why = f'policy = "{GROUPS}" needs the names of one or more groups'
+        raise _Wrong(name, text, "login", "groups", why)
     return answers
 
 
@@ -293,6 +313,17 @@ def _mechanisms(value: object) -> object:
     return tuple(dict.fromkeys(value))
 
 
+def _groups(value: object) -> object:
+    assert isinstance(value, tuple)
+    for group in value:
+        if not _GROUP.match(group):
+            allowed = "the name of a group (letters, digits and _ . @ -, 64 at most, not digits alone)"
+            raise ValueError(f"{_shown(group)} is not {allowed}")
+    if len(":".join(value)) > _MOST_GROUPS:
+        raise ValueError("too many groups: PAM takes no line as long as that; make one group of them")
+    return tuple(dict.fromkeys(value))
+
+
 def _pattern(pattern: re.Pattern[str], allowed: str) -> Callable[[object], object]:
     def check(value: object) -> object:
         assert isinstance(value, str)
@@ -322,6 +353,8 @@ _CHECKS: dict[tuple[str, str], Callable[[object], object]] = {
     ("listen", "local_submission"): _flag,
     ("auth", "saslauthd_mechanism"): _one_of(MECHANISMS, "not a saslauthd mechanism", _AS_HERE),
     ("auth", "mechanisms"): _mechanisms,
+    ("login", "policy"): _one_of(POLICIES, "no policy"),
+    ("login", "groups"): _groups,
     ("firewall", "use"): _one_of(FIREWALL_CHOICES, "no firewall known here"),
     ("firewall", "zone"): _pattern(_ZONE, "the name of a zone (letters, digits and _ -, 32 at most)"),
     ("install", "recommends"): _flag,
@@ -383,7 +416,7 @@ def _shown(value: object) -> str:
     return visible(repr(value), 80)
 
 
-_Part = TypeVar("_Part", Answers, Listen, Auth, Test, Firewall, Install)
+_Part = TypeVar("_Part", Answers, Listen, Auth, Login, Test, Firewall, Install)
 
 
 def answers_from(kept: Any) -> Answers:
@@ -403,6 +436,7 @@ def answers_from(kept: Any) -> Answers:
         watch_restart=kept.get("watch_restart", 0),
         install=section(Install, kept.get("install", {})),
         accept=tuple(map(str, kept.get("accept", ()))),
+        login=section(Login, kept.get("login", {})),
     )
     return _of_its_types(answers, Answers())
 

@@ -597,11 +597,20 @@ class NoLogin(TypedDict):
     remaining: bool
 
 
+class Stranger(TypedDict):
+    """The login of a made-up account that the policy on logins refuses."""
+
+    user: str
+    code: int | None
+    refused: bool
+
+
 class RehearsedLogin(Login):
-    """The login of the made-up user."""
+    """The login of the made-up user; `stranger` is None where every account may log in."""
 
     tried: Literal[True]
     user: str
+    stranger: NotRequired[Stranger | None]
 
 
 class WayBack(TypedDict):

@@ -178,6 +178,34 @@ class TlsRefusal:
 
 
 @dataclass(frozen=True)
+class RecentLogin:
+    """Somebody who logged in: the name without a realm, when (seconds since the epoch), the uid (None where this host
+    knows none) and the numbers of all groups."""
+
+    user: str
+    at: float
+    uid: int | None
+    groups: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Logins:
+    """What a policy on logins is judged by."""
+
+    uid_min: int = 1000
+    """The lowest uid of a user (login.defs(5), UID_MIN)."""
+    groups: Mapping[str, int] = field(default_factory=dict)
+    """The numbers of the groups that the answers name, where they exist."""
+    recent: tuple[RecentLogin, ...] = ()
+    unseen: str = ""
+    """Why it cannot be seen who logged in lately."""
+    phases: frozenset[str] = frozenset()
+    """`auth` and `account`, where the PAM service smtp has lines of its own for it."""
+    broken: str = ""
+    """Why nothing can be judged: what is wrong in the PAM service smtp, or that nobody answers; empty where nothing is."""
+
+
+@dataclass(frozen=True)
 class AptPlan:
     """What apt would do: its lines (`Inst ...`, `Remv ...`), and by package the bytes of its file and on the disk."""
 
@@ -272,6 +300,8 @@ class Facts:
     """When the picture was taken, on the monotonic clock, in seconds."""
     login: AcceptedLogin | None = None
     """The last login that a test saw accepted here; None too where only root may know."""
+    logins: Logins | None = None
+    """None where nobody has looked: only a policy that is chosen needs it."""
     unseen: frozenset[str] = frozenset()
     """Ids of earlier steps of which only root can see whether they have something to do."""
     planned: frozenset[str] = frozenset()

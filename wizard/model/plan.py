@@ -121,6 +121,7 @@ ENDINGS = {
     "links": "symbolic links that are replaced with regular files",
     "login-mechanisms": "mechanisms that clients can log in with now, and that would not be offered any more",
     "logins": "logins of users whose passwords come from another source than the new one",
+    "logins-refused": "logins of users who logged in lately, and whom the policy on logins would refuse",
     "mc-effects": "lines of sendmail.cf that would change, though the step does not mean them",
     "mc-rewritten": "lines of sendmail.cf that would change because sendmailconfig itself edits sendmail.mc",
     "submit-cf-lines": "lines of submit.cf that submit.mc does not give: they go when submit.cf is rebuilt",
@@ -223,6 +224,10 @@ class Step(ABC):
 
         Raises HostError when it cannot be rebuilt: then it can only be undone."""
         return self
+
+    def gathered(self, host: Host, facts: Facts, answers: Answers) -> Facts:
+        """The facts with what this step alone needs, and what takes its time. Raises HostError."""
+        return facts
 
     @abstractmethod
     def plan(self, facts: Facts, answers: Answers) -> Plan:

@@ -110,6 +110,19 @@ class Rehearsal:
         return bool(self.login.get("tried") and self.login.get("code") == 235)
 
     @property
+    def stranger(self) -> str:
+        """How the one fared whom the policy on logins refuses: a sentence, empty where there is no policy."""
+        if (one := self.login.get("stranger")) is None:
+            return ""
+        if one["refused"]:
+            return f"{one['user']}, whom the policy on logins refuses, was refused ({one['code']}) with the right password"
+        return f"{one['user']}, whom the policy on logins refuses, was answered {one['code']}"
+
+    @property
+    def _policy_holds(self) -> bool:
+        return bool((self.login.get("stranger") or {"refused": True})["refused"])
+
+    @property
     def different(self) -> list[str]:
         """Packages, services and listeners that are not as they were after the rollback, a sentence each."""
         if not self.after:
@@ -140,7 +153,8 @@ class Rehearsal:
     def ok(self) -> bool:
         """Everything went, the login too where all steps were done, and the way back was clean."""
         logged_in = self.logged_in or bool(self.login.get("remaining"))
-        return not self.stopped_at and not self.refused and logged_in and self.clean
+        held = logged_in and self._policy_holds
+        return not self.stopped_at and not self.refused and held and self.clean
 
     @property
     def verdict(self) -> str:
@@ -158,6 +172,8 @@ class Rehearsal:
         if not self.logged_in and not self.login.get("remaining"):
             why = self.login.get("verdict") or self.login.get("why") or "it was not tried"
             return f"All steps went through, but no login was accepted: {why}"
+        if not self._policy_holds:
+            return f"All steps went through, but {self.stranger}"
         if not self.clean:
             return (
                 "It would work, but not everything could be rolled back: see what differs after the rollback."
@@ -239,6 +255,7 @@ def shown(rehearsal: Rehearsal, form: str) -> str:
         unknown=[AttributedPath(clean(path.path), path.how, "") for path in rehearsal.unknown],
         rollback_lines=[_words(line) for line in rollback_lines(rehearsal)],
         conversation=[line_text(**line) for line in rehearsal.login.get("lines", ())],
+        stranger=_words(rehearsal.stranger),
         login_why=_words(str(rehearsal.login.get("why") or "the rehearsal ended before it")),
         log=[clean(line) for line in rehearsal.log],
         steps=[_step(rehearsal, step) for step in rehearsal.run.get("steps", ())],

@@ -24,11 +24,14 @@ from snapshots.store import Store
 from templates import render
 from wizard.changes.command import CommandChange, DialogueChange
 from wizard.console import clean
+from wizard.editors import EditError
+from wizard.editors.pam_service import Policy, present
 from wizard.engine.engine import Engine, Run
 from wizard.engine.journal import Journal
 from wizard.engine.overview import REMAINING, plans, state
 from wizard.engine.state_dir import at_work
 from wizard.errors import HostError, NothingToRollBack, UsageError
+from wizard.gather.accounts import uid_min
 from wizard.gather.host import apt_simulation, look, packages_missing
 from wizard.maillog.watched_login import target_of
 from wizard.model import facts as f
@@ -44,7 +47,8 @@ from wizard.render import as_json
 from wizard.render.text import line_text, rollback_text, show
 from wizard.rollback.rollback import EVERYTHING, RollbackRun
 from wizard.sendmail.password_source import wanted
-from wizard.smtp.login_test import Credentials, converse
+from wizard.smtp.login_test import Credentials, Target, converse
+from wizard.steps.login_policy import policy_of
 from wizard.steps.preflight import checks
 from wizard.system.host import PATH, Host, environment
 from wizard.system.signals import Interrupt
@@ -75,6 +79,8 @@ class CloneRun:
     host: Host = field(default_factory=Host)
     events: list[Event] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    stranger: Credentials | None = None
+    """Whom the policy on logins refuses."""
     _since: float = field(default_factory=time.monotonic)
 
     def run(self) -> None:
@@ -119,6 +125,10 @@ class CloneRun:
             user = made_up_user(self.host, self.answers)
         except HostError as problem:
             notes.append(f"no made-up user, so no login: {problem}")
+        try:
+            self.stranger = made_up_stranger(self.host, self.answers)
+        except HostError as problem:
+            notes.append(f"nobody whom the policy on logins refuses could be made up: {problem}")
         self.teller.tell("settled", notes=notes, expected=expected, user=user.user if user else "")
         return user
 
@@ -164,7 +174,17 @@ class CloneRun:
         assert user is not None
         target = target_of(self.host, "", 587)
         result = converse(target, user, lambda line: print(line_text(line.who, line.text, line.explanation)))
-        self.teller.tell("login", tried=True, user=user.user, **result.to_json())
+        self.teller.tell(
+            "login", tried=True, user=user.user, **result.to_json(), stranger=self._stranger(target)
+        )
+
+    def _stranger(self, target: Target) -> dict[str, object] | None:
+        """What became of the login of the one whom the policy refuses; None without a policy."""
+        if self.stranger is None:
+            return None
+        code = converse(target, self.stranger).code
+        print(f"{self.stranger.user}, whom the policy on logins refuses, was answered {code}")
+        return {"user": self.stranger.user, "code": code, "refused": code == 535}
 
     def _no_login(self, user: Credentials | None, run: Run) -> str:
         if run.stopped:
@@ -340,11 +360,36 @@ def made_up_user(host: Host, answers: Answers) -> Credentials | None:
         return Credentials(f"{name}@{realm}", password)
     if source not in LOCAL:
         return None
-    result = host.run(["useradd", "--no-create-home", "--shell", "/bin/sh", name], timeout=30)
+    policy = _policy(host, answers)
+    groups = policy.groups[:1] if policy else ()
+    _add_user(host, name, password, *(word for group in groups for word in ("--groups", group)))
+    return Credentials(name, password)
+
+
+def made_up_stranger(host: Host, answers: Answers) -> Credentials | None:
+    """Another one, whom the policy on logins refuses; None without a policy. Raises HostError when it cannot be made."""
+    policy = _policy(host, answers)
+    if policy is None or wanted(look(host), answers).name != "pam":
+        return None
+    name, password = f"rehearsal-{secrets.token_hex(3)}", secrets.token_urlsafe(24)
+    _add_user(host, name, password, *([] if policy.groups else ["--system"]))
+    return Credentials(name, password)
+
+
+def _policy(host: Host, answers: Answers) -> Policy | None:
+    """The policy on logins that the answers ask for, else the one that is there."""
+    try:
+        return policy_of(answers.login, uid_min(host)) or present(host.text(f.PAM_SMTP))
+    except EditError:
+        return None
+
+
+def _add_user(host: Host, name: str, password: str, *options: str) -> None:
+    """A user of this host. Raises HostError."""
+    result = host.run(["useradd", "--no-create-home", "--shell", "/bin/sh", *options, name], timeout=30)
     if result.code != 0:
         raise HostError(f"useradd failed: {result.tail(1)}")
     _set_password(["chpasswd"], f"{name}:{password}\n")
-    return Credentials(name, password)
 
 
 def _set_password(command: list[str], text: str) -> None:

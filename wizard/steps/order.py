@@ -1,4 +1,4 @@
-"""The steps of the howto, in its order. The ids are stable: scripts and snapshots use them (docs/server.md)."""
+"""The steps of the howto, in its order, and what is optional beyond it. The ids are stable: scripts and snapshots use them (docs/server.md)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from wizard.model.plan import Step
 from wizard.steps.firewall import OpenFirewall
 from wizard.steps.install import Install
 from wizard.steps.listeners import SmtpPort, SubmissionPort
+from wizard.steps.login_policy import LoginPolicy
 from wizard.steps.mc_edit import AuthOptions
 from wizard.steps.mc_includes import McIncludes
 from wizard.steps.preflight import Preflight
@@ -29,6 +30,7 @@ STEPS: tuple[Step, ...] = (
     Restart(),
     OpenFirewall(),
     AuthTest(),
+    LoginPolicy(),
 )
 
 

@@ -176,6 +176,25 @@ def test_a_line_can_only_refuse() -> None:
     assert "user_unknown" not in MEMBERS.lines[0], "whom nobody knows is in no group"
 
 
+@pytest.mark.parametrize(
+    "control",
+    [
+        "[success=ignore default=ignore]",
+        "[success=ok default=bad]",
+        "[success=done default=bad]",
+        "[success=ignore auth_err=ignore default=bad]",
+    ],
+)
+def test_a_line_of_ours_that_refuses_nobody_any_more_is_not_in_force(control: str) -> None:
+    text = set_policy(DEBIAN, MEMBERS)
+    edited = text.replace("[success=ignore default=bad]", control)
+    assert not in_force(edited, MEMBERS)
+    again = set_policy(edited, MEMBERS)
+    assert in_force(again, MEMBERS)
+    assert present(again) == MEMBERS
+    assert present(set_policy(again, USERS)) == USERS
+
+
 def test_lines_of_ours_that_the_admin_has_changed_are_still_ours() -> None:
     text = set_policy(DEBIAN, USERS)
     edited = text.replace("uid >= 1000", "uid >= 500")

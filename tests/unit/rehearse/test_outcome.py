@@ -89,6 +89,19 @@ def test_one_that_did_not(how: str, says: str) -> None:
     assert "FAILED: " in shown(made, "text")
 
 
+@pytest.mark.parametrize(("code", "ok"), [(535, True), (235, False), (None, False)])
+def test_whom_the_policy_refuses_must_not_get_in(code: int | None, ok: bool) -> None:
+    made = good()
+    made.login["stranger"] = {"user": "rehearsal-x", "code": code, "refused": code == 535}
+    assert made.ok is ok
+    assert (
+        "All steps went through, but rehearsal-x, whom the policy on logins refuses" in made.verdict
+    ) is not ok
+    for form in ("md", "screen"):
+        assert "rehearsal-x, whom the policy on logins refuses, was" in " ".join(shown(made, form).split())
+    assert "whom the policy" not in shown(good(), "md")
+
+
 def test_where_a_step_failed_the_log_is_shown() -> None:
     made = good()
     spoilt(made, "failed")
