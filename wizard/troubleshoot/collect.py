@@ -15,6 +15,7 @@ from wizard.editors import EditError, sasl_conf, sendmail_mc
 from wizard.engine.state_dir import existing_store
 from wizard.errors import HostError
 from wizard.gather import pam
+from wizard.gather.accounts import local_accounts
 from wizard.gather.certificates import certificate_files
 from wizard.gather.firewall import live_rules
 from wizard.gather.host import look, running
@@ -132,6 +133,7 @@ def take(
             conversations=talks,
             mux_problem=mux,
             account=owner,
+            root_password=any(account.uid == 0 and account.password for account in local_accounts(host)),
             socket_login=answer,
             log=log,
             log_problem=log_problem,

@@ -82,6 +82,8 @@ class Picture:
     """Why saslauthd's socket did not answer."""
     account: Account | None = None
     """None where no user was given."""
+    root_password: bool = False
+    """Whether root has a password that can match."""
     socket_login: str | None = None
     """saslauthd's own answer to the login, None where it was not asked."""
     log: tuple[LogLine, ...] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from wizard.editors.pam_service import is_ours
 from wizard.gather.pam import FOLDER, OTHER
 from wizard.model import facts as f
 from wizard.model.plan import Sign
@@ -91,6 +92,8 @@ def _module(picture: Picture) -> Finding | None:
         return None
     name, logged = refusals[-1]
     line = picture.pam.has(f"{name}.so")
+    if line is not None and is_ours(line.text):
+        return None  # policy-refuses knows more
     return Finding(
         f"PAM's module {name} refuses {owner.user}{', though the password is right' if owner.right else ''}",
         (

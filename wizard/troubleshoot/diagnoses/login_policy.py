@@ -1,0 +1,156 @@
+"""Who may log in, of those whose password is right (the step login-policy): what it refuses, and root where nothing does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from wizard.editors.pam_service import Policy, asked_by, is_ours
+from wizard.gather.pam import PamLine
+from wizard.maillog.read import LogLine
+from wizard.model import facts as f
+from wizard.model.plan import Sign
+from wizard.steps.login_policy import CHOOSE
+from wizard.troubleshoot.account import SHADOW
+from wizard.troubleshoot.diagnoses.pam_stack import asked
+from wizard.troubleshoot.diagnosis import Diagnosis
+from wizard.troubleshoot.host_state import Picture
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
+from wizard.troubleshoot.probe_smtp import is_submission
+
+_NOT_MET = re.compile(
+    r'pam_succeed_if\(smtp:(?:auth|account)\): requirement "[^"]*" not met by user "([^"]*)"'
+)
+_WRONG = re.compile(
+    r"pam_(?!succeed_if)\w+\(smtp:auth\): .*(?:fail|unknown|denied|locked|error)", re.IGNORECASE
+)
+_OVER = re.compile(r".*: auth failure: \[user=")
+_MAY_REFUSE_ROOT = frozenset(
+    f"pam_{name}.so" for name in ("succeed_if", "listfile", "access", "securetty", "usertype")
+)
+"""Modules that are there to refuse some users, root perhaps among them."""
+
+
+def policy_line(picture: Picture) -> PamLine | None:
+    """The first line of the policy, where PAM is asked."""
+    if not asked(picture) or picture.pam.path != f.PAM_SMTP:
+        return None
+    return next((line for line in picture.pam.lines if is_ours(line.text)), None)
+
+
+def _says(line: PamLine) -> str:
+    policy: Policy | None = asked_by(line.text)
+    return f"{policy.says} may log in" if policy else line.text
+
+
+def refuses(picture: Picture) -> Finding | None:
+    """The policy refuses the user of this very look, by PAM's own line in the log."""
+    owner, line = picture.account, policy_line(picture)
+    if owner is None or line is None or owner.right is False or picture.login is not False:
+        return None
+    user = owner.user.partition("@")[0]
+    logged = [
+        each
+        for each in _of_saslauthd(picture)
+        if each.time >= picture.began and (match := _NOT_MET.match(each.text)) and match[1] == user
+    ]
+    if not logged:
+        return None
+    return Finding(
+        f"the policy on logins refuses {user}{', though the password is right' if owner.right else ''}: {_says(line)}",
+        (Evidence(logged[-1].text, logged[-1].source), Evidence(line.text, line.source)),
+        Mend(
+            text=f"if {user} may log in: a group that may (`adduser {user} GROUP`), or another policy (login.policy in the "
+            "settings, then `msa-wizard apply login-policy`)"
+        ),
+    )
+
+
+def _of_saslauthd(picture: Picture) -> list[LogLine]:
+    return [line for line in picture.log or () if line.name == "saslauthd" and not line.file]
+
+
+def _known_passwords(picture: Picture) -> Iterator[tuple[str, LogLine]]:
+    """Whom the policy alone refused in the last hour: no module that looks at passwords complained before the end."""
+    refused = dict[int, tuple[str, LogLine]]()
+    for line in _of_saslauthd(picture):
+        if match := _NOT_MET.match(line.text):
+            refused[line.pid] = match[1], line
+        elif _WRONG.match(line.text):
+            refused.pop(line.pid, None)
+        elif _OVER.match(line.text) and line.pid in refused:
+            yield refused.pop(line.pid)
+
+
+def _known_password(picture: Picture) -> Finding | None:
+    line = policy_line(picture)
+    if line is None or picture.pam.asks_others or refuses(picture) is not None:
+        return None
+    found = dict(_known_passwords(picture))
+    if not found:
+        return None
+    user, logged = next(iter(found.items()))
+    names = ", ".join(found)
+    return Finding(
+        f"the policy on logins refused {names}, though the password was right: {_says(line)}",
+        (Evidence(logged.text, logged.source), Evidence(line.text, line.source)),
+        Mend(
+            text=f"if {user} may log in, give it a group that may, or choose another policy (login.policy in the settings); if "
+            f"nobody sends mail as {user}, somebody has its password: `passwd {user}`"
+        ),
+        Sign.WARNING,
+    )
+
+
+def _root(picture: Picture) -> Finding | None:
+    stack = picture.pam
+    if not asked(picture) or not picture.root_password or not stack.asks_unix or stack.wrong:
+        return None
+    if not any(is_submission(daemon) for daemon in picture.daemons):
+        return None
+    if any(line.module.rpartition("/")[2] in _MAY_REFUSE_ROOT for line in stack.lines):
+        return None
+    return Finding(
+        "root can log in to send mail: whoever guesses root's password, from anywhere, then knows it",
+        (
+            Evidence("root has a password", SHADOW),
+            *(Evidence(x.text, x.source) for x in stack.of("auth")[:1]),
+        ),
+        Mend(text=f"`{CHOOSE}` lets neither root nor system accounts log in"),
+        Sign.WARNING,
+    )
+
+
+_P = Layer.PAM
+DIAGNOSES = (
+    Diagnosis(
+        "policy-refuses",
+        _P,
+        "535 for one user, even with the right password",
+        "",
+        "the log of saslauthd",
+        refuses,
+        cause="the policy on logins (step login-policy) refuses the user",
+        fix="if the user may log in: a group that may (`adduser NAME GROUP`), or another policy (login.policy)",
+    ),
+    Diagnosis(
+        "policy-refused-password",
+        _P,
+        "535 for one user, even with the right password",
+        "",
+        "the log of saslauthd, the last hour",
+        _known_password,
+        cause="the policy on logins refused somebody whose password was right",
+        fix="let the user in by a group or another policy (login.policy), or set a new password: `passwd NAME`",
+    ),
+    Diagnosis(
+        "root-login",
+        _P,
+        "mail is sent in root's name, or root's password is guessed",
+        "",
+        "/etc/pam.d/smtp, shadow",
+        _root,
+        cause="root has a password, and nothing in PAM refuses its login on port 587, which is open to the world",
+        fix=f"`{CHOOSE}`",
+    ),
+)
