@@ -123,6 +123,12 @@ def test_a_second_run_changes_nothing(fleet: Fleet) -> None:
     assert changed(done) == {"mail1": 0, "mail2": 0}
 
 
+def test_on_one_host_alone_nobody_logs_in(fleet: Fleet) -> None:
+    done = fleet.play("site.yml", "--limit", "mail2")
+    assert re.search(r"Log in from another host\] \*+\nskipping: \[mail2\]", succeeded(done))
+    assert changed(done) == {"mail2": 0}
+
+
 def test_drift_is_named_and_left_alone(fleet: Fleet) -> None:
     machine = fleet.hosts["mail1"]
     text = machine.read(MC).decode()
