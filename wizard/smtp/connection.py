@@ -209,7 +209,7 @@ class Wire(smtplib.SMTP):
         self._transcript, self._deadline, self._patience = transcript, deadline, patience
         self._pending, self._verb = b"", ""
         self._before = before
-        self._admitted = False
+        self._admitted = self._introduced = False
         self.reply = Reply(0, "")
         self.peer = ""
         """The address of the server, as the kernel knows it."""
@@ -304,6 +304,9 @@ class Wire(smtplib.SMTP):
     def putcmd(self, cmd: str, args: str = "") -> None:
         """EHLO, which smtplib itself sends: announced and recorded."""
         text, explanation = f"{cmd} {args}".strip(), "who we are; the answer is what is offered"
+        if self._introduced:
+            explanation = "once more, for what is offered under TLS"
+        self._introduced = True
         self.announce(text, explanation)
         self._verb = cmd.upper()
         self._transcript.add("client", text, explanation)

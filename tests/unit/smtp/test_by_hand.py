@@ -53,6 +53,10 @@ def test_each_command_is_shown_before_it_is_sent(bare_certificate: Path) -> None
     assert PASSWORD not in told
     assert encode(PASSWORD) not in told
     assert any(item.text.startswith("Encrypted: TLS") for item in lines)
+    assert [item.explanation for item in lines if item.text.startswith("EHLO")] == [
+        "who we are; the answer is what is offered",
+        "once more, for what is offered under TLS",
+    ]
 
 
 def test_without_tls_where_it_is_offered() -> None:
