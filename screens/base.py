@@ -31,7 +31,7 @@ from screens.widgets.fitted import Fitted
 from screens.widgets.keys import Keys
 from wizard.console import clean, clean_block, fold
 from wizard.console import command as command_lines
-from wizard.errors import Locked, WizardError
+from wizard.errors import Locked, NothingToRollBack, WizardError
 
 if TYPE_CHECKING:
     from screens.backend import Backend
@@ -389,7 +389,9 @@ class Dialog(ModalScreen[Result], WizardScreen[Result]):
     then: a key that is held down, or was meant for what was there before, is no answer to it."""
 
     COMES: ClassVar[bool] = False
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("f1", "app.explain", "Help", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f1", "app.explain", "Help", show=False, tooltip="Help for this dialog")
+    ]
     """The app's keys end at a dialog."""
 
     def on_mount(self) -> None:
@@ -485,6 +487,8 @@ def sentence(error: Exception) -> str:
     match error:
         case InterruptedRun():
             text = "An earlier run was interrupted. Undo it or finish it first (Esc, then the first line)"
+        case NothingToRollBack():
+            text = f"nothing to roll back: {error}"  # it may begin with the name of a commit or of a step
         case WizardError():
             text = error.sentence
         case StoreError() | OSError():

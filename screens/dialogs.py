@@ -42,6 +42,11 @@ if TYPE_CHECKING:
 class ConfirmQuit(Dialog[bool]):
     """True: end once the command at work is finished; its step stays if that completes it, and is undone if not."""
 
+    HEADING = "Quit"
+    HELP_TEXT = """
+Something is being done on this host right now. y quits once that has come to an end that is safe; n, Enter and Esc
+stay, and it goes on.
+"""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "dismiss(True)", "Quit"),
         Binding("n,escape,enter", "dismiss(False)", "Stay"),
@@ -204,7 +209,12 @@ server's admin has given you by other means. y sends the password, n or Enter do
 class AskCredentials(Dialog[Credentials | None]):
     """What was typed, None for nothing."""
 
+    HEADING = "Try a login"
     SAYS = "#asked"
+    HELP_TEXT = """
+Enter goes from the user name to the password, and then tries the login once. That tells a locked account or a wrong
+password from a server that does not work. The password stays in memory and is written nowhere.
+"""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "enter", "Next", show=False, priority=True, tooltip="Next field, then begin"),
         *FORM,
@@ -415,6 +425,10 @@ def _time_left(left: float) -> Content:
 class Search(Dialog[str | None]):
     """The words to look for, None for nothing."""
 
+    HEADING = "Search the output"
+    HELP_TEXT = """
+Enter shows the next line of the output that holds these words. Then / and Enter find the one after it.
+"""
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Close")]
 
     def compose(self) -> ComposeResult:
@@ -466,11 +480,12 @@ class Help(Dialog[None]):
 
 
 def _meanings(about: Screen[Any]) -> dict[str, list[str]]:
-    """What a key of a screen or of the app does, and the keys that do it; then those that mean the same everywhere. What
+    """What a key of a screen or of the app does, and the keys that do it; then those that mean the same everywhere. The
+    app's do nothing in a dialog. What
     a widget does with a key of its own is no news: it is left out, and so is what a text field takes as text."""
     found: dict[str, list[str]] = {}
     writes = isinstance(about.focused, Input)
-    for node in (about, about.app):
+    for node in (about,) if about.is_modal else (about, about.app):
         for key, binding in node._bindings:
             usual = key in ("ctrl+c", "ctrl+q", "super+c") or binding.action.startswith(("scroll_", "page_"))
             typed = writes and (len(spelled(key)) == 1 or key == "space")

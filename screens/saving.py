@@ -21,6 +21,10 @@ FOR_USERS = 0o644
 class ConfirmReplace(Dialog[bool]):
     """True: the file may be replaced. Keeping it is the default."""
 
+    HEADING = "Replace a file"
+    HELP_TEXT = """
+y writes over the file, whose content is not kept anywhere. Enter, n and Esc write nothing: choose another name then.
+"""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "dismiss(True)", "Replace"),
         Binding("n,escape,enter", "dismiss(False)", "Keep it"),

@@ -160,6 +160,11 @@ class Flag(Checkbox, inherit_bindings=False):
 class Unsaved(Dialog[str | None]):
     """`save`, `drop`, or None to stay, which is the default."""
 
+    HEADING = "Unsaved settings"
+    HELP_TEXT = """
+What you have changed on the settings is not used before it is saved. y saves it, d goes back without it, and Enter,
+n and Esc stay on the settings with all that you have typed.
+"""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "dismiss('save')", "Save"),
         Binding("d", "dismiss('drop')", "Drop"),

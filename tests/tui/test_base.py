@@ -15,7 +15,7 @@ from screens.app import WizardApp
 from screens.base import Dialog, Frame, WizardScreen, sentence
 from screens.tools import ManualLogin, SaslauthdDebug
 from tests.tui.bench import Bench, play, shows, until
-from wizard.errors import NotRoot
+from wizard.errors import NothingToRollBack, NotRoot
 
 
 @pytest.fixture
@@ -104,6 +104,11 @@ def test_who_is_not_root_is_told_once_that_nothing_was_changed() -> None:
     assert said.startswith("Only root can change this host: run it with sudo.")
     assert said.lower().count("nothing was changed") == 1
     assert "changed" not in sentence(NotRoot("read the history", reads=True))
+
+
+def test_the_name_of_a_commit_or_of_a_step_stays_as_it_is() -> None:
+    said = sentence(NothingToRollBack("c86760cf8f only tells of what was undone at once"))
+    assert said == "Nothing to roll back: c86760cf8f only tells of what was undone at once."
 
 
 def test_what_is_said_beside_a_heading_never_pushes_it_out(tmp_path: Path) -> None:

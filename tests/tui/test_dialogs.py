@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 import screens
 from screens.app import WizardApp
@@ -133,6 +134,12 @@ def test_f1_explains_it_and_then_it_is_there_again(bench: Bench, dialog: type[Di
         )
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(app.screen, Help) and shows(app, "Esc close"))
+        listed = str(app.screen.query_one("#content Static", Static).visual)
+        title, _, words = listed.partition("\n\n")
+        assert title == dialog.HEADING
+        assert words.partition("\n\nKeys\n")[0].strip(), "it says what the dialog is for"
+        assert listed.count("  F1 ") == 1
+        assert "Ctrl+P" not in listed, "the app's keys do nothing in a dialog"
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, dialog) and shows(app, first))
         app.screen.dismiss()
