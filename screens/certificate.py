@@ -146,6 +146,10 @@ certbot made it, a hook installs each renewal. It can be rolled back in the hist
             self._missing = ""
             self._show_command()
 
+    def on_input_changed(self) -> None:
+        """The command with what was typed."""
+        self._show_command()
+
     async def action_enter(self) -> None:
         """To the next field; at the last one check."""
         await self.caught_up()

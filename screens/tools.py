@@ -66,6 +66,11 @@ class Tool(Frame[None]):
         """The lines and what they mean."""
         return self.query_one(ExplainedLines)
 
+    def draw_done(self) -> None:
+        """What msa-wizard itself has done until now, before the next line of anybody else."""
+        if lines := self.desk.taken():
+            self.lines.add_output(lines)
+
     def _count(self) -> None:
         raise NotImplementedError
 
@@ -151,7 +156,9 @@ the connection is lost or msa-wizard is killed, everything is restored.
 
     def action_send(self) -> None:
         """What is next."""
-        self._answer(Reply.YES)
+        if self._waits is not None:
+            self._answer(Reply.YES)
+            self.say("Waiting for the answer ...")
 
     async def action_enter(self) -> None:
         """From field to field; then begin."""
@@ -178,7 +185,7 @@ the connection is lost or msa-wizard is killed, everything is restored.
         request = ManualLoginRequest(
             credentials, send_to=self.entered("send-to"), encrypted=self._mode == 0, loopback=self._mode == 1
         )
-        self.lines.clear("Connecting ...")
+        self.lines.clear("Nothing was said yet.")
         self.say("Preparing ...")
         self.query_one("#said").focus()
         backend = self.backend
@@ -221,10 +228,11 @@ the connection is lost or msa-wizard is killed, everything is restored.
             return
         self._asked = True
         self.lines.clear()
+        self.lines.add(MODES[self._mode][2], "")
         for line in changes_text(message.changes).splitlines():
             sign = line.strip()[:1]
             style = {"+": "ansi_green", "-": "ansi_red"}.get(sign, "")
-            self.lines.add(line, MODES[self._mode][2], style)
+            self.lines.add(line, "", style)
         self.lines.draw()
         self.query_one("#said", OptionList).highlighted = 0
         words = "y changes this and begins. Enter and Esc leave everything as it is."
@@ -246,6 +254,7 @@ the connection is lost or msa-wizard is killed, everything is restored.
 
     def add(self, line: ConversationLine) -> None:
         """A line of either side."""
+        self.draw_done()
         text, style = line_shown(line)
         self.lines.add(text, line.explanation, style)
 
@@ -255,7 +264,8 @@ the connection is lost or msa-wizard is killed, everything is restored.
 
         self._waits, self._asked = None, False
         self.refresh_bindings()
-        self.lines.add_output(self.desk.taken())
+        self.lines.draw()
+        self.draw_done()
         match message:
             case JobEnded(result=None, error=None):
                 self.say("Nothing was changed. F6 chooses another way.")
@@ -383,6 +393,7 @@ or msa-wizard is killed.
         """A line that saslauthd printed: secrets are not masked yet."""
         from wizard.debug import debug_line
 
+        self.draw_done()
         line = debug_line(printed, clean)
         source = f"saslauthd[{line.pid}]: " if line.pid else ""
         self.lines.add(source + line.text, line.explanation, _style(line.text))
@@ -390,7 +401,8 @@ or msa-wizard is killed.
     def on_job_ended(self, message: JobEnded) -> None:
         """The service is restored, or why it is not."""
         self._end = 0.0
-        self.lines.add_output(self.desk.taken())
+        self.lines.draw()
+        self.draw_done()
         self.ask_when_quiet()
         if isinstance(message.error, Interrupted):
             self.say("✗ It was stopped.")

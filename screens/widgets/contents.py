@@ -200,10 +200,11 @@ def line_shown(line: ConversationLine) -> tuple[str, str]:
 
 def with_meaning(text: str, meaning: str, style: str) -> Content:
     """A line and what it means: beside it, or below it where both have no room; both cleaned."""
+    room = console.width() - 1  # what scrolls takes a cell
     words = f"  - {meaning}" if meaning else ""
-    if meaning and cell_len(text + words) > console.width():
-        words = "".join(f"\n{line}" for line in fold(meaning, "    - ", "      "))
-    return Content.assemble((text, style), (words, "ansi_cyan"))
+    if meaning and cell_len(text + words) > room:
+        words = "".join(f"\n{line}" for line in fold(meaning, "    - ", "      ", room))
+    return Content.assemble((hanging(text, room), style), (words, "ansi_cyan"))
 
 
 def endings_content(ends: Sequence[Ending], columns: int) -> Content:

@@ -64,6 +64,7 @@ class Tools(Bench):
         """Its lines, then silence until the end."""
         if self.problem:
             raise self.problem
+        job.say("$ systemctl stop saslauthd")
         for line in LINES:
             told(line)
         while not over() and not job.stopped:
@@ -176,6 +177,12 @@ def test_saslauthd_talks_and_each_line_is_explained(bench: Tools) -> None:
         assert isinstance(app.screen, SaslauthdDebug), "the host is changed for that while"
         await pilot.press("e")
         await until(pilot, lambda: shows(app, "✓ The service is restored"))
+        rows = text(app)
+        stopped, listens, restored = (
+            next(at for at, row in enumerate(rows) if words in row)
+            for words in ("$ systemctl stop saslauthd", "listening on socket", "undone: service saslauthd")
+        )
+        assert stopped < listens < restored, "in the order in which it was done"
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, SaslauthdDebug))
 
@@ -230,6 +237,9 @@ def test_each_command_waits_for_its_key(bench: Tools, certificate: Path) -> None
                 await pilot.pause(0.3)
                 assert not any(said.startswith("AUTH") for said in script.said), "not before its key"
             await pilot.press("enter")
+            await pilot.pause()
+            assert not shows(app, f"Enter sends: {words} "), "it was sent"
+            assert not shows(app, "Connecting"), "nothing is done before its key"
         await until(pilot, lambda: shows(app, "✓ The login was accepted (235)."))
         assert PASSWORD not in "\n".join(text(app))
         said = app.screen.query_one("#said", OptionList)
@@ -287,6 +297,7 @@ def test_without_tls_the_time_is_counted_and_ends_it(bench: Tools) -> None:
         await pilot.press("f5")
         await until(pilot, lambda: shows(app, "y changes this and begins"))
         assert shows(app, "-O AuthOptions=p y")
+        assert sum("AuthOptions is commented out" in row for row in text(app)) == 1, "said once, above all"
         assert bench.ended == [], "nothing is changed before y"
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "s left, then all is restored."))
@@ -395,6 +406,11 @@ def test_a_certificate_is_asked_for_checked_shown_and_installed(bench: Tools) ->
         await until(pilot, lambda: shows(app, "/x.txt holds no certificate"))
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, InstallCertificate))
+        await pilot.press(*"/c.pem")  # where the focus is: in the chain
+        await until(
+            pilot, lambda: shows(app, "$ msa-wizard certificate install /x.txt /k.pem --chain /c.pem")
+        )
+        app.screen.query_one("#chain", Input).value = ""
         app.screen.query_one("#cert", Input).value = "/x.pem"
         await pilot.press("f5")
         await until(pilot, lambda: isinstance(app.screen, RunSteps) and shows(app, "+/x.pem /k.pem"))
