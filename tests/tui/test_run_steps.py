@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from pathlib import Path
 
 import pytest
@@ -30,9 +32,14 @@ def test_it_is_done_on_y_and_is_a_commit(bench: Bench) -> None:
         begin(app, Writes("other", bench.host, "/etc/b", "new b\n"))
         await until(pilot, lambda: shows(app, "+new b") and shows(app, "y applies other"))
         assert bench.text("/etc/b") == "old b\n"
+        await pilot.pause(3)
+        pressed = time.monotonic()
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "✓ Done"))
         await until(pilot, lambda: shows(app, "recorded as"))
+        took = re.search(r"other done in ([\d.]+) s", "\n".join(text(app)))
+        assert took
+        assert float(took[1]) <= time.monotonic() - pressed + 0.1, "without the wait for y"
         await pilot.press("enter")
         await until(pilot, lambda: not isinstance(app.screen, RunSteps))
 

@@ -134,7 +134,6 @@ class Session:
 
     def step(self, step: Step) -> bool:
         """One step. False ends the run."""
-        started = time.monotonic()
         plan = self._show(step, self.engine.plan_step(step, self.facts))
         if plan.outcome is Outcome.BLOCKED:
             self.run.blocked = step.id
@@ -155,6 +154,7 @@ class Session:
             return self._undecided(work)
         if not self.run.applied:
             self._load_ahead()
+        started = time.monotonic()  # nobody's answer is waited for from here on
         try:
             if not work.effects:
                 self.recorder.drift()

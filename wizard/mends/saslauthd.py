@@ -186,7 +186,7 @@ class MendSaslauthdRestart(Step):
     howto = "2.4"
     needs = ("install",)
     title = "Restart saslauthd"
-    why = "It runs but does not answer as configured."
+    why = "A running saslauthd goes on with what it read at its start."
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """The restart."""
@@ -195,7 +195,9 @@ class MendSaslauthdRestart(Step):
                 self.id, "there is no saslauthd service on this host", "msa-wizard apply install"
             )
         return Plan.pending(
-            self.id, self.why, restart(facts, "saslauthd", "KILL" if facts.saslauthd_says is None else "")
+            self.id,
+            "it runs but does not answer as configured",
+            restart(facts, "saslauthd", "KILL" if facts.saslauthd_says is None else ""),
         )
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:

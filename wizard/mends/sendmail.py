@@ -254,14 +254,18 @@ class MendSendmailRestart(Step):
     howto = "3.7"
     needs = ("install",)
     title = "Restart Sendmail"
-    why = "It runs but does not answer, or has not yet read what was fixed."
+    why = "A running sendmail goes on with what it read at its start."
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """The restart, unless another program holds one of the ports."""
         plan = Restart().plan(facts, answers)
         if plan.outcome == "blocked":
             return Plan.blocked(self.id, plan.reason, *plan.remedy)
-        return Plan.pending(self.id, self.why, restart(facts, "sendmail", "CONT"))
+        return Plan.pending(
+            self.id,
+            "it does not answer, or has not read what was changed since it started",
+            restart(facts, "sendmail", "CONT"),
+        )
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Every listener of sendmail.cf greets."""

@@ -23,6 +23,7 @@ from wizard.gather.pam import Pam
 from wizard.maillog.read import LOG, UNPROVED, LogLine
 from wizard.mends.order import find
 from wizard.model import facts as f
+from wizard.model.answers import Answers
 from wizard.model.facts import Service
 from wizard.model.plan import Sign
 from wizard.steps.restart import WEDGED
@@ -221,7 +222,9 @@ def test_every_fix_is_a_step_that_exists() -> None:
         named |= {name for item in judge(picture(**changes)).faults for name in item.finding.mend.steps}
     assert len(named) > 10
     for name in named:
-        assert find(name).id == name
+        step = find(name)
+        assert step.id == name
+        assert step.plan(picture().facts, Answers()).reason != step.why, "no sentence is said twice"
 
 
 def test_a_picture_of_nothing_at_all_can_be_judged() -> None:
@@ -231,6 +234,7 @@ def test_a_picture_of_nothing_at_all_can_be_judged() -> None:
     verdict = judge(Picture(bare("13"), now=2e9, log=None))
     assert verdict.blamed is not None
     assert verdict.blamed.id == "sendmail-missing"
+    assert verdict.fault("pam-missing") is None, "Sendmail's packages bring the file"
     assert verdict.fault("log-missing") is not None
     known = {layer for layer, sign in verdict.signs.items() if sign is Sign.OK}
     assert known <= {Layer.NAME, Layer.FIREWALL, Layer.QUEUE}, "nothing is well where nothing is there"

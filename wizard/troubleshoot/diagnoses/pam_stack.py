@@ -32,6 +32,8 @@ def _denies(picture: Picture) -> bool:
 
 
 def _missing(picture: Picture) -> Finding | None:
+    if "sendmail-bin" not in picture.facts.packages:
+        return None  # nobody asks, and Sendmail's packages bring the file
     if not asked(picture) or picture.pam.path == f.PAM_SMTP:
         return None
     denies = picture.pam.path is None or _denies(picture)
