@@ -438,11 +438,12 @@ class Backend:
             killed = self.killed()
             if killed is None:
                 return None
-            return act(
-                Recovery(
-                    self.host, store, journal, killed, self.session.heard(job.report), job.say, job.interrupt
-                )
-            )
+            report = self.session.heard(job.report)
+            result = act(Recovery(self.host, store, journal, killed, report, job.say, job.interrupt))
+            if self.killed() is None:
+                self.session.recovered.append(killed.words())
+                self.session.events += 1
+            return result
 
     def commits(self) -> tuple[Commit, ...]:
         """The history, newest first."""

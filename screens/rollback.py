@@ -28,6 +28,7 @@ from wizard.engine.engine import Run
 from wizard.engine.in_force import commits_in_force
 from wizard.render.text import (
     DIFF_INDENT,
+    begun_text,
     commit_text,
     commit_time,
     commit_words,
@@ -361,10 +362,14 @@ def ways(killed: Unfinished, commits: Sequence[Commit]) -> dict[str, Way]:
 def _begun(killed: Unfinished) -> list[str]:
     if not killed.step:
         return []
-    paths = [path for change in killed.changes for path in cast("list[str]", change["touches"])]
+    begun = [
+        part
+        for change in killed.changes
+        for part in cast("list[str]", change["touches"]) or [begun_text(change)]
+    ]
     return [
-        f"\nIn hand: {clean(killed.step)}. It may have written:\n",
-        *([f"  {clean(path)}\n" for path in dict.fromkeys(paths)] or ["  nothing yet\n"]),
+        f"\nIn hand: {clean(killed.step)}. It may have changed:\n",
+        *([f"  {clean(part)}\n" for part in dict.fromkeys(begun)] or ["  nothing yet\n"]),
     ]
 
 

@@ -37,6 +37,8 @@ class StepRun(Frame[None]):
     """The run that has ended, until a look shows what came of it: whichever look that is."""
     problem = ""
     """Why a run could not begin, until it is said."""
+    sums_up = False
+    """Whether the summary waits until this screen is in front again."""
     failure: Failed | None = None
     """How the newest run failed."""
 
@@ -91,8 +93,10 @@ class StepRun(Frame[None]):
         self.say(words)
 
     def sum_up(self) -> None:
-        """The end: what was done, what was left out, and what is still missing."""
-        if not self.desk.changing:
+        """The end: what was done, what was left out, and what is still missing. Not over what somebody reads meanwhile."""
+        if self.app.screen is not self:
+            self.sums_up = True
+        elif not self.desk.changing:
             from screens.summary import Summary
 
             self.app.push_screen(Summary())

@@ -60,6 +60,9 @@ skipped: left out with s. BLOCKED: something is in the way, and has to be put ri
         Binding("z", "fold", "Wide", show=False, tooltip="Give the text the whole width"),
     ]
 
+    _interrupted = False
+    """Whether an earlier run waits to be finished or undone."""
+
     def body(self) -> ComposeResult:
         """List and panes, one line of news below."""
         yield StepBoard(self.backend.steps, self.desk.seen, self.backend.diff)
@@ -71,7 +74,10 @@ skipped: left out with s. BLOCKED: something is in the way, and has to be put ri
 
     def on_screen_resume(self) -> None:
         """A rollback or other settings may have changed everything: the output of before is not what counts now."""
-        if self.known and not self.desk.busy:
+        if self.sums_up:
+            self.sums_up = False
+            self.call_after_refresh(self.sum_up)
+        elif self.known and not self.desk.busy:
             self.panes.pane("diff")
             self.look_at_steps()
 
@@ -95,6 +101,7 @@ skipped: left out with s. BLOCKED: something is in the way, and has to be put ri
         after, self.ended = self.ended, None
         first, self.known = not self.known, True
         was_blocked = self._blocked
+        self._interrupted = overview.killed is not None
         states = overview.states | dict.fromkeys(self.skipped & set(overview.remaining), "skipped")
         if self.failure is not None and self.failure.step.id in overview.remaining:
             states[self.failure.step.id] = "failed"
@@ -119,6 +126,8 @@ skipped: left out with s. BLOCKED: something is in the way, and has to be put ri
             self.say(self._offer())
 
     def _offer(self) -> str:
+        if self._interrupted:
+            return "A run was interrupted. First finish it or undo it (Esc, then the first line)."
         if self._blocked:
             return "No step can be applied yet: fix what preflight shows, then press F5."
         left = len(self.board.remaining)
@@ -153,7 +162,10 @@ skipped: left out with s. BLOCKED: something is in the way, and has to be put ri
         """Show what is known of the chosen step."""
         self.board.show()
         if self.known:
-            self.same(f"msa-wizard apply{self.backend.apply_options} {self.board.chosen}")
+            everything = self.desk.changing and self.policy.everything
+            wanted = " --yes" if everything else ""
+            chosen = "" if everything else f" {self.board.chosen}"
+            self.same(f"msa-wizard apply{wanted}{self.backend.apply_options}{chosen}")
         self.refresh_bindings()
 
     def on_option_list_option_highlighted(self) -> None:

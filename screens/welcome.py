@@ -138,6 +138,8 @@ on a step whose diff you see.
 
 
 def _summary(overview: Overview) -> str:
+    if overview.killed:
+        return "A run was interrupted. First finish it or undo it: Enter on the first line."
     if any(check.sign is Sign.FAILED for check in overview.checks):
         return "A check failed. Fix it as shown, then press F5."
     if remaining := len(overview.remaining):

@@ -232,9 +232,32 @@ def test_an_interrupted_run_is_offered_first_and_y_takes_the_highlighted_way(ben
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, RecoveryScreen))
 
-    play(bench, story)
+    words = play(bench, story).backend.parting_words()
+    assert "Recovered    `apply`, begun by carol" in words, "something was done"
     assert not (bench.root / "etc/d").exists()
     assert bench.killed() is None
+
+
+def test_as_long_as_a_run_is_interrupted_nothing_is_called_done(bench: Bench) -> None:
+    killed_in_three(bench)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "A run was interrupted. First finish it or undo it"))
+        app.go("set-up")
+        await until(pilot, lambda: shows(app, "A run was interrupted. First finish it or undo it (Esc"))
+
+    play(bench, story)
+
+
+def test_a_service_in_hand_is_named_though_no_file_of_it_is_touched(bench: Bench) -> None:
+    killed_in_three(bench)
+    killed = bench.killed()
+    assert killed is not None
+    change: dict[str, object] = {"touches": [], "expected": {"kind": "service", "name": "sendmail"}}
+    for way in ways(replace(killed, changes=[change]), ())["finish"], ways(killed, ())["undo"]:
+        assert "In hand: three. It may have changed:\n" in way.preview.plain
+        assert "nothing yet" not in way.preview.plain
+    assert "  service sendmail\n" in ways(replace(killed, changes=[change]), ())["undo"].preview.plain
 
 
 def test_no_other_key_begins_anything_on_an_interrupted_run(bench: Bench) -> None:

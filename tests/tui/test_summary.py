@@ -9,8 +9,10 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from screens.app import WizardApp
+from screens.dialogs import Help
 from screens.login_test import LoginTest
 from screens.review_and_run import RunSteps
+from screens.steps import Steps
 from screens.summary import Summary
 from tests.tui.bench import Bench, Writes, at, play, shows, until, use
 from wizard.steps.order import step
@@ -88,6 +90,34 @@ def test_it_leads_to_the_choice_of_who_may_log_in(bench: Bench, monkeypatch: pyt
         await until(pilot, lambda: shows(app, "$ msa-wizard answers"))
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, "Who may log in"))
+
+    play(bench, story)
+
+
+def test_it_waits_for_whoever_reads_the_help_meanwhile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    go_on = tmp_path / "go-on"
+    wait = f"until [ -e {go_on} ]; do sleep 0.1; done"
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n", command=wait))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "set-up", "+new a")
+        await pilot.press("a")
+        await until(pilot, lambda: shows(app, "Apply 1 step?"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "one is at work"))
+        assert shows(app, "$ msa-wizard apply --yes"), "not of one step alone"
+        await pilot.press("f1")
+        await until(pilot, lambda: isinstance(app.screen, Help))
+        go_on.touch()
+        await until(pilot, lambda: not app.desk.busy)
+        await pilot.pause(0.5)
+        assert isinstance(app.screen, Help), "it is not covered while it is read"
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Summary) and shows(app, "Done         one"))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Steps))
 
     play(bench, story)
 

@@ -18,7 +18,14 @@ from wizard.errors import CONFLICT, DONE, FAILED, NothingToRollBack, UsageError
 from wizard.model.events import Event
 from wizard.render import as_json
 from wizard.render.progress import Shown
-from wizard.render.text import check_text, collector, conflict_text, rollback_summary, rollback_text
+from wizard.render.text import (
+    begun_text,
+    check_text,
+    collector,
+    conflict_text,
+    rollback_summary,
+    rollback_text,
+)
 from wizard.render.waiting import waits_for, watched
 from wizard.rollback.apply import RollbackResult
 from wizard.rollback.plan import Rollback
@@ -252,7 +259,7 @@ def _show_recovery(
             "since": killed.since,
             "commit": killed.head,
             "step": killed.step,
-            "changes": [_change_text(change) for change in killed.changes],
+            "changes": [begun_text(change) for change in killed.changes],
             "says": killed.words(),
         },
         commit=commit or (undone["commit"] if undone else None),
@@ -268,22 +275,8 @@ def _killed_text(killed: Unfinished, commits: Sequence[Commit]) -> str:
         lines += fold(f"Applied before that: {', '.join(steps)}.")
     if killed.step:
         lines.append(f"In progress: {killed.step}, with these changes begun:")
-        lines += [f"  {_change_text(change)}" for change in killed.changes] or ["  none yet"]
+        lines += [f"  {begun_text(change)}" for change in killed.changes] or ["  none yet"]
     then = f"undoes {'all of that' if steps else 'it'}; `recover --finish` finishes it"
     if killed.operation == OPERATION:
         then = "restores what was changed for a limited time"
     return "\n".join([*lines, f"`msa-wizard recover` {then}."])
-
-
-def _change_text(change: dict[str, object]) -> str:
-    expected = change["expected"]
-    assert isinstance(expected, dict)
-    match expected["kind"]:
-        case "file":
-            return clean(f"file {expected['path']}")
-        case "command":
-            return clean(f"command {' '.join(expected['argv'])}")
-        case "service":
-            return clean(f"service {expected['name']}")
-        case _:
-            return "packages, by apt"

@@ -19,6 +19,8 @@ class Session:
     failed: dict[str, Failed] = field(default_factory=dict)
     rollbacks: list[tuple[str, frozenset[str]]] = field(default_factory=list)
     """Each in words, with its steps."""
+    recovered: list[str] = field(default_factory=list)
+    """Each interrupted run that was finished, undone, or accepted as it was, in words."""
     events: int = 0
     """How many things have happened: what was seen of the host before the last one is outdated."""
 
@@ -31,7 +33,7 @@ class Session:
     @property
     def nothing(self) -> bool:
         """Whether nothing was done, nor tried."""
-        return not (self.applied or self.failed or self.rollbacks)
+        return not (self.applied or self.failed or self.rollbacks or self.recovered)
 
     def heard(self, report: Report) -> Report:
         """`report`, with each event noted here first."""

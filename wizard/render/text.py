@@ -379,3 +379,18 @@ def effect_lines(record: bytes) -> list[str]:
 def _was(state: Mapping[str, bool], word: str) -> str:
     before, after = (word if state[when] else f"not {word}" for when in ("before", "after"))
     return f"{before}, then {after}" if before != after else f"{after} before and after"
+
+
+def begun_text(change: dict[str, object]) -> str:
+    """A change of a run that was killed, as the journal has it."""
+    expected = change["expected"]
+    assert isinstance(expected, dict)
+    match expected["kind"]:
+        case "file":
+            return clean(f"file {expected['path']}")
+        case "command":
+            return clean(f"command {' '.join(expected['argv'])}")
+        case "service":
+            return clean(f"service {expected['name']}")
+        case _:
+            return "packages, by apt"
