@@ -82,7 +82,7 @@ class History:
         """The commit that `ref` names: `HEAD`, a step (its newest apply), an id or the beginning of one."""
         commits = list(self.history())
         if not commits:
-            raise StoreError(f"There is no commit {ref!r}: the store is empty, it has no baseline yet.")
+            raise StoreError(f"there is no commit {ref!r}: the history is empty.")
         if ref == "HEAD":
             return commits[0]
         for commit in commits:

@@ -171,6 +171,20 @@ def test_what_a_command_does_not_take_is_said_with_its_own_help(
     assert f"msa-wizard: msa-wizard {says}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        ("history -n x", "argument -n/--number: 'x' is not a whole number. Run `msa-wizard history --help`"),
+        ("test --port abc", "argument --port: 'abc' is not a whole number. Run `msa-wizard test --help`"),
+    ],
+)
+def test_what_is_no_number_is_said_in_plain_words(
+    argv: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(argv.split()) == 2
+    assert f"msa-wizard: {says}" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may look")
 def test_a_command_on_what_is_not_there_cannot_be_done_here(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

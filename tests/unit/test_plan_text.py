@@ -9,7 +9,7 @@ import pytest
 from tests.unit.steps.recorded import bare, machine
 from wizard.model import facts as f
 from wizard.model.answers import Answers
-from wizard.model.events import Event, Planned
+from wizard.model.events import Drifted, Event, Planned
 from wizard.model.plan import Plan
 from wizard.render.text import event_text, notes_once, plan_text
 from wizard.steps.order import step
@@ -41,3 +41,8 @@ def test_a_note_of_several_plans_is_read_once() -> None:
 )
 def test_the_state_is_a_word_with_a_colon(plan: Plan, says: str) -> None:
     assert says in plan_text(step("restart"), plan).splitlines()
+
+
+def test_what_others_changed_is_named_from_the_root_on() -> None:
+    said = event_text(Drifted("33de074731", ("etc/default/saslauthd", "etc/group")))
+    assert said.endswith("were recorded first as 33de074731: /etc/default/saslauthd, /etc/group")

@@ -133,8 +133,16 @@ def _user(command: Parser, words: str, *, required: bool = False) -> None:
     _flag(command, "--password-stdin", "read the password from standard input")
 
 
+def _number(text: str) -> int:
+    """Argparse's own words for what is none are Python's."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text[:60]!r} is not a whole number") from None
+
+
 def _seconds(command: Parser, option: str, words: str, default: int | None = None) -> None:
-    command.add_argument(option, type=int, metavar="SECONDS", default=default, help=words)
+    command.add_argument(option, type=_number, metavar="SECONDS", default=default, help=words)
 
 
 def _choice(command: Parser, option: str, words: str, *choices: str) -> None:
@@ -172,7 +180,7 @@ def _history(add: Add) -> None:
     history = add("history", "steps", "what was done: the commits of the snapshot store, newest first")
     history.add_argument("ref", nargs="?", metavar="STEP", help="only the commits of this step")
     words = "only the newest NUMBER commits"
-    history.add_argument("-n", "--number", type=int, metavar="NUMBER", help=words)
+    history.add_argument("-n", "--number", type=_number, metavar="NUMBER", help=words)
     diff = add("diff", "steps", "what a step or a commit changed")
     diff.add_argument("ref", metavar="STEP|COMMIT", help=_REF)
     words = "roll back a step, a commit or everything, whatever was done since"
@@ -243,7 +251,7 @@ def _certificate(add: Add) -> None:
     add("show", "clients", words)
     words = "make a new self-signed certificate, with the subjectAltName that Debian's script leaves out"
     renew = add("renew", "clients", words)
-    renew.add_argument("--days", type=int, default=825, help="validity in days (default 825)")
+    renew.add_argument("--days", type=_number, default=825, help="validity in days (default 825)")
     words = "a name that clients know this host by (default: its own name); may be repeated"
     renew.add_argument("--name", action="append", default=[], metavar="FQDN", help=words)
     _flag(renew, "--self-signed", "also replace a CA-issued certificate")
@@ -296,7 +304,7 @@ def _debug(add: Add) -> None:
     _user(saslauthd, "log in as this user, and end after that")
     login = add("login", "logins", "log in by hand, as with telnet: Enter sends each command (howto 5.2)")
     _user(login, "login name", required=True)
-    login.add_argument("--port", type=int, default=587, help=_PORT)
+    login.add_argument("--port", type=_number, default=587, help=_PORT)
     login.add_argument("--send-to", metavar="ADDRESS", help="also submit a message to this address")
     login.add_argument("--accept-certificate", metavar="FINGERPRINT", help=_ACCEPT)
     words = "log in without TLS: for a limited time AuthOptions is commented out in sendmail.cf"
@@ -311,7 +319,7 @@ def _test(add: Add) -> None:
     test = add("test", "logins", "log in as a mail client does, and show the whole conversation")
     _answers(test)
     test.add_argument("--host", help="the mail server (default: this host)")
-    test.add_argument("--port", type=int, default=587, help=_PORT)
+    test.add_argument("--port", type=_number, default=587, help=_PORT)
     _user(test, "login name; without it the conversation ends before the login")
     _choice(test, "--mechanism", "how the login is sent (default LOGIN)", "LOGIN", "PLAIN")
     _choice(test, "--family", "connect over IPv4 or IPv6 alone (default any)", "any", "ipv4", "ipv6")

@@ -274,7 +274,7 @@ def history(arguments: argparse.Namespace) -> int:
     commits = whole = list(_existing_store().history())
     if ref:
         steps = sorted({commit.step for commit in commits if commit.step})
-        known("step in the history", [ref], steps, f"It has {', '.join(steps) or 'none'}")
+        known("step", [ref], steps, f"The history has {', '.join(steps) or 'none'}")
         commits = [commit for commit in commits if commit.step == ref]
     commits = commits[:number]
     if arguments.json:

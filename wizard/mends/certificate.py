@@ -51,7 +51,7 @@ class MendCertificate(Step):
             return Plan.blocked(
                 self.id,
                 f"{wrong}, but an authority issued the certificate and must issue the next one",
-                "renew it there, then: `msa-wizard certificate install CERTIFICATE KEY`",
+                "renew it there, then: `msa-wizard certificate install CERT KEY`",
             )
         if not facts.fqdn_resolves:
             return Plan.blocked(

@@ -23,7 +23,7 @@ MECHANISMS = ("pam", "shadow", "getpwent", "sasldb", "ldap", "kerberos5", "rimap
 SERVABLE = ("LOGIN", "PLAIN")
 """The SASL mechanisms saslauthd can serve: it needs the password itself (docs/debian.md trap 7)."""
 
-_AS_HERE = "; without the line it is as this host has it"
+_AS_HERE = "; where it is not set, it stays as this host has it"
 SAVED = "/etc/msa-wizard/answers.toml"
 """Where the settings of this host are kept: every command reads them, and the screens save them there."""
 MAX_FILE = 64 * 1024

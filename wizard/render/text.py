@@ -268,7 +268,7 @@ def event_text(event: Event) -> str:
             return f"   {step.id} done in {seconds:.1f} s, recorded as {commit}"
         case Drifted(commit, paths):
             more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-            some = ", ".join(clean(path) for path in paths[:3]) + more
+            some = ", ".join(clean(f"/{path}") for path in paths[:3]) + more
             return f"   changes made outside msa-wizard were recorded first as {commit}: {some}"
         case Failed(step, why, undone, not_undone, then):
             undoing = f"  undone: {', '.join(map(clean, undone)) or 'there was nothing to undo'}"

@@ -14,13 +14,15 @@ from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
-_INSTALL = "`msa-wizard certificate install CERTIFICATE KEY`, or renew it with its authority"
+_INSTALL = "`msa-wizard certificate install CERT KEY`, or renew it with its authority"
 _GET = (
-    "get one from an authority such as Let's Encrypt, then `msa-wizard certificate install CERTIFICATE KEY`; or let each "
+    "get one from an authority such as Let's Encrypt, then `msa-wizard certificate install CERT KEY`; or let each "
     "user accept this one"
 )
 _RENEW = "`msa-wizard certificate renew` makes one for this host's name"
-_CHAIN = "`msa-wizard certificate install CERTIFICATE KEY --chain FILE` installs it with the intermediate certificates"
+_CHAIN = (
+    "`msa-wizard certificate install CERT KEY --chain FILE` installs it with the intermediate certificates"
+)
 
 
 def _certificate(picture: Picture) -> tuple[Certificate | None, str]:
@@ -131,10 +133,10 @@ _JUDGED = (
      "install one with a longer key, or renew it with its authority (--fix: mend-certificate)"),
     ("chain", "some clients refuse it, others do not", "5.4", _CHAIN,
      "the intermediate certificates are not sent",
-     "install it with them: `msa-wizard certificate install CERTIFICATE KEY --chain FILE`"),
+     "install it with them: `msa-wizard certificate install CERT KEY --chain FILE`"),
     ("refused", _WARNS, "5.4", _INSTALL,
      "the certificate cannot be verified against its authority",
-     "install one that can: `msa-wizard certificate install CERTIFICATE KEY`"),
+     "install one that can: `msa-wizard certificate install CERT KEY`"),
     ("expires-soon", "nothing yet", "5.3", "",
      "the certificate expires in less than two weeks",
      "install a new one; where it is Debian's own, make one (--fix: mend-certificate)"),
@@ -149,7 +151,7 @@ _JUDGED = (
      "give clients the authority's own certificate, or install one from an authority that they know"),
     ("self-signed", _ASKS, "5.4", _GET,
      "the certificate is self-signed, so each client asks its user about it once",
-     "live with it, or install one from an authority: `msa-wizard certificate install CERTIFICATE KEY`"),
+     "live with it, or install one from an authority: `msa-wizard certificate install CERT KEY`"),
 )  # fmt: skip
 """By the kind of the judgement: what users say, the section of the howto, the remedy, cause and fix for the catalogue."""
 DIAGNOSES = (
@@ -167,7 +169,7 @@ DIAGNOSES = (
         _PROBE,
         _unreadable,
         cause="the server sends a certificate that cannot be read",
-        fix="install another one: `msa-wizard certificate install CERTIFICATE KEY`",
+        fix="install another one: `msa-wizard certificate install CERT KEY`",
     ),
     Diagnosis(
         "certificate-not-own",

@@ -63,7 +63,7 @@ _KINDS = (
         "the mail program warns of the certificate",
         "alert (?:(?:bad |unsupported )?certificate|unknown ca)",
         "do not trust the certificate of this host",
-        "`msa-wizard certificate show` judges it; `msa-wizard certificate install CERTIFICATE KEY` "
+        "`msa-wizard certificate show` judges it; `msa-wizard certificate install CERT KEY` "
         "installs one from an authority that they know",
     ),
     _Kind(

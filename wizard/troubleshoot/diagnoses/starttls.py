@@ -139,7 +139,7 @@ def _pair(picture: Picture) -> Finding | None:
     files = picture.files
     if not files.pair:
         return None
-    text = "`msa-wizard certificate install CERTIFICATE KEY` installs a matching pair"
+    text = "`msa-wizard certificate install CERT KEY` installs a matching pair"
     if "passphrase" in files.pair:
         key = files.key
         text = (
