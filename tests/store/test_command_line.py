@@ -103,7 +103,10 @@ def test_a_part_of_the_history(place: Place, capsys: pytest.CaptureFixture[str])
     assert commits(place, capsys) == ["three", "two", "one", None]
     assert place.main("history", "-n", "0") == 2
     assert place.main("history", "twoo") == 2
-    assert "there is no step 'twoo'; did you mean two? The history has one, three, two" in capsys.readouterr().err
+    assert (
+        "there is no step 'twoo'; did you mean two? The history has one, three, two"
+        in capsys.readouterr().err
+    )
 
 
 def test_what_does_not_exist_is_said_before_how_to_agree(

@@ -118,7 +118,7 @@ def test_history_of_a_path_has_its_metadata_too_and_not_its_neighbours(machine: 
 
 def test_find_says_what_there_is(machine: Machine) -> None:
     store = machine.open()
-    with pytest.raises(StoreError, match="^there is no commit 'HEAD': the history is empty"):
+    with pytest.raises(StoreError, match=r"^there is no commit 'HEAD': the history is empty"):
         store.find("HEAD")
     first = commit(store, "baseline")
     commit(store, "apply", step="restart", record=b"1")
