@@ -125,7 +125,7 @@ stops and asks where something that works would end, or where a step would undo 
         brings = [line for plan in plans for change in plan.changes for line in change.describe().details]
         lines += ["", "Installed with it:", *map(clean, brings)] if brings else []
         words.update(Content.styled(f"Apply {count(len(steps), 'step')}?", "bold"))
-        content.update("\n".join(lines))
+        content.update("\n".join(hanging(line, INSIDE) for line in lines))
         if self._waited:
             self.ask_when_quiet()
 

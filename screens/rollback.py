@@ -20,7 +20,7 @@ from screens.base import PAGES, Frame, sentence
 from screens.external_programs import edit
 from screens.jobs import Job, JobEnded, Reply, RollbackWaits
 from screens.review_and_run import ReviewAndRun
-from screens.widgets.contents import check_content, diff_content, folded
+from screens.widgets.contents import check_content, diff_content, folded, hanging
 from screens.widgets.rows import Rows
 from screens.widgets.table import Table
 from wizard.console import clean, width
@@ -471,7 +471,9 @@ maps) in full, or folds them again.
 
         def take() -> Content:
             diff = self.backend.diff(commit)
-            head = Content.styled(f"{commit_text(commit, self._commits)}\n\n", "bold")
+            lines = commit_text(commit, self._commits).splitlines()
+            words = "\n".join(hanging(line, width()) for line in lines)
+            head = Content.styled(f"{words}\n\n", "bold")
             return head + diff_content(diff if self._unfolded else folded(diff), columns=width())
 
         def show(content: Content) -> None:

@@ -52,8 +52,9 @@ def diff_content(diff: str, width: int = 0, indent: str = "", columns: int = 0) 
 
 def _styled(line: str, indent: str = "", width: int = 0) -> tuple[str, str]:
     style = next((style for sign, style in _STYLES if line.startswith(indent + sign)), "")
-    if width and line.startswith(indent):
-        line = "\n".join(f"{indent}{row}" for row in wrapped(line[len(indent) :], width - len(indent)))
+    if width:
+        lead = indent if line.startswith(indent) else ""
+        line = "\n".join(f"{lead}{row}" for row in wrapped(line[len(lead) :], width - len(lead)))
     return f"{line}\n", style
 
 

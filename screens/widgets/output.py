@@ -39,9 +39,14 @@ def wrapped(line: str, width: int) -> list[str]:
         else:
             rows.append(row)
             row = then + word
-        if cell_len(row) > width:
-            *full, row = chop_cells(row, width)
-            rows += full
+        if cell_len(row) > width and cell_len(then) + 2 <= width:  # room for any one character behind it
+            while cell_len(row) > width:
+                full = chop_cells(row, width)[0]
+                rows.append(full)
+                row = then + row[len(full) :]
+        elif cell_len(row) > width:
+            *more, row = chop_cells(row, width)
+            rows += more
     return [*rows, row]
 
 

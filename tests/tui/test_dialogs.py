@@ -8,6 +8,7 @@ import pkgutil
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -43,10 +44,13 @@ MANY = [LONG] * 12
 PATH = "/etc/" + "/".join(["a-folder-with-a-long-name"] * 40)
 STEP = max((step.id for step in STEPS), key=len)
 
+BRINGS: Any = SimpleNamespace(describe=lambda: SimpleNamespace(details=MANY))
+"""A change that brings packages."""
+
 FULL: dict[type[Dialog[Any]], tuple[Callable[[], Dialog[Any]], str, str]] = {
     ConfirmQuit: (lambda: ConfirmQuit(STEP), f"{STEP} is at work.", "Enter stay here"),
     ApplyAll: (
-        lambda: ApplyAll(lambda: "", lambda: (STEPS * 3, [Plan.done(step.id, "") for step in STEPS])),
+        lambda: ApplyAll(lambda: "", lambda: (STEPS * 3, [Plan.pending(STEP, "", BRINGS)])),
         f"Apply {3 * len(STEPS)} steps?",
         "y apply all",
     ),
@@ -110,7 +114,7 @@ def test_the_headline_and_the_keys_are_in_sight(bench: Bench, dialog: type[Dialo
             below = next(at for at, row in enumerate(rows) if first in row) + 1
             assert not rows[below].strip(" │"), "one blank line below the headline"
             assert rows[below + 1].strip(" │")
-        if dialog in (WhatWouldEnd, LocalEdits, StepFailed):
+        if dialog in (ApplyAll, WhatWouldEnd, LocalEdits, StepFailed):
             await pilot.press("end")  # past what is long in another way
             await pilot.pause(0.2)
             goes_on = [row for row in text(app) if re.match(r"\W*word(?!0 )", row)]

@@ -42,6 +42,18 @@ def test_a_row_keeps_what_indents_its_line() -> None:
     assert diff_content(" same line\n+new line\n", 7).plain == " same\n   line\n+new\n  line\n"
 
 
+def test_the_rest_of_a_long_word_is_indented_as_the_rest_of_a_line() -> None:
+    assert wrapped("ab 'multi-user.target.wants' c", 12) == [
+        "ab",
+        "  'multi-use",
+        "  r.target.w",
+        "  ants' c",
+    ]
+    for width in range(1, 7):  # narrower than what is to precede the rest
+        rows = wrapped("  漢字漢字 abcdefgh", width)
+        assert "".join(rows).replace(" ", "") == "漢字漢字abcdefgh"
+
+
 def test_in_a_place_without_cells_a_line_is_whole() -> None:
     """A pane that was not laid out yet has none."""
     assert wrapped("one two", 0) == wrapped("one two", -2) == ["one two"]
@@ -83,3 +95,8 @@ def test_a_long_line_of_a_diff_goes_on_below_its_own_beginning(place: dict[str, 
     assert others
     assert all(line.startswith(f"{indent}  ") and cell_len(line) <= 30 for line in others)
     assert len(shown.spans) <= 1, "it has one colour to its end"
+
+
+def test_a_line_beside_a_diff_goes_on_below_its_own_beginning() -> None:
+    shown = diff_content("   5a0ff184ad  rolled back: one\n      -old line\n", indent="      ", columns=22)
+    assert shown.plain == "   5a0ff184ad  rolled\n     back: one\n      -old line\n"
