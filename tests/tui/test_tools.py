@@ -84,8 +84,9 @@ class Tools(Bench):
     ) -> ConversationResult | None:
         """The real conversation, with the scripted server."""
         if not request.encrypted:
-            before = Entry(Kind.FILE, 0o644, 0, 0, b"O AuthOptions=p y\n")
-            after = replace(before, content=b"# O AuthOptions=p y\n")
+            above, below = (b"# " + b"word " * 30 + b"\n") * 5, b"# below\n" * 5
+            before = Entry(Kind.FILE, 0o644, 0, 0, above + b"O AuthOptions=p y\n" + below)
+            after = replace(before, content=above + b"# O AuthOptions=p y\n" + below)
             change = FileChange("/etc/mail/sendmail.cf", before, after, "AuthOptions temporarily removed")
             if not agree((change,)):
                 return None
@@ -296,8 +297,11 @@ def test_without_tls_the_time_is_counted_and_ends_it(bench: Tools) -> None:
         await until(pilot, lambda: shows(app, same))
         await pilot.press("f5")
         await until(pilot, lambda: shows(app, "y changes this and begins"))
-        assert shows(app, "-O AuthOptions=p y")
+        await until(pilot, lambda: shows(app, "AuthOptions is commented out"))
         assert sum("AuthOptions is commented out" in row for row in text(app)) == 1, "said once, above all"
+        await pilot.press("end")
+        await until(pilot, lambda: shows(app, "-O AuthOptions=p y"))
+        assert not shows(app, "AuthOptions is commented out")
         assert bench.ended == [], "nothing is changed before y"
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "s left, then all is restored."))
