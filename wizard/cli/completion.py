@@ -16,7 +16,7 @@ from snapshots.errors import StoreError
 from wizard.cli.parser import parser
 from wizard.console import clean, data
 from wizard.errors import DONE
-from wizard.model.answers import FIREWALL_CHOICES, MECHANISMS, SERVABLE, Answers
+from wizard.model.answers import FIREWALL_CHOICES, MECHANISMS, POLICIES, SERVABLE, Answers
 from wizard.model.plan import ENDINGS
 from wizard.model.set_option import KEYS
 
@@ -32,6 +32,7 @@ _VALUES: Mapping[str, Iterable[str]] = {
     "auth.saslauthd_mechanism": MECHANISMS,
     "auth.mechanisms": SERVABLE,
     "firewall.use": FIREWALL_CHOICES,
+    "login.policy": POLICIES,
     "accept": ENDINGS,
 }
 """What a setting can be, where that is a list of words."""
