@@ -112,6 +112,7 @@ def test_root_and_system_accounts_get_in_no_more_and_all_is_taken_back(machine: 
 def test_only_members_of_groups_get_in(machine: BootMachine) -> None:
     """By the group of /etc/group, and by the account's own group."""
     debian = with_accounts(machine)
+    debian.run("useradd --gid mailers --expiredate 1 gone")
     before = debian.read(SMTP)
     unknown = applied(debian, "--set", "login.policy=groups", "--set", "login.groups=mailers,nosuchgroup")
     assert unknown.returncode == 3
@@ -119,6 +120,7 @@ def test_only_members_of_groups_get_in(machine: BootMachine) -> None:
     assert debian.read(SMTP) == before
     done = applied(debian, *MEMBERS)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"\[warn\] +the policy lets gone in, but PAM refuses for another", done.stdout)
     assert may(debian, "alice", "carol", "bob", "root") == {
         "alice": True,
         "carol": True,

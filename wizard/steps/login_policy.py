@@ -5,6 +5,7 @@ LDAP, SSSD and Kerberos count by their own uids and groups."""
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -34,9 +35,9 @@ from wizard.model.facts import Facts, Logins, RecentLogin
 from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
 from wizard.sendmail.password_source import serving, wanted
 from wizard.steps.saslauthd import answers_on_socket
+from wizard.system import pam_account
 from wizard.system.host import Host
-from wizard.system.pam_account import REFUSED, SUCCESS, Answer
-from wizard.system.pam_account import answers as pam_answers
+from wizard.system.pam_account import SUCCESS, Answer
 
 ENDS = "logins-refused"
 """Logins of users whom the policy refuses, and who logged in lately."""
@@ -164,12 +165,12 @@ class LoginPolicy(Step):
         logins = _look(host, facts, answers.login, lately=True)
         text = facts.text(f.PAM_SMTP) or ""
         try:
-            fine, further = in_force(text, policy), bool(others(text))
+            fine = in_force(text, policy)
         except EditError as error:
             return [Check("policy", Sign.FAILED, f"{f.PAM_SMTP}: {error}", error.remedy)]
         says = f"{f.PAM_SMTP} {'says' if fine else 'does not say'} that {policy.says} may log in"
         checks = [Check("policy", Sign.OK if fine else Sign.FAILED, says)]
-        checks += _asked(host, policy, logins, further)
+        checks += _asked(host, policy, logins)
         return [*checks, answers_on_socket(host)] if serving(facts.processes) else checks
 
 
@@ -262,42 +263,42 @@ def _last(login: RecentLogin) -> str:
     return f"{login.user}, last login: {when}"
 
 
-def _asked(host: Host, policy: Policy, logins: Logins, further: bool) -> Iterator[Check]:
-    """What PAM says of accounts that are there, without a password."""
+def _asked(host: Host, policy: Policy, logins: Logins) -> Iterator[Check]:
+    """What PAM says of accounts that are there, without a password: by the policy's line alone, then by the whole service."""
     stack = pam.look(host)
     noting = [line for line in stack.of("account") if line.module.rpartition("/")[2] not in _HARMLESS]
-    if noting:
-        says = f"PAM was not asked about accounts, for {noting[0].module} could take note of it ({noting[0].source})"
-        yield Check("accounts", Sign.UNKNOWN, says, "msa-wizard rehearse")
-        return
     inside, outside = _samples(host, policy, logins)
     try:
-        said = pam_answers(host, "smtp", [*inside, *outside])
+        alone = pam_account.answers_of(host, policy.lines[1], [*inside, *outside])
+        whole = alone if noting else pam_account.answers(host, "smtp", [*inside, *outside])
     except HostError as error:
-        yield Check("accounts", Sign.UNKNOWN, str(error), "msa-wizard test --user root")
+        yield Check("accounts", Sign.UNKNOWN, str(error), "msa-wizard rehearse")
         return
-    entered = [name for name in outside if said[name].code == SUCCESS]
+    yield _refused(outside, alone, whole)
+    yield _let_in(inside, alone, whole)
+    if noting:
+        says = f"PAM was asked by that line alone, for {noting[0].module} could take note of it ({noting[0].source})"
+        yield Check("accounts", Sign.UNKNOWN, says, "msa-wizard rehearse")
+
+
+def _refused(outside: list[str], *said: dict[str, Answer]) -> Check:
+    entered = [name for name in outside if any(each[name].code == SUCCESS for each in said)]
     if entered:
-        says = f"PAM lets in {', '.join(entered)}, against the policy"
-    else:
-        says = f"PAM refuses {_named(outside)} (asked without a password)"
-    yield Check("refused", Sign.FAILED if entered else Sign.OK, says)
-    yield _let_in(inside, said, further)
+        return Check("refused", Sign.FAILED, f"PAM lets in {_named(entered)}, against the policy")
+    return Check("refused", Sign.OK, f"PAM refuses {_named(outside)} (asked without a password)")
 
 
-def _let_in(inside: list[str], said: dict[str, Answer], further: bool) -> Check:
-    refused = {name: said[name] for name in inside if said[name].code != SUCCESS}
-    broken = [name for name, answer in refused.items() if answer.code in REFUSED]
-    if broken and not further:
-        says = f"PAM refuses {_named(broken)}, whom the policy lets in: {refused[broken[0]].says}"
-        return Check("let-in", Sign.FAILED, says, f"look at {f.PAM_SMTP} and what it includes")
-    if refused:
-        name, answer = next(iter(refused.items()))
-        says = f"the policy lets {_named([*refused])} in, and PAM refuses for another reason: {name}: {answer.says}"
-        return Check("let-in", Sign.WARNING, says, "msa-wizard troubleshoot --user NAME")
+def _let_in(inside: list[str], alone: dict[str, Answer], whole: dict[str, Answer]) -> Check:
     if not inside:
+        says = "there is no account here yet that the policy lets in"
+        return Check("let-in", Sign.UNKNOWN, says, "adduser NAME")
+    if wrong := [name for name in inside if alone[name].code != SUCCESS]:
+        says = f"PAM refuses {_named(wrong)}, whom the policy lets in: {alone[wrong[0]].says}"
+        return Check("let-in", Sign.FAILED, says, "msa-wizard troubleshoot")
+    if others_refuse := [name for name in inside if whole[name].code != SUCCESS]:
+        says = f"the policy lets {_named(others_refuse)} in, but PAM refuses for another reason: an account that has expired, say"
         return Check(
-            "let-in", Sign.UNKNOWN, "there is no account here yet that the policy lets in", "adduser NAME"
+            "let-in", Sign.WARNING, says, f"msa-wizard troubleshoot --user {shlex.quote(others_refuse[0])}"
         )
     return Check("let-in", Sign.OK, f"PAM lets {_named(inside)} in (asked without a password)")
 

@@ -6,16 +6,15 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from wizard.errors import HostError
 from wizard.system.host import Host
 
 SUCCESS = 0
-REFUSED = frozenset([3, 4, 6, 7, 28])
-"""PAM_SERVICE_ERR, PAM_SYSTEM_ERR, PAM_PERM_DENIED, PAM_AUTH_ERR, PAM_MODULE_UNKNOWN: a rule, or a broken one, says no. The
-rest are about the account itself: it has expired, say (_pam_types.h)."""
 _PATIENCE = 60.0
 _SCRIPT = """
 import ctypes, json, sys
@@ -26,9 +25,14 @@ converse = ctypes.CFUNCTYPE(ctypes.c_int, *(4 * [ctypes.c_void_p]))(lambda *_: 1
 class Conversation(ctypes.Structure):
     _fields_ = [("converse", type(converse)), ("data", ctypes.c_void_p)]
 conversation, said = Conversation(converse, None), []
-for user in sys.argv[2:]:
+service, folder = (word.encode() for word in sys.argv[1:3])
+for user in sys.argv[3:]:
     handle = ctypes.c_void_p()
-    code = pam.pam_start(sys.argv[1].encode(), user.encode(), ctypes.byref(conversation), ctypes.byref(handle))
+    begin = service, user.encode(), ctypes.byref(conversation)
+    if folder:
+        code = pam.pam_start_confdir(*begin, folder, ctypes.byref(handle))
+    else:
+        code = pam.pam_start(*begin, ctypes.byref(handle))
     if code == 0:
         code = pam.pam_acct_mgmt(handle, 0x8000)
     said.append([code, pam.pam_strerror(handle, code).decode("utf-8", "replace")])
@@ -46,11 +50,22 @@ class Answer:
     says: str
 
 
-def answers(host: Host, service: str, users: Sequence[str]) -> dict[str, Answer]:
-    """By user what `service` says. Raises HostError where PAM cannot be asked."""
-    result = host.run([sys.executable, "-I", "-S", "-B", "-c", _SCRIPT, service, *users], timeout=_PATIENCE)
+def answers(host: Host, service: str, users: Sequence[str], folder: str = "") -> dict[str, Answer]:
+    """By user what `service` says, of /etc/pam.d or of another `folder`. Raises HostError where PAM cannot be asked."""
+    argv = [sys.executable, "-I", "-S", "-B", "-c", _SCRIPT, service, folder, *users]
+    result = host.run(argv, timeout=_PATIENCE)
     try:
         said = [Answer(int(code), str(says)) for code, says in json.loads(result.stdout)]
     except (ValueError, TypeError) as error:
         raise HostError(f"PAM could not be asked: {result.tail(1)}") from error
     return dict(zip(users, said, strict=True))
+
+
+def answers_of(host: Host, line: str, users: Sequence[str]) -> dict[str, Answer]:
+    """What one line of the account phase says by itself. Raises HostError."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="msa-wizard-") as folder:
+            Path(folder, "alone").write_text(f"{line}\naccount required pam_permit.so\n")
+            return answers(host, "alone", users, folder)
+    except OSError as error:
+        raise HostError(f"PAM could not be asked: {error}") from error

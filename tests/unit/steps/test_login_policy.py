@@ -24,6 +24,7 @@ from wizard.model.facts import Facts, Logins, Process, RecentLogin
 from wizard.model.plan import Outcome, Plan, Sign
 from wizard.steps import login_policy
 from wizard.steps.login_policy import OPTIONAL, LoginPolicy
+from wizard.system import pam_account
 from wizard.system.host import Host
 from wizard.system.pam_account import Answer
 
@@ -252,7 +253,11 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Sign]]:
     """Runs verify on a host with root, daemon, alice (in staff) and bob, where PAM answers `codes`."""
 
     def verify(
-        codes: dict[str, int], answers: Answers = USERS, account: str = "pam_unix.so", text: str = ""
+        alone: dict[str, int],
+        whole: dict[str, int],
+        answers: Answers = USERS,
+        account: str = "pam_unix.so",
+        text: str = "",
     ) -> dict[str, Sign]:
         uids = {"root": (0, {0}), "daemon": (1, {1}), "alice": (1000, {1000, 50}), "bob": (1001, {1001})}
         stack = Pam(
@@ -268,9 +273,14 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Sign]]:
         known = tuple(accounts.LocalAccount(name, uid[0], name == "root") for name, uid in uids.items())
         monkeypatch.setattr(login_policy, "local_accounts", lambda _: known)
         monkeypatch.setattr(
-            login_policy,
-            "pam_answers",
-            lambda _host, _service, users: {u: Answer(codes[u], "words") for u in users},
+            pam_account,
+            "answers_of",
+            lambda _host, _line, users: {u: Answer(alone[u], "words") for u in users},
+        )
+        monkeypatch.setattr(
+            pam_account,
+            "answers",
+            lambda _host, _service, users: {u: Answer(whole[u], "words") for u in users},
         )
         policy = login_policy.policy_of(answers.login, 1000)
         assert policy
@@ -283,38 +293,43 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Sign]]:
 GOOD = {"root": 7, "daemon": 7, "alice": 0, "bob": 0}
 
 
+OTHERS = GOOD | {"bob": 7}
+"""Where bob is in no group."""
+
+
 @pytest.mark.parametrize(
-    ("codes", "more", "signs"),
+    ("alone", "whole", "more", "signs"),
     [
-        (GOOD, {}, ("ok", "ok", "ok")),
-        (GOOD | {"bob": 7}, {"answers": MEMBERS}, ("ok", "ok", "ok")),
-        (GOOD, {"answers": MEMBERS}, ("ok", "failed", "ok")),
-        (GOOD | {"root": 0}, {}, ("ok", "failed", "ok")),
-        (GOOD | {"alice": 13}, {}, ("ok", "ok", "warning")),
-        (GOOD | {"alice": 7, "bob": 7}, {}, ("ok", "ok", "failed")),
-        (GOOD | {"alice": 28, "bob": 28}, {}, ("ok", "ok", "failed")),
-        (GOOD, {"text": "@include common-auth\n"}, ("failed", "ok", "ok")),
+        (GOOD, GOOD, {}, ("ok", "ok", "ok")),
+        (OTHERS, OTHERS, {"answers": MEMBERS}, ("ok", "ok", "ok")),
+        (GOOD, OTHERS, {"answers": MEMBERS}, ("ok", "failed", "ok")),
+        (GOOD, GOOD | {"root": 0}, {}, ("ok", "failed", "ok")),
+        (GOOD | {"root": 0}, GOOD, {}, ("ok", "failed", "ok")),
+        (GOOD, GOOD | {"alice": 7}, {}, ("ok", "ok", "warning")),
+        (GOOD, GOOD | {"alice": 13, "bob": 6}, {}, ("ok", "ok", "warning")),
+        (GOOD | {"alice": 7, "bob": 7}, GOOD | {"alice": 7, "bob": 7}, {}, ("ok", "ok", "failed")),
+        (GOOD | {"alice": 28}, GOOD, {}, ("ok", "ok", "failed")),
+        (GOOD, GOOD, {"text": "@include common-auth\n"}, ("failed", "ok", "ok")),
     ],
 )
 def test_pam_must_refuse_and_let_in_whom_the_policy_says(
     checked: Callable[..., dict[str, Sign]],
-    codes: dict[str, int],
+    alone: dict[str, int],
+    whole: dict[str, int],
     more: dict[str, Any],
     signs: tuple[str, str, str],
 ) -> None:
-    made = checked(codes, **more)
+    made = checked(alone, whole, **more)
     assert made == dict(zip(("policy", "refused", "let-in"), map(Sign, signs), strict=True))
 
 
-def test_a_refusal_by_a_line_of_the_admins_is_no_failure(checked: Callable[..., dict[str, Sign]]) -> None:
-    text = set_policy("account required pam_access.so\n@include common-auth\n", Policy(1000))
-    made = checked(GOOD | {"alice": 6}, text=text)
-    assert made["let-in"] is Sign.WARNING
+def test_modules_that_note_what_they_are_asked_are_not_asked(checked: Callable[..., dict[str, Sign]]) -> None:
+    made = checked(GOOD, {}, account="pam_faillock.so")
+    assert made == {"policy": Sign.OK, "refused": Sign.OK, "let-in": Sign.OK, "accounts": Sign.UNKNOWN}
 
 
-def test_a_module_that_notes_what_it_is_asked_is_not_asked(checked: Callable[..., dict[str, Sign]]) -> None:
-    made = checked({}, account="pam_faillock.so")
-    assert made == {"policy": Sign.OK, "accounts": Sign.UNKNOWN}
+def test_a_file_that_pam_does_not_understand_any_more_fails(checked: Callable[..., dict[str, Sign]]) -> None:
+    assert checked({}, {}, text="nonsense\n") == {"policy": Sign.FAILED}
 
 
 # --- what is gathered -----------------------------------------------------------------------------------------
