@@ -6,7 +6,7 @@ and those of the snapshot store and of the screens, which tests.bench.store and 
 that troubleshooting takes (tests.bench.troubleshoot); /etc with 20,000 more files or with one of 3 GB in it, against an
 ordinary one (tests.bench.crowded); the way to a login against the same by hand (tests.bench.to_235); a rehearsal against a
 real apply where the packages are there (tests.bench.rehearse); the one file and the Debian package against the checkout
-(tests.bench.deliveries)
+(tests.bench.deliveries); a plan by Ansible against Ansible's own facts (tests.bench.fleet)
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from tests.bench import crowded, deliveries, rehearse, screens, store, to_235, troubleshoot
+from tests.bench import crowded, deliveries, fleet, rehearse, screens, store, to_235, troubleshoot
 from tests.system.images import layers
 from tests.system.machine import PROJECT, Machine
 from tests.system.msa import WIZARD
@@ -41,6 +41,7 @@ def main() -> int:
             *to_235.measured(rounds),
             *rehearse.measured(rounds),
             *deliveries.measured(),
+            *fleet.measured(),
         ),
     ):
         over |= ratio > limit
