@@ -132,6 +132,8 @@ class Fleet:
         machine.boot()
         self._plug_in(machine, int(self._addresses[name].rpartition(".")[2]))
         machine.run("until ss -ltn | grep -q ':22 '; do sleep 0.05; done", timeout=60)
+        for other in (self.controller, *self.hosts.values()):
+            other.run("ip neigh flush all")  # a real host would have its old hardware address
 
     def wizard(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The program on a host, by hand."""
