@@ -90,6 +90,19 @@ def test_what_was_taken_out_by_hand_comes_back_and_is_told(place: Place) -> None
     assert lacking("Rx\n", "Rx\nRx\n") == ("Rx",)
 
 
+def test_a_sendmail_cf_that_came_back_was_made_from_the_sendmail_mc_of_then(tmp_path: Path) -> None:
+    """However often it has come back since: sendmailconfig is rolled back again and again, and sendmail.mc stays."""
+    place = Place(tmp_path)
+    place.commit("baseline", mc="O A=1\n", cf="O A=1\n")
+    place.commit("apply", mc="O A=2\n")
+    for _ in range(25):
+        place.commit("apply", cf="O A=2\n")
+        place.commit("rollback", cf="O A=1\n")
+        assert place.lost() == []
+    place.newest = True
+    assert place.lost() == []
+
+
 def test_an_empty_history_knows_nothing(tmp_path: Path) -> None:
     place = Place(tmp_path)
     for name in ("mc", "cf"):

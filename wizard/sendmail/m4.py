@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,16 +142,17 @@ def earlier(host: Host, store: Store, facts: Facts) -> tuple[str, ...]:
     while sendmail_cf.only_in(cf, from_mc, *given) and (source := next(sources, None)) is not None:
         given.append(expand_text(host, source).text)
     lost = facts.cf_newest and sendmail_cf.lacking(cf, from_mc, *given)
-    if lost and (beside := _beside(store, cf)) is not None:
+    if (lost or sendmail_cf.only_in(cf, from_mc, *given)) and (beside := _beside(store, cf)) is not None:
         given.append(expand_text(host, beside).text)
     return tuple(given)
 
 
 def _beside(store: Store, cf: str) -> bytes | None:
-    """The sendmail.mc that was there when this sendmail.cf first was: a rollback brings one back without the other."""
+    """The sendmail.mc that was there when this sendmail.cf first was, however long ago: a rollback brings one back without the
+    other."""
     paths = [path.lstrip("/") for path in (f.SENDMAIL_CF, f.SENDMAIL_MC)]
     source = None
-    for commit in islice(store.history(path=paths[0]), _MOST):
+    for commit in store.history(path=paths[0]):
         old_cf, mc = (store.entries(commit, paths)[path] for path in paths)
         if old_cf is not None and old_cf.content.decode("latin-1") == cf and mc is not None:
             source = mc.content
