@@ -204,7 +204,7 @@ def _build_with_network(under: tuple[Path, ...], command: str, target: Path) -> 
             capture_output=True,
             text=True,
             check=False,
-            env={"PATH": os.environ["PATH"], **_NONINTERACTIVE},
+            env={**os.environ, **_NONINTERACTIVE},
         )
         if done.returncode != 0:
             raise RuntimeError(f"{command} failed:\n{done.stdout}\n{done.stderr}")
