@@ -96,7 +96,7 @@ def apt_get(
 
 
 def _lock_holder(host: Host) -> str:
-    """Which process has dpkg's lock; empty for none. apt 3 waits without a word where its output is no terminal."""
+    """Which process has dpkg's lock; empty for none. apt of Debian 14 waits without a word where its output is no terminal."""
     query = struct.pack("@hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock, fcntl(2)
     try:
         with host.path(_LOCK).open("rb") as file:
