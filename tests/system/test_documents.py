@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.authority import Authority
+from tests.one_file import of_the_working_tree
 from tests.system.conftest import BootMachine
 from tests.system.machine import PROJECT, Machine
 from tests.system.msa import PASSWORD, add_alice
@@ -90,6 +91,7 @@ def test_every_example_ends_as_the_documents_say(machine: BootMachine, tmp_path:
     debian.client()
     add_alice(debian)
     debian.put(f"{PROJECT}/password-file", f"{PASSWORD}\n", 0o600)
+    debian.put(f"{PROJECT}/msa-wizard.pyz", of_the_working_tree(), 0o755)
     _certificates(debian, Authority(tmp_path))
     wrong = []
     for line in lines:

@@ -78,7 +78,7 @@ def test_the_inventory_has_the_settings_that_answers_prints(fleet: Fleet) -> Non
     assert json.loads(asked.stdout)["msa_answers"] == printed
 
 
-def test_a_check_shows_the_plan_of_each_host_and_changes_nothing(fleet: Fleet) -> None:
+def a_check_shows_the_plan_of_each_host_and_changes_nothing(fleet: Fleet) -> None:
     before = {name: picture(machine) for name, machine in fleet.hosts.items()}
     done = fleet.play("site.yml", "--check", "--diff")
     said = succeeded(done)
@@ -97,7 +97,7 @@ def test_a_check_shows_the_plan_of_each_host_and_changes_nothing(fleet: Fleet) -
         assert [line for line in left if not line.startswith(tuple(OF_LOOKING))] == []
 
 
-def test_a_run_sets_up_what_is_to_do_and_another_host_logs_in(fleet: Fleet) -> None:
+def a_run_sets_up_what_is_to_do_and_another_host_logs_in(fleet: Fleet) -> None:
     for machine in (fleet.controller, *fleet.hosts.values()):
         watched(machine)
     done = fleet.play("site.yml", "-vvv")
@@ -117,19 +117,19 @@ def test_a_run_sets_up_what_is_to_do_and_another_host_logs_in(fleet: Fleet) -> N
     assert "<td>mail1</td>" in page
 
 
-def test_a_second_run_changes_nothing(fleet: Fleet) -> None:
+def a_second_run_changes_nothing(fleet: Fleet) -> None:
     done = fleet.play("site.yml")
     succeeded(done)
     assert changed(done) == {"mail1": 0, "mail2": 0}
 
 
-def test_on_one_host_alone_nobody_logs_in(fleet: Fleet) -> None:
+def on_one_host_alone_nobody_logs_in(fleet: Fleet) -> None:
     done = fleet.play("site.yml", "--limit", "mail2")
     assert re.search(r"Log in from another host\] \*+\nskipping: \[mail2\]", succeeded(done))
     assert changed(done) == {"mail2": 0}
 
 
-def test_drift_is_named_and_left_alone(fleet: Fleet) -> None:
+def drift_is_named_and_left_alone(fleet: Fleet) -> None:
     machine = fleet.hosts["mail1"]
     text = machine.read(MC).decode()
     machine.put(MC, text.replace("include(`/etc/mail/sasl/sasl.m4')dnl", "dnl"))
@@ -145,9 +145,19 @@ def test_drift_is_named_and_left_alone(fleet: Fleet) -> None:
     machine.put(MC, text)
 
 
-def test_a_step_comes_back_everywhere(fleet: Fleet) -> None:
+def a_step_comes_back_everywhere(fleet: Fleet) -> None:
     done = fleet.play("rollback.yml", "--diff", msa_rollback="auth-options", msa_serial="100%")
     assert "-define(`confAUTH_OPTIONS',`p y')dnl" in succeeded(done)
     assert changed(done) == {"mail1": 1, "mail2": 1}
     for machine in fleet.hosts.values():
         assert "confAUTH_OPTIONS" not in machine.read(MC).decode()
+
+
+def test_from_the_check_to_a_step_taken_back(fleet: Fleet) -> None:
+    """Each begins where the one before has ended."""
+    a_check_shows_the_plan_of_each_host_and_changes_nothing(fleet)
+    a_run_sets_up_what_is_to_do_and_another_host_logs_in(fleet)
+    a_second_run_changes_nothing(fleet)
+    on_one_host_alone_nobody_logs_in(fleet)
+    drift_is_named_and_left_alone(fleet)
+    a_step_comes_back_everywhere(fleet)
