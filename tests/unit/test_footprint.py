@@ -157,6 +157,16 @@ def test_a_file_that_stays_is_theirs_with_the_bytes_they_ship_alone(ours: Footpr
     assert ours.owns("etc/hosts", None, _file())
 
 
+def test_a_line_that_their_script_puts_before_a_file_is_theirs_alone() -> None:
+    """Where the kernel lets nobody watch, as in many containers."""
+    packages = Footprint(named=frozenset({"/etc/hosts.allow"}))
+    before = _file(b"ALL: LOCAL\n")
+    assert packages.owns("etc/hosts.allow", before, _file(b"sendmail: all\nALL: LOCAL\n"))
+    assert not packages.owns("etc/hosts.allow", before, _file(b"sendmail: all\nALL: ALL\n"))
+    assert not packages.owns("etc/hosts.allow", before, _file(b"ALL: LOCAL\nsendmail: all\n"))
+    assert not Footprint().owns("etc/hosts.allow", before, _file(b"sendmail: all\nALL: LOCAL\n"))
+
+
 def test_another_owner_or_mode_is_theirs_where_a_script_names_the_path(ours: Footprint) -> None:
     closed = Entry(Kind.FILE, 0o600, 0, 0, b"as shipped")
     assert ours.owns("etc/ours/made.conf", _file(b"as shipped"), closed)

@@ -52,6 +52,8 @@ _VALUED = re.compile(
 """Options of adduser(8), useradd(8) and groupadd(8) whose value is a word of its own."""
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _ACCOUNT = re.compile(r"[A-Za-z_][\w.-]*\$?")
+_PUT_BEFORE = {"/etc/hosts.allow": b"sendmail: all\n"}
+"""What their scripts put before all that a file holds (update_tcpd of sendmail-base)."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,9 @@ class Footprint:
             return full in self.folders
         if after.kind is before.kind and after.content == before.content:
             return full in self.named
+        put = _PUT_BEFORE.get(full)
+        if put is not None and full in self.named and after.kind is before.kind:
+            return after.content == put + before.content
         return after.kind is Kind.FILE and self.shipped.get(full) == _md5(after)
 
     def _leads_to_theirs(self, full: str, link: Entry) -> bool:
