@@ -481,8 +481,8 @@ class Help(Dialog[None]):
 
 def _meanings(about: Screen[Any]) -> dict[str, list[str]]:
     """What a key of a screen or of the app does, and the keys that do it; then those that mean the same everywhere. The
-    app's do nothing in a dialog. What
-    a widget does with a key of its own is no news: it is left out, and so is what a text field takes as text."""
+    app's do nothing in a dialog. What a widget does with a key of its own is no news: it is left out, and so is what a
+    text field takes as text."""
     found: dict[str, list[str]] = {}
     writes = isinstance(about.focused, Input)
     for node in (about,) if about.is_modal else (about, about.app):

@@ -328,8 +328,8 @@ class ApplyPolicy:
             self.approved, self.shown = self.shown, None
             if same(self.approved[1], plan):
                 return True
-        again = self.approved is not None and self.approved[0] == step.id
-        why = why_again(self.approved[1], plan) if self.approved is not None and again else ""
+        name, approved = self.approved or ("", plan)
+        why = why_again(approved, plan) if name == step.id else ""
         return self._asked(job, StepWaits(step, plan, why=why))
 
     def _asked(self, job: Job, question: StepWaits) -> bool:

@@ -234,9 +234,9 @@ the connection is lost or msa-wizard is killed, everything is restored.
             style = {"+": "ansi_green", "-": "ansi_red"}.get(sign, "")
             self.lines.add(line, "", style)
         self.lines.draw()
-        said = self.query_one("#said", OptionList)
-        said.highlighted = 0
-        self.call_after_refresh(said.scroll_home, animate=False)  # behind the one to the newest line
+        rows = self.query_one("#said", OptionList)
+        rows.highlighted = 0
+        self.call_after_refresh(rows.scroll_home, animate=False)  # behind the one to the newest line
         words = "y changes this and begins. Enter and Esc leave everything as it is."
         self.ask_when_quiet(partial(self.say, words))
 

@@ -139,10 +139,10 @@ def earlier(host: Host, store: Store, facts: Facts) -> tuple[str, ...]:
         return ()
     given: list[str] = []
     sources = _sources(store)
-    while sendmail_cf.only_in(cf, from_mc, *given) and (source := next(sources, None)) is not None:
+    while (own := sendmail_cf.only_in(cf, from_mc, *given)) and (source := next(sources, None)) is not None:
         given.append(expand_text(host, source).text)
     lost = facts.cf_newest and sendmail_cf.lacking(cf, from_mc, *given)
-    if (lost or sendmail_cf.only_in(cf, from_mc, *given)) and (beside := _beside(store, cf)) is not None:
+    if (own or lost) and (beside := _beside(store, cf)) is not None:
         given.append(expand_text(host, beside).text)
     return tuple(given)
 
@@ -151,12 +151,12 @@ def _beside(store: Store, cf: str) -> bytes | None:
     """The sendmail.mc that was there when this sendmail.cf first was, however long ago: a rollback brings one back without the
     other."""
     paths = [path.lstrip("/") for path in (f.SENDMAIL_CF, f.SENDMAIL_MC)]
-    source = None
-    for commit in store.history(path=paths[0]):
-        old_cf, mc = (store.entries(commit, paths)[path] for path in paths)
+    for commit in reversed(list(store.history(path=paths[0]))):  # mostly it is the one that was found
+        then = store.entries(commit, paths)
+        old_cf, mc = (then[path] for path in paths)
         if old_cf is not None and old_cf.content.decode("latin-1") == cf and mc is not None:
-            source = mc.content
-    return source
+            return mc.content
+    return None
 
 
 def _sources(store: Store) -> Iterator[bytes]:
