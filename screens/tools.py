@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, Static
 
 from screens.backend import ManualLoginRequest
 from screens.base import FORM, Field, Frame, sentence
@@ -233,10 +233,7 @@ the connection is lost or msa-wizard is killed, everything is restored.
             sign = line.strip()[:1]
             style = {"+": "ansi_green", "-": "ansi_red"}.get(sign, "")
             self.lines.add(line, "", style)
-        self.lines.draw()
-        rows = self.query_one("#said", OptionList)
-        rows.highlighted = 0
-        self.call_after_refresh(rows.scroll_home, animate=False)  # behind the one to the newest line
+        self.lines.draw(from_top=True)
         words = "y changes this and begins. Enter and Esc leave everything as it is."
         self.ask_when_quiet(partial(self.say, words))
 

@@ -54,8 +54,8 @@ class ExplainedLines(Vertical):
         word.update(self._about)
         word.display = True
 
-    def draw(self) -> None:
-        """Show what has come."""
+    def draw(self, *, from_top: bool = False) -> None:
+        """Show what has come. With `from_top` it is read from its beginning."""
         if not self._new:
             return
         rows = self.query_one("#said", OptionList)
@@ -66,6 +66,8 @@ class ExplainedLines(Vertical):
         rows.add_options([Option(with_meaning(*line)) for line in new])
         for _ in range(rows.option_count - MOST):
             rows.remove_option_at_index(0)
-        if follows:
+        if from_top:
+            rows.highlighted = 0
+        elif follows:
             rows.highlighted = rows.option_count - 1
             rows.scroll_end(animate=False)
