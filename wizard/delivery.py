@@ -1,10 +1,16 @@
-"""How this program came here, and of which commit it is: read from what the build wrote, or from the checkout's git."""
+"""How this program came here, and of which commit it is: read from what the build wrote, or from the checkout's git; and the
+one file that it was started from."""
 
 from __future__ import annotations
 
 import os
+import sys
+from typing import TYPE_CHECKING, BinaryIO
 
 from wizard import __version__
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _WORDS = {"pyz": "one file", "deb": "Debian package", "wheel": "wheel", "checkout": "checkout", "pip": "pip"}
 """Each kind, as it is shown. pip: built from the source by whoever installed it."""
@@ -26,6 +32,28 @@ def version_line(top: str = _TOP) -> str:
     kind, commit = delivery(top)
     of = f", commit {commit[:12]}" if commit else ""
     return f"msa-wizard {__version__} ({_WORDS[kind]}{of})"
+
+
+def one_file() -> Path | None:
+    """The one file from which this program was started, None where it was started in another way."""
+    from pathlib import Path
+
+    try:
+        file = Path(sys.argv[0]).absolute().resolve(strict=True)
+    except OSError:
+        return None
+    return file if is_one_file(file) else None
+
+
+def is_one_file(file: Path | BinaryIO) -> bool:
+    """Whether it is msa-wizard.pyz, of whatever version."""
+    import zipfile  # as pathlib, only where it is needed: --version need not wait for it
+
+    try:
+        with zipfile.ZipFile(file) as outer:
+            return {"__main__.py", "program.zip", "first_start.py"} <= set(outer.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def _head(git: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +15,7 @@ from pathlib import Path
 import templates
 from templates import render
 from wizard import __version__
+from wizard.delivery import is_one_file
 from wizard.errors import UsageError
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -51,27 +55,28 @@ class Exported:
 def program_for_hosts(file: Path) -> bytes:
     """The one file, which must be of this version. Raises UsageError."""
     try:
-        with zipfile.ZipFile(file) as outer:
-            version = outer.read("__main__.py").decode("utf-8", "replace") if _is_ours(outer) else ""
         content = file.read_bytes()
-    except (OSError, zipfile.BadZipFile) as error:
-        raise UsageError(f"--program {file}: {_why(error)}. Nothing was written") from error
-    found = re.search(r'print\("msa-wizard ([^ "]+)', version)
-    if found is None:
+    except OSError as error:
+        raise UsageError(f"--program {file}: {error.strerror}. Nothing was written") from error
+    version = _version(io.BytesIO(content))
+    if version is None:
         raise UsageError(f"--program {file}: it is not msa-wizard.pyz. Nothing was written")
-    if found[1] != __version__:
+    if version != __version__:
         raise UsageError(
-            f"--program {file}: it is version {found[1]}, and this is {__version__}. Nothing was written"
+            f"--program {file}: it is version {version}, and this is {__version__}. Nothing was written"
         )
     return content
 
 
-def _is_ours(outer: zipfile.ZipFile) -> bool:
-    return {"__main__.py", "program.zip", "first_start.py"} <= set(outer.namelist())
-
-
-def _why(error: OSError | zipfile.BadZipFile) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or "it is not msa-wizard.pyz"
+def _version(file: io.BytesIO) -> str | None:
+    """That of the one file; None for another file."""
+    if not is_one_file(file):
+        return None
+    with contextlib.suppress(zipfile.BadZipFile, zlib.error), zipfile.ZipFile(file) as outer:
+        start = outer.read("__main__.py").decode("utf-8", "replace")
+        if found := re.search(r'print\("msa-wizard ([^ "]+)', start):
+            return found[1]
+    return None
 
 
 def collection() -> dict[str, str]:

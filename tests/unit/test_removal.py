@@ -200,7 +200,10 @@ def test_the_one_file_goes_with_what_it_has_unpacked(
     put(program / "wizard/BUILD", "pyz")
     file = here.path(f"/root/{named}")
     file.parent.mkdir()
-    file.write_bytes(b"#!/bin/sh\n" + zipped([("first_start.py", b"", 0o644)], 0))
+    file.write_bytes(
+        b"#!/bin/sh\n"
+        + zipped([(name, b"", 0o644) for name in ("__main__.py", "first_start.py", "program.zip")], 0)
+    )
     here.path("/var/lib/msa-wizard/msa-wizard").symlink_to("program-1/msa-wizard")
     links = [here.path(f"/usr/local/{name}/msa-wizard") for name in ("bin", "sbin")]
     for link, to in zip(links, (file, program / "msa-wizard"), strict=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 from wizard.cli.options import answers_of
 from wizard.cli.steps import as_this_host
 from wizard.console import clean, count, out
-from wizard.engine.removal import one_file
+from wizard.delivery import one_file
 from wizard.errors import DONE, UsageError
 from wizard.gather.host import look
 from wizard.render import as_json

@@ -8,13 +8,11 @@ import fcntl
 import os
 import pwd
 import shutil
-import sys
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from wizard.delivery import delivery
+from wizard.delivery import delivery, one_file
 from wizard.errors import HostError
 from wizard.steps.certificate_install import HOOK
 from wizard.system.host import Host, user_name
@@ -107,16 +105,6 @@ def what_is_there(host: Host, program: Path) -> Removal:
     ]  # last: it holds the Python that runs this
     with_it = () if packaged else tuple(path for path in history if os.path.lexists(path))
     return Removal(tuple(goes), with_it, (*stays, *_staying(host)))
-
-
-def one_file() -> Path | None:
-    """The one file from which this program was started, None where it was started in another way."""
-    file = Path(sys.argv[0]).absolute()
-    with contextlib.suppress(OSError, zipfile.BadZipFile):
-        file = file.resolve(strict=True)
-        with zipfile.ZipFile(file) as held:
-            return file if "first_start.py" in held.namelist() else None
-    return None
 
 
 def _small(host: Host, program: Path, file: Path | None, packaged: bool) -> Iterator[tuple[Path, str]]:
