@@ -12,13 +12,17 @@ from typing import Any
 
 import pytest
 
+from snapshots.live.entry import Entry, Kind
 from tests.unit.named_commands import misused
 from tests.unit.steps.recorded import machine
 from wizard import __version__
+from wizard.changes.file import FileChange
+from wizard.changes.service import ServiceChange
 from wizard.errors import AnswersError, UsageError
 from wizard.fleet import COLLECTION, PROGRAM, as_yaml, collection, export, inventory, program_for_hosts
 from wizard.model.answers import Answers, Listen
 from wizard.model.set_option import KEYS, with_set
+from wizard.render import as_json
 from wizard.render.files import as_toml
 
 TOP = Path(__file__).resolve().parents[2]
@@ -197,6 +201,32 @@ def test_a_refused_plan_fails_and_what_may_end_is_accepted_by_name(tmp_path: Pat
     module.params["answers"] = {"accept": ["cf-lines"]}
     planned = module_utils().Program(module).planned()
     assert (planned["changed"], planned["pending"]) == (True, ["restart"])
+
+
+def test_a_diff_has_the_texts_of_files_and_the_words_of_whatever_else_is_done() -> None:
+    """As Ansible's own callbacks take it (`_get_diff` of CallbackBase)."""
+    entry = Entry(Kind.FILE, 0o644, 0, 0, b"a\nb\n")
+    later = dataclasses.replace(entry, content=b"a\nc\n", mode=0o600)
+    key = dataclasses.replace(entry, content=b"-----BEGIN PRIVATE KEY-----\n")
+    plan = as_json.changes(
+        [
+            FileChange("/etc/x", entry, later),
+            FileChange("/etc/x", entry, dataclasses.replace(entry, mode=0o600)),
+            FileChange("/etc/x", entry, key),
+            ServiceChange("sendmail", "systemd", enable=False, was_running=True),
+        ]
+    )
+    texts, mode, hidden, service = module_utils().diffs(plan)
+    assert texts == {
+        "before": "a\nb\n",
+        "after": "a\nc\n",
+        "before_header": "/etc/x  (0644 root:root)",
+        "after_header": "/etc/x  (0600 root:root)",
+    }
+    assert mode == {"prepared": "--- /etc/x  (0644 root:root)\n+++ /etc/x  (0600 root:root)\n"}
+    assert "holds a private key" in hidden["prepared"]
+    assert service["prepared"].endswith("\n+ systemctl restart sendmail\n")
+    assert not any("before" in change for change in plan), "once is enough"
 
 
 def test_the_options_that_modules_give_are_options_of_the_program() -> None:

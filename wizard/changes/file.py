@@ -102,8 +102,10 @@ class FileChange:
         return (self.path,)
 
     def describe(self) -> Description:
-        """The unified diff, with mode and owner in its heading."""
-        return Description(self.why or f"edit {self.path}", file_diff(self.path, self.before, self.after))
+        """The unified diff, with mode and owner in its heading, and the texts that it is of."""
+        title = self.why or f"edit {self.path}"
+        before, after = file_texts(self.path, self.before, self.after) or ("", "")
+        return Description(title, file_diff(self.path, self.before, self.after), before=before, after=after)
 
     def expect(self, host: Host) -> FileEffect:
         """The file before and after."""
@@ -317,16 +319,35 @@ def file_diff(path: str, before: Entry | None, after: Entry | None) -> str:
     """A unified diff of two entries of one path; mode and owner follow the names. Nothing secret is in it."""
     names = f"{path}  {_metadata(before)}", f"{path}  {_metadata(after)}"
     heading = f"--- {names[0]}\n+++ {names[1]}"
-    contents = [side.content for side in (before, after) if side]
-    instead = hidden(path, *contents)
-    if not instead and any(b"\0" in content for content in contents):
-        instead = f"(binary, {' -> '.join(count(len(content), 'byte') for content in contents)})"
+    instead = _instead(path, before, after)
     if before != after and instead:
         return f"{heading}\n{instead}"
     mask = PasswordMask(path)
     lines = difflib.unified_diff(_lines(before, mask), _lines(after, mask), *names, lineterm="")
     text = "\n".join(visible(line, keep="\t") for line in lines)
     return text or (heading if before != after else "")
+
+
+def file_texts(path: str, before: Entry | None, after: Entry | None) -> tuple[str, str] | None:
+    """The texts whose unified diff `file_diff` is, None where it shows none. Nothing secret is in them."""
+    if _instead(path, before, after):
+        return None
+    mask = PasswordMask(path)
+    old, new = (
+        "".join(f"{visible(line, keep=chr(9))}\n" for line in _lines(entry, mask))
+        for entry in (before, after)
+    )
+    return old, new
+
+
+def _instead(path: str, before: Entry | None, after: Entry | None) -> str:
+    """What is shown in place of the lines, empty where these may be shown."""
+    contents = [side.content for side in (before, after) if side]
+    if instead := hidden(path, *contents):
+        return instead
+    if any(b"\0" in content for content in contents):
+        return f"(binary, {' -> '.join(count(len(content), 'byte') for content in contents)})"
+    return ""
 
 
 def _lines(entry: Entry | None, mask: PasswordMask) -> list[str]:

@@ -72,13 +72,16 @@ class Ending(TypedDict):
 
 
 class Change(TypedDict):
-    """One thing that is done to the host: a title, a unified diff, the commands; and what comes with it, a line each."""
+    """One thing that is done to the host: a title, a unified diff, the commands; what comes with it, a line each; and the whole
+    texts that the diff is of, with passwords masked, empty where it is not a file, or its text is not shown."""
 
     kind: Literal["file", "command", "dialogue", "service", "packages", "rules"]
     title: str
     diff: str
     commands: list[str]
     details: list[str]
+    before: str
+    after: str
 
 
 class Plan(TypedDict):

@@ -66,6 +66,9 @@ class Description:
     commands: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
     """What comes with it, a line each."""
+    before: str = ""
+    """The text of a file of which `diff` is, and `after`: passwords are masked. Both are empty where no text is shown."""
+    after: str = ""
 
 
 class Effect(Protocol):

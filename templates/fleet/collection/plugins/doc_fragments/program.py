@@ -20,7 +20,7 @@ requirements:
   - root on the host
 notes:
   - The program says itself what is wrong. What it says is the message of a failure, and RV(ignore:document) is what it
-    prints with C(--json).
+    prints with C(--json), but for the texts of files that the diff has.
 """
 
     ANSWERS = r"""

@@ -126,8 +126,9 @@ def flat(answers, above=""):
 
 
 def diffs(changes):
-    """What `--diff` shows of changes: the program's own unified diffs, in which keys and passwords are masked."""
-    return [{"prepared": _shown(change)} for change in changes]
+    """What `--diff` shows of changes: of a file its texts before and after, in which keys and passwords are masked, which the
+    changes then hold no longer; of anything else the program's own words."""
+    return [_shown(change) for change in changes]
 
 
 def _typed(value):
@@ -143,10 +144,17 @@ def _typed(value):
 
 
 def _shown(change):
-    if change["diff"]:
-        return change["diff"] if change["diff"].endswith("\n") else f"{change['diff']}\n"
-    lines = [change["title"], *(f"+ {command}" for command in change["commands"]), *change["details"]]
-    return "".join(f"{line}\n" for line in lines)
+    before, after = change.pop("before"), change.pop("after")
+    lines = change["diff"].splitlines()
+    if before != after:
+        old, new = (line[len("--- ") :] for line in lines[:2])
+        return {"before": before, "after": after, "before_header": old, "after_header": new}
+    lines = lines or [
+        change["title"],
+        *(f"+ {command}" for command in change["commands"]),
+        *change["details"],
+    ]
+    return {"prepared": "".join(f"{line}\n" for line in lines)}
 
 
 def _why(document):
