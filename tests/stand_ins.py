@@ -17,7 +17,11 @@ _STEPS = (
     "cli.steps",
     "render.files",
 )
-_MUST_BE_ROOT = ("engine.state_dir", "cli.rollback", "cli.steps")
+_MUST_BE_ROOT = (
+    "cli.rollback",
+    "cli.steps",
+    "engine.state_dir",
+)  # its own module last: the others import it from there
 _HOST = ("cli.steps", "cli.rollback")
 
 
