@@ -47,3 +47,13 @@ def test_what_others_did_meanwhile_is_not_the_steps_in_a_backup_either(tmp_path:
     changed = root.replace("/bin/sh", "/bin/bash")
     live = {"passwd": changed + SENDMAIL, "passwd-": changed}
     assert "passwd-" not in ours(tmp_path, {"passwd": root, "passwd-": root}, live)
+
+
+def test_a_backup_that_lagged_behind_has_a_group_as_the_step_left_it(tmp_path: Path) -> None:
+    """The second member is added: the backup has the group with the first, and with what it lacked before."""
+    before = {"group": "sasl:x:45:\n", "group-": "sasl:*:45:\n"}
+    live = {"group": "sasl:x:45:smmta\n", "group-": "sasl:x:45:smmta\n"}
+    assert ours(tmp_path, before, live) == live
+    before = {"gshadow": "root:*::\nsasl:*::\n", "gshadow-": "root:*::\n"}
+    live = dict.fromkeys(before, "root:*::\nsasl:*::smmta\n")
+    assert ours(tmp_path, before, live) == live

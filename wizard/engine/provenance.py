@@ -87,14 +87,18 @@ class Provenance:
         return own | {path: live.get(path) for path in _folders(own, before, live)}
 
     def _copies(self, own: States, before: States, live: States) -> dict[str, Entry | None]:
-        """The backups of account databases: a copy of the database brings them to where that was, whoever had changed it."""
+        """The backups of account databases: a copy of the database brings them to where that was, whoever had changed it,
+        or to where the step brought it."""
         copies: dict[str, Entry | None] = {}
         for path, entry in live.items():
             name, was = database(path), before.get(path[:-1])
             if path.endswith("-") and name and entry and was and self.claimed(path, before.get(path), entry):
                 start = own.get(path, before.get(path))
                 old = start.content if start else b""
-                names = alike(name, was.content, entry.content, old)
+                brought = own.get(path[:-1]) or was
+                names = alike(name, was.content, entry.content, old) | alike(
+                    name, brought.content, entry.content, old
+                )
                 copies[path] = replace(entry, content=records_of(name, old, entry.content, names))
         return {path: copy for path, copy in copies.items() if copy != before.get(path)}
 
