@@ -311,7 +311,7 @@ says what does the same. To take them from another file: `msa-wizard answers --a
             ),
             Auth(text["auth-saslauthd_mechanism"], self.backend.answers.auth.mechanisms),
             Test(text["test-host"], text["test-user"], text["test-send_to"]),
-            login=Login(text["login-policy"] or EVERYBODY, _list(text["login-groups"])),
+            login=Login(text["login-policy"] or EVERYBODY, _names(text["login-groups"])),
             firewall=Firewall(text["firewall-use"] or "auto", text["firewall-zone"]),
             install=Install(flag["install-recommends"]),
             accept=self.backend.answers.accept,
@@ -332,6 +332,11 @@ def _labelled(words: str) -> str:
 
 def _list(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Names that may have blanks in them."""
+    return tuple(name for name in map(str.strip, text.split(",")) if name)
 
 
 def _value(answers: Answers, name: str) -> object:

@@ -129,6 +129,10 @@ def test_only_members_of_groups_get_in(machine: BootMachine) -> None:
     }
     debian.run("usermod -aG mailers bob")
     assert may(debian, "bob") == {"bob": True}, "from then on"
+    debian.run("echo 'domain users:x:3077:bob' >>/etc/group")
+    done = applied(debian, *MEMBERS[:3], "login.groups=domain users,nogroup", *MAY_END)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert may(debian, "bob", "carol") == {"bob": True, "carol": False}, "a name with a blank"
 
     # Another policy takes the place of this one: who was refused before loses nothing.
     assert "logins-refused" not in wizard(debian, "plan", "login-policy", *USERS).stdout

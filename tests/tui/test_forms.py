@@ -87,13 +87,13 @@ def test_who_may_log_in_is_chosen_with_the_groups(bench: Bench) -> None:
         await until(pilot, lambda: says(app, "Recommended is no-system-accounts"))
         app.screen.query_one("#login-policy", Input).value = "groups"
         await until(pilot, lambda: says(app, '✗ Groups: policy = "groups" needs the names'))
-        app.screen.query_one("#login-groups", Input).value = "mail users"
-        await until(pilot, lambda: shows(app, "--set login.policy=groups --set login.groups=mail,users"))
+        app.screen.query_one("#login-groups", Input).value = "mail, domain users"
+        await until(pilot, lambda: shows(app, "'login.groups=mail,domain users'"))
         await pilot.press("f2")
         await until(pilot, lambda: says(app, "Every command uses them now"))
 
     play(bench, story)
-    assert bench.saved.login == Login("groups", ("mail", "users"))
+    assert bench.saved.login == Login("groups", ("mail", "domain users"))
 
 
 def test_saved_settings_are_in_the_history_as_the_program_s_own(bench: Bench) -> None:

@@ -54,7 +54,8 @@ class Policy:
     @property
     def lines(self) -> tuple[str, ...]:
         """The two lines. Whom this host does not know by a uid is no system account: the rest of the stack decides."""
-        control, condition = _REFUSE, f"user ingroup {':'.join(self.groups)}"
+        groups = ":".join(self.groups)
+        control, condition = _REFUSE, f"user ingroup {f'[{groups}]' if ' ' in groups else groups}"
         if not self.groups:
             control, condition = _REFUSE_KNOWN, f"uid >= {self.uid_min} uid ne {NOBODY}"
         return tuple(f"{kind} {control} {MODULE} quiet_success {condition}" for kind in KINDS)
@@ -121,7 +122,12 @@ def rule(text: str, line: Line) -> Rule:
     control = words[1]
     if not _BRACKET.match(control) and control.lower() not in _CONTROLS:
         raise _wrong(text, line, f"{control!r} is not a control word that PAM knows")
-    return Rule(line, kind, control, words[2], tuple(words[3:]))
+    return Rule(line, kind, control, words[2], _arguments(words))
+
+
+def _arguments(words: list[str]) -> tuple[str, ...]:
+    """An argument with blanks stands in brackets."""
+    return tuple(word[1:-1].replace("\\]", "]") if word.startswith("[") else word for word in words[3:])
 
 
 def _wrong(text: str, line: Line, why: str) -> EditError:
@@ -149,7 +155,7 @@ def present(text: str) -> Policy | None:
 
 def asked_by(line: str) -> Policy | None:
     """What one of the two lines asks, None for another."""
-    return _policy(tuple(_TOKEN.findall(line)[3:])) if is_ours(line) else None
+    return _policy(_arguments(_TOKEN.findall(line))) if is_ours(line) else None
 
 
 def _policy(arguments: tuple[str, ...]) -> Policy | None:

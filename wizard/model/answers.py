@@ -33,7 +33,7 @@ _QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'[^']*'")
 _LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}\Z")
 _HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?\Z")
 _ZONE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,31}\Z")
-_GROUP = re.compile(r"(?!\d+\Z)[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\Z")
+_GROUP = re.compile(r"(?!\d+\Z)(?=.{1,64}\Z)[A-Za-z0-9_][A-Za-z0-9_.@-]*(?: [A-Za-z0-9_.@-]+)*\Z")
 _MOST_GROUPS = 600
 """Characters of all groups' names: PAM before 1.7 reads lines of 1,024."""
 _ENDING = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
@@ -317,7 +317,7 @@ def _groups(value: object) -> object:
     assert isinstance(value, tuple)
     for group in value:
         if not _GROUP.match(group):
-            allowed = "the name of a group (letters, digits and _ . @ -, 64 at most, not digits alone)"
+            allowed = "the name of a group (letters, digits and _ . @ -, single blanks between them, 64 at most, not digits alone)"
             raise ValueError(f"{_shown(group)} is not {allowed}")
     if len(":".join(value)) > _MOST_GROUPS:
         raise ValueError("too many groups: PAM takes no line as long as that; make one group of them")

@@ -28,7 +28,8 @@ from wizard.editors.pam_service import (
 DEBIAN = (Path(__file__).parents[1] / "steps/recorded/debian-13/etc/pam.d/smtp").read_text("latin-1")
 USERS = Policy(1000)
 MEMBERS = Policy(groups=("mail", "staff"))
-POLICIES = (USERS, MEMBERS, Policy(500), Policy(groups=("x",)))
+DOMAIN = Policy(groups=("domain users@example.test", "staff"))
+POLICIES = (USERS, MEMBERS, DOMAIN, Policy(500), Policy(groups=("x",)))
 OWN = [
     "auth sufficient pam_ldap.so use_first_pass\n",
     "-account\trequired pam_sss.so # from the directory\n",
@@ -205,3 +206,10 @@ def test_lines_of_ours_that_the_admin_has_changed_are_still_ours() -> None:
     assert present(one) is None
     assert set_policy(one, USERS) == text
     assert asked_by("auth required pam_unix.so") is None
+
+
+def test_a_group_with_a_blank_stands_in_brackets() -> None:
+    text = set_policy(DEBIAN, DOMAIN)
+    assert "user ingroup [domain users@example.test:staff]\n" in text
+    assert (present(text), in_force(text, DOMAIN), without(text)) == (DOMAIN, True, DEBIAN)
+    assert asked_by(DOMAIN.lines[0]) == DOMAIN
