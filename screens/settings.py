@@ -26,6 +26,7 @@ from wizard.model.answers import (
     Answers,
     Auth,
     Firewall,
+    Guess,
     Install,
     Listen,
     Login,
@@ -73,6 +74,31 @@ TEXTS = (  # id: section and key of the answers
         "(no group)",
     ),
     Field(
+        "guess-attempts",
+        "Wrong passwords",
+        "For the box below that bans who guesses: after this many wrong passwords from an address it is banned.",
+        "(5)",
+    ),
+    Field(
+        "guess-window",
+        "Within",
+        "The time within which so many wrong passwords count: a number with its unit, such as 30s, 10m, 1h or 7d.",
+        "(10m)",
+    ),
+    Field(
+        "guess-ban",
+        "Banned for",
+        "For how long an address is banned: 30s, 10m, 1h, 7d or 4w, say. Then it may try again.",
+        "(1h)",
+    ),
+    Field(
+        "guess-never",
+        "Never banned",
+        "Networks that are never banned, separated by commas: that of an office, say, in which one forgotten telephone with "
+        "an old password would have all others banned, too. 192.0.2.0/24 or 2001:db8::/32.",
+        "(this host, and where you are now)",
+    ),
+    Field(
         "firewall-use",
         "Firewall",
         f"The firewall in which to open ports 587 and 25 (howto 3.8): {', '.join(FIREWALL_CHOICES)}. auto: the one that is active.",
@@ -113,6 +139,12 @@ FLAGS = (
         "listen-implicit_tls",
         "Port 465 too",
         "TLS from the first byte (RFC 8314), for clients that do not speak STARTTLS. Needs a free port 465.",
+    ),
+    Field(
+        "guess-limit",
+        "Ban who guesses",
+        "fail2ban bans addresses from which passwords are guessed, as the four fields above say (a step then, beyond the "
+        "howto). It is installed where it is missing.",
     ),
     Field(
         "install-recommends",
@@ -312,6 +344,13 @@ says what does the same. To take them from another file: `msa-wizard answers --a
             Auth(text["auth-saslauthd_mechanism"], self.backend.answers.auth.mechanisms),
             Test(text["test-host"], text["test-user"], text["test-send_to"]),
             login=Login(text["login-policy"] or EVERYBODY, _names(text["login-groups"])),
+            guess=Guess(
+                flag["guess-limit"],
+                _number(text["guess-attempts"]),
+                text["guess-window"] or Guess.window,
+                text["guess-ban"] or Guess.ban,
+                _list(text["guess-never"]),
+            ),
             firewall=Firewall(text["firewall-use"] or "auto", text["firewall-zone"]),
             install=Install(flag["install-recommends"]),
             accept=self.backend.answers.accept,
@@ -337,6 +376,13 @@ def _list(text: str) -> tuple[str, ...]:
 def _names(text: str) -> tuple[str, ...]:
     """Names that may have blanks in them."""
     return tuple(name for name in map(str.strip, text.split(",")) if name)
+
+
+def _number(text: str) -> int:
+    """What was typed, as it is where it is no number: the check of the answers says so."""
+    if not text:
+        return Guess.attempts
+    return int(text) if text.isdecimal() and len(text) < 10 else text  # type: ignore[return-value]
 
 
 def _value(answers: Answers, name: str) -> object:

@@ -22,12 +22,16 @@ from wizard.model.plan import Check, Sign
 if TYPE_CHECKING:
     from wizard.engine.summary import Summary as Ending
 
+_CHOICES = "Choose who may log in, and how often one may guess: settings, and steps then"
+_ADVISED = ("policy", "guess")
+"""Not there where it was chosen, or cannot be."""
 NEXT = {
     "login": ("test", "Test a login"),
     "certificate": ("certificate", "Make or install a certificate that clients accept"),
     "outside": ("from-outside", "Wait for a login from another machine"),
     "clients": ("clients", "Settings for mail clients, and their DNS records"),
-    "policy": ("settings", "Choose who may log in: it is a setting, and a step then"),
+    "policy": ("settings", _CHOICES),
+    "guess": ("settings", _CHOICES),
 }
 """By what is missing: the screen that helps, and what it does."""
 _STYLES = {"done": "ansi_green", "skipped": "ansi_yellow", "to do": "ansi_yellow", "failed": "bold ansi_red"}
@@ -68,9 +72,8 @@ what real mail clients still need, with a way to each. These lines are printed o
         offers = self.query_one("#offers", OptionList)
         signs = {check.id: check.sign for check in ending.missing}
         wanted = [check for check in NEXT if signs.get(check) is not Sign.OK] if signs else []
-        if "policy" not in signs:  # it was chosen, or cannot be
-            wanted = [check for check in wanted if check != "policy"]
-        options = [Option(NEXT[check][1], id=NEXT[check][0]) for check in wanted]
+        wanted = [check for check in wanted if check in signs or check not in _ADVISED]
+        options = [Option(words, id=place) for place, words in dict(NEXT[check] for check in wanted).items()]
         if not ending.missing:
             options.append(Option("Back to the steps", id="set-up"))
         options.append(Option("History and rollback", id="history"))

@@ -46,7 +46,7 @@ def test_what_is_chosen_on_the_screen_is_used_and_kept(machine: BootMachine) -> 
         terminal.until("Set up, step by step", 120)
         terminal.press("down", "down", "enter")
         terminal.until("The IP addresses of this host", 60)
-        terminal.press(*["down"] * 11)
+        terminal.press(*["down"] * 15)
         terminal.until("RFC 8314")
         terminal.press(" ")
         terminal.until("[x] Port 465 too")
@@ -62,6 +62,8 @@ def test_what_is_chosen_on_the_screen_is_used_and_kept(machine: BootMachine) -> 
     with Terminal(argv, (80, 24)) as terminal:
         terminal.until("steps have something to do", 120)
         terminal.press("down", "down", "enter")
+        terminal.until("The IP addresses of this host", 60)
+        terminal.press(*["down"] * 15)
         terminal.until("[x] Port 465 too", 60)
     assert "0.0.0.0:465" not in listening(debian)
     apply(debian)  # what the line above the keys says

@@ -21,7 +21,7 @@ from tests.store.machine import commit
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.steps.recorded import file, machine
 from wizard.engine.engine import Engine
-from wizard.model.answers import Answers, Login, load
+from wizard.model.answers import Answers, Guess, Login, load
 from wizard.model.facts import SENDMAIL_CF
 from wizard.system.lock import held
 from wizard.system.signals import Interrupt
@@ -94,6 +94,26 @@ def test_who_may_log_in_is_chosen_with_the_groups(bench: Bench) -> None:
 
     play(bench, story)
     assert bench.saved.login == Login("groups", ("mail", "domain users"))
+
+
+def test_how_often_one_may_guess_is_chosen(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "settings", "The IP addresses of this host")
+        app.screen.query_one("#guess-attempts", Input).value = "many"
+        await until(
+            pilot, lambda: says(app, "✗ Wrong passwords: must be a whole number such as 5, not 'many'")
+        )
+        app.screen.query_one("#guess-attempts", Input).value = "3"
+        app.screen.query_one("#guess-ban", Input).value = ""
+        app.screen.query_one("#guess-never", Input).value = "192.0.2.0/24"
+        app.screen.query_one("#guess-limit", Flag).value = True
+        await until(pilot, lambda: shows(app, "--set guess.limit=true --set guess.attempts=3"))
+        await until(pilot, lambda: shows(app, "guess.never=192.0.2.0/24 --save"))
+        await pilot.press("f2")
+        await until(pilot, lambda: says(app, "Every command uses them now"))
+
+    play(bench, story)
+    assert bench.saved.guess == Guess(limit=True, attempts=3, never=("192.0.2.0/24",))
 
 
 def test_saved_settings_are_in_the_history_as_the_program_s_own(bench: Bench) -> None:
@@ -244,8 +264,9 @@ def test_a_port_that_the_host_serves_already_is_ticked(bench: Bench, monkeypatch
     monkeypatch.setattr(bench, "facts", lambda: machine("13", files={SENDMAIL_CF: cf}))
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "settings", "[x] Port 465 too")
+        await at(pilot, app, "settings", "The IP addresses of this host")
         app.screen.query_one("#listen-implicit_tls").focus()
+        await until(pilot, lambda: shows(app, "[x] Port 465 too"))
         await until(pilot, lambda: says(app, "Clearing the box does not close it"))
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, Welcome))

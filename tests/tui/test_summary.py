@@ -81,7 +81,7 @@ def test_a_run_that_is_broken_off_is_told_on_the_terminal(bench: Bench) -> None:
 
 
 def test_it_leads_to_the_choice_of_who_may_log_in(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, bench, *bench.steps, step("login-policy"))
+    use(monkeypatch, bench, *bench.steps, step("login-policy"), step("guess-limit"))
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "summary", "advised: let neither root nor system accounts log in")

@@ -124,7 +124,7 @@ def test_addresses_of_this_host_are_not_for_the_others() -> None:
 
 def test_every_setting_is_in_the_yaml_and_the_login_of_the_test_is_not() -> None:
     text = as_yaml(as_toml(Answers(), FACTS))
-    named = re.findall(r'^ +(?:# )?([a-z_0-9]+): (?:["\[]|true|false)', text, re.MULTILINE)
+    named = re.findall(r'^ +(?:# )?([a-z_0-9]+): (?:["\[]|true|false|\d)', text, re.MULTILINE)
     assert sorted(named) == sorted(key.rpartition(".")[2] for key in KEYS if not key.startswith("test."))
     assert "answers.toml" not in text
 

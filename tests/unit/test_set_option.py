@@ -18,6 +18,7 @@ from wizard.model.answers import (
     Answers,
     Auth,
     Firewall,
+    Guess,
     Install,
     Listen,
     Login,
@@ -62,6 +63,18 @@ def test_of_two_the_last_counts_and_nothing_is_the_default() -> None:
     assert with_set(OWN, ["auth.mechanisms=", "auth.mechanisms = LOGIN"]).auth.mechanisms == ("LOGIN",)
 
 
+def test_a_limit_on_guessing() -> None:
+    options = [
+        "guess.limit=true",
+        "guess.attempts=3",
+        "guess.ban=7d",
+        "guess.never=192.0.2.0/24, 2001:db8::1",
+    ]
+    chosen = with_set(Answers(), options).guess
+    assert chosen == Guess(True, 3, "10m", "7d", ("192.0.2.0/24", "2001:db8::1"))
+    assert as_options(Answers(guess=chosen), Answers())[1::2] == [each.replace(", ", ",") for each in options]
+
+
 @pytest.mark.parametrize(
     ("option", "says"),
     [
@@ -74,6 +87,20 @@ def test_of_two_the_last_counts_and_nothing_is_the_default() -> None:
         ('test.user=x"\nhost = "y', "is not a login name"),
         ("listen.smtp=192.0.2.25", 'add "127.0.0.1"'),
         ("login.policy=groups", 'login.groups: policy = "groups" needs the names'),
+        ("guess.limit=yes", "must be true or false, not 'yes'"),
+        ("guess.attempts=many", "must be a whole number such as 5, not 'many'"),
+        ("guess.attempts=-1", "must be a whole number such as 5, not '-1'"),
+        ("guess.attempts=0", "0 is not from 1 to 100"),
+        ("guess.attempts=101", "101 is not from 1 to 100"),
+        ("guess.ban=10", "'10' is not a time such as 30s, 10m, 1h"),
+        ("guess.ban=0s", "'0s' is not a time such as 30s"),
+        ("guess.ban=60w", "'60w' is not a time such as 30s, 10m, 1h, 7d or 4w, of a year at most"),
+        ("guess.window=10m\nbantime = -1", "is not a time such as"),
+        ("guess.never=office", "'office' is not a network such as 192.0.2.0/24"),
+        ("guess.never=192.0.2.9/24", "it begins at 192.0.2.0/24"),
+        ("guess.never=0.0.0.0/0", "'0.0.0.0/0' would let everybody guess"),
+        ("guess.never=::/0", "'::/0' would let everybody guess"),
+        ("guess.never=fe80::1%eth0", "has a scope, which no ban looks at"),
         ("login.policy=nobody", "'nobody' is no policy; allowed: everybody, no-system-accounts, groups"),
     ],
 )

@@ -24,6 +24,7 @@ from wizard.model.session import Session
 from wizard.rehearse.outcome import shown
 from wizard.render.files import report
 from wizard.render.text import SIGN_WORDS, check_text, summary_text
+from wizard.steps import guess_limit
 from wizard.steps.login_policy import OPTIONAL
 from wizard.steps.order import STEPS
 from wizard.system.host import Host
@@ -123,6 +124,14 @@ def test_who_may_log_in_is_advised_where_nobody_has_chosen() -> None:
     assert policy.remedy == "msa-wizard apply login-policy --set login.policy=no-system-accounts"
     elsewhere = Plan.not_applicable("login-policy", "PAM is not asked on this host")
     assert not [x for x in summary(seen(one=elsewhere), session(), needing).missing if x.id == "policy"]
+
+
+def test_a_limit_on_guessing_is_advised_where_nobody_has_chosen() -> None:
+    unasked = Plan.not_applicable("guess-limit", guess_limit.OPTIONAL)
+    (guess,) = (x for x in summary(seen(one=unasked), session("install"), needing).missing if x.id == "guess")
+    assert (guess.sign, guess.remedy) == (Sign.PENDING, guess_limit.CHOOSE)
+    chosen = Plan.done("guess-limit", "fail2ban bans an address")
+    assert not [x for x in summary(seen(one=chosen), session(), needing).missing if x.id == "guess"]
 
 
 def test_the_login_test_is_missing_until_a_login_was_accepted() -> None:

@@ -49,6 +49,7 @@ DAEMONS = {
     "postfix-mta-sts-resolver": "listens on 127.0.0.1:8461; not needed here (the setting install.recommends brings it)",
     "sendmail-bin": "the mail server, at most on 127.0.0.1 until a step below opens it",
     "sasl2-bin": "saslauthd, without a port, once it is configured",
+    "fail2ban": "bans addresses that guess passwords: of sshd by Debian's default, of sendmail once a step says so",
     "cron": "runs what is in the crontabs",
 }
 """Of the packages that come with sendmail those that start a daemon, and what it does: what surprises comes first."""

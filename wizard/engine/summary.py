@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from wizard.engine.overview import found
 from wizard.model.plan import Check, Outcome, Sign
-from wizard.steps.login_policy import CHOOSE, OPTIONAL, LoginPolicy
+from wizard.steps import guess_limit, login_policy
+from wizard.steps.guess_limit import GuessLimit
+from wizard.steps.login_policy import LoginPolicy
 from wizard.steps.restart import AuthTest
 
 if TYPE_CHECKING:
@@ -93,16 +95,20 @@ def _missing(overview: Overview) -> tuple[Check, ...]:
             f"mail clients: {name}, port 587, STARTTLS, normal password",
             "msa-wizard client-settings",
         ),
-        *_policy(overview),
+        *_advised(overview),
     )
 
 
-def _policy(overview: Overview) -> Iterator[Check]:
+def _advised(overview: Overview) -> Iterator[Check]:
     """What is advised beyond the howto, where nobody has chosen yet."""
     plan = overview.plans.get(LoginPolicy.id)
-    if plan is not None and plan.reason == OPTIONAL:
+    if plan is not None and plan.reason == login_policy.OPTIONAL:
         says = "advised: let neither root nor system accounts log in, whose passwords the whole world can try to guess"
-        yield Check("policy", Sign.PENDING, says, CHOOSE)
+        yield Check("policy", Sign.PENDING, says, login_policy.CHOOSE)
+    plan = overview.plans.get(GuessLimit.id)
+    if plan is not None and plan.reason == guess_limit.OPTIONAL:
+        says = "advised: ban who guesses passwords, for a while; one may try as many as one likes now"
+        yield Check("guess", Sign.PENDING, says, guess_limit.CHOOSE)
 
 
 def _login(overview: Overview) -> Check:

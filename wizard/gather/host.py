@@ -351,11 +351,11 @@ def _members(host: Host, deb: str, wanted: dict[str, str]) -> dict[str, Entry]:
     return entries
 
 
-def apt_simulation(host: Host, recommends: bool = True) -> AptPlan | None:
-    """What apt would do for the wanted packages; None when it cannot say (no lists, no such package)."""
+def apt_simulation(host: Host, recommends: bool = True, names: Sequence[str] = WANTED) -> AptPlan | None:
+    """What apt would do for these packages; None when it cannot say (no lists, no such package)."""
     lean = [] if recommends else ["--no-install-recommends"]
     try:
-        result = host.run(["apt-get", "-s", "-q", *lean, "install", *WANTED], timeout=60)
+        result = host.run(["apt-get", "-s", "-q", *lean, "install", *names], timeout=60)
         lines = tuple(line for line in result.stdout.splitlines() if line.startswith(("Inst ", "Remv ")))
         comes = [line.split()[1] for line in lines if line.startswith("Inst ")]
         shown = host.run(["apt-cache", "show", "--no-all-versions", *comes], timeout=60) if comes else None

@@ -36,6 +36,11 @@ _ZONE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,31}\Z")
 _GROUP = re.compile(r"(?!\d+\Z)(?=.{1,64}\Z)[A-Za-z0-9_][A-Za-z0-9_.@-]*(?: [A-Za-z0-9_.@-]+)*\Z")
 _MOST_GROUPS = 600
 """Characters of all groups' names: PAM before 1.7 reads lines of 1,024."""
+_DURATION = re.compile(r"([1-9][0-9]{0,5})([smhdw])\Z")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LONGEST = 366 * 86400
+_ATTEMPTS = range(1, 101)
+_MOST_NETWORKS = 100
 _ENDING = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 _MAILBOX = re.compile(r"[A-Za-z0-9!#$%&*+/=?^_{|}~.-]{1,64}(@[A-Za-z0-9.-]{1,253})?\Z")
 
@@ -71,6 +76,19 @@ class Login:
 
     policy: str = EVERYBODY
     groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Guess:
+    """Whether addresses are banned from which passwords are guessed (the step guess-limit): after so many `attempts` within the
+    `window`, for the time of the `ban`. Times are a number with its unit: 30s, 10m, 1h, 7d, 4w."""
+
+    limit: bool = False
+    attempts: int = 5
+    window: str = "10m"
+    ban: str = "1h"
+    never: tuple[str, ...] = ()
+    """Networks that are never banned."""
 
 
 @dataclass(frozen=True)
@@ -121,13 +139,15 @@ class Answers:
     accept: tuple[str, ...] = ()
     """Ids of endings (`wizard.model.plan.Ending`) that may happen, here or with --accept; nothing else accepts one unasked."""
     login: Login = field(default_factory=Login)
+    guess: Guess = field(default_factory=Guess)
 
 
-_Section = Listen | Auth | Login | Test | Firewall | Install
+_Section = Listen | Auth | Login | Guess | Test | Firewall | Install
 _SECTIONS: dict[str, type[_Section]] = {
     "listen": Listen,
     "auth": Auth,
     "login": Login,
+    "guess": Guess,
     "test": Test,
     "firewall": Firewall,
     "install": Install,
@@ -263,6 +283,10 @@ def _typed(value: object, default: object) -> object:
         if not isinstance(value, bool):
             raise ValueError(f"must be true or false, not {_shown(value)}")
         return value
+    if isinstance(default, int):
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError(f"must be a whole number such as {default}, not {_shown(value)}")
+        return value
     if isinstance(default, tuple):
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise ValueError(f'must be a list of strings such as ["..."], not {_shown(value)}')
@@ -324,6 +348,51 @@ def _groups(value: object) -> object:
     return tuple(dict.fromkeys(value))
 
 
+def seconds(duration: str) -> int:
+    """How long a duration of the answers is. Raises ValueError saying what is allowed."""
+    match = _DURATION.match(duration)
+    length = int(match[1]) * _SECONDS[match[2]] if match else 0
+    if not 0 < length <= _LONGEST:
+        raise ValueError(
+            f"{_shown(duration)} is not a time such as 30s, 10m, 1h, 7d or 4w, of a year at most"
+        )
+    return length
+
+
+def _duration(value: object) -> object:
+    assert isinstance(value, str)
+    seconds(value)
+    return value
+
+
+def _attempts(value: object) -> object:
+    if value not in _ATTEMPTS:
+        raise ValueError(f"{_shown(value)} is not from {_ATTEMPTS[0]} to {_ATTEMPTS[-1]}")
+    return value
+
+
+def _networks(value: object) -> object:
+    assert isinstance(value, tuple)
+    networks = dict[str, None]()
+    for each in value:
+        try:
+            network = ipaddress.ip_network(each)
+        except ValueError as error:
+            host_bits = "has host bits set" in str(error)
+            why = f": it begins at {ipaddress.ip_interface(each).network}" if host_bits else ""
+            raise ValueError(
+                f"{_shown(each)} is not a network such as 192.0.2.0/24 or 2001:db8::/32{why}"
+            ) from None
+        if "%" in each:
+            raise ValueError(f"{_shown(each)} has a scope, which no ban looks at")
+        if network.prefixlen == 0:
+            raise ValueError(f"{_shown(each)} would let everybody guess")
+        networks[str(network) if "/" in each else each] = None
+    if len(networks) > _MOST_NETWORKS:
+        raise ValueError(f"more than {_MOST_NETWORKS} networks; name larger ones")
+    return tuple(networks)
+
+
 def _pattern(pattern: re.Pattern[str], allowed: str) -> Callable[[object], object]:
     def check(value: object) -> object:
         assert isinstance(value, str)
@@ -355,6 +424,11 @@ _CHECKS: dict[tuple[str, str], Callable[[object], object]] = {
     ("auth", "mechanisms"): _mechanisms,
     ("login", "policy"): _one_of(POLICIES, "no policy"),
     ("login", "groups"): _groups,
+    ("guess", "limit"): _flag,
+    ("guess", "attempts"): _attempts,
+    ("guess", "window"): _duration,
+    ("guess", "ban"): _duration,
+    ("guess", "never"): _networks,
     ("firewall", "use"): _one_of(FIREWALL_CHOICES, "no firewall known here"),
     ("firewall", "zone"): _pattern(_ZONE, "the name of a zone (letters, digits and _ -, 32 at most)"),
     ("install", "recommends"): _flag,
@@ -416,7 +490,7 @@ def _shown(value: object) -> str:
     return visible(repr(value), 80)
 
 
-_Part = TypeVar("_Part", Answers, Listen, Auth, Login, Test, Firewall, Install)
+_Part = TypeVar("_Part", Answers, Listen, Auth, Login, Guess, Test, Firewall, Install)
 
 
 def answers_from(kept: Any) -> Answers:
@@ -437,6 +511,7 @@ def answers_from(kept: Any) -> Answers:
         install=section(Install, kept.get("install", {})),
         accept=tuple(map(str, kept.get("accept", ()))),
         login=section(Login, kept.get("login", {})),
+        guess=section(Guess, kept.get("guess", {})),
     )
     return _of_its_types(answers, Answers())
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from snapshots.live.entry import Entry
+from wizard.editors.fail2ban import STOCK, Jail
 from wizard.system.accepted_login import AcceptedLogin
 from wizard.system.sockets import Listener
 
@@ -27,6 +28,8 @@ SYSTEMD_HOOK = "/lib/lsb/init-functions.d/40-systemd"
 SASLAUTHD_CONF = "/etc/saslauthd.conf"
 KRB5_CONF = "/etc/krb5.conf"
 PAM_SMTP = "/etc/pam.d/smtp"
+JAIL = "/etc/fail2ban/jail.d/msa-wizard.conf"
+"""Our file in fail2ban's configuration."""
 DEFAULT_FOLDER = "/etc/default"
 MUX = "/run/saslauthd/mux"
 MUX_FOLDER = "/run/saslauthd"
@@ -58,6 +61,7 @@ READ = (
     KRB5_CONF,
     SYSTEMD_HOOK,
     PAM_SMTP,
+    JAIL,
     DEFAULT_FOLDER,
     CLIENT_CERT,
     ALIASES_DB,
@@ -206,6 +210,48 @@ class Logins:
 
 
 @dataclass(frozen=True)
+class Fail2ban:
+    """What a limit on guessing is judged by."""
+
+    log: str | None = None
+    """`journal`, or the path of the mail log; None where this host keeps neither."""
+    missing: tuple[str, ...] = ()
+    """Packages that it needs and that are not installed, fail2ban among them where it is not."""
+    apt_plan: AptPlan | None = None
+    """What apt says of these, None when not asked."""
+    broken: str = ""
+    """Why its configuration is no good without our file, empty where it is."""
+    theirs: tuple[str, ...] = ()
+    """Jails that ban for sendmail's AUTH without our file."""
+    jails: Mapping[str, Jail] = field(default_factory=dict)
+    """All that are enabled without our file."""
+    stock: Jail | None = None
+    """What the jail would be if it was enabled and nothing else said: the admin's own defaults are in it."""
+    sshd_unread: bool = False
+    """Whether its jail for sshd looks for a log that this host does not keep, so that fail2ban does not start at all; where it
+    is not installed, whether there is no such log."""
+    refused: str = ""
+    """Why fail2ban does not take our file, empty where it does."""
+    wanted: Jail | None = None
+    """The jail as it will be with our file; None where it would not be enabled, or nobody has asked."""
+    runs: bool = False
+    up: bool = False
+    """Whether the jail is at work."""
+    enabled: bool = False
+    without_nft: str = ""
+    """Why nft cannot be used, empty where it can, or is not here yet."""
+    connection: str = ""
+    """The client's address of the SSH connection that this runs in."""
+    lost: tuple[str, ...] = ()
+    """Who logged in lately from an address that would have been banned then, a line each."""
+
+    @property
+    def by_nft(self) -> bool:
+        """Whether it is ours to say how to ban; an action that the admin has chosen for all jails stays."""
+        return self.stock is None or any(action in STOCK for action in self.stock.actions)
+
+
+@dataclass(frozen=True)
 class AptPlan:
     """What apt would do: its lines (`Inst ...`, `Remv ...`), and by package the bytes of its file and on the disk."""
 
@@ -302,6 +348,8 @@ class Facts:
     """The last login that a test saw accepted here; None too where only root may know."""
     logins: Logins | None = None
     """None where nobody has looked: only a policy that is chosen needs it."""
+    fail2ban: Fail2ban | None = None
+    """None where nobody has looked: only a limit on guessing needs it."""
     unseen: frozenset[str] = frozenset()
     """Ids of earlier steps of which only root can see whether they have something to do."""
     planned: frozenset[str] = frozenset()

@@ -124,6 +124,7 @@ ENDINGS = {
     "links": "symbolic links that are replaced with regular files",
     "login-mechanisms": "mechanisms that clients can log in with now, and that would not be offered any more",
     "logins": "logins of users whose passwords come from another source than the new one",
+    "logins-banned": "logins from addresses that also tried wrong passwords, and would be banned for a while",
     "logins-refused": "logins of users who logged in lately, and whom the policy on logins would refuse",
     "mc-effects": "lines of sendmail.cf that would change, though the step does not mean them",
     "mc-rewritten": "lines of sendmail.cf that would change because sendmailconfig itself edits sendmail.mc",

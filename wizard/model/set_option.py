@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
@@ -12,7 +13,7 @@ from snapshots.visible import visible
 from wizard.errors import AnswersError
 from wizard.model.answers import Answers, Auth, parse
 
-_SECTIONS = ("listen", "auth", "login", "firewall", "install", "test")
+_SECTIONS = ("listen", "auth", "login", "guess", "firewall", "install", "test")
 KEYS = ("accept", *(f"{name}.{each.name}" for name in _SECTIONS for each in fields(getattr(Answers(), name))))
 """What can be set, as the option names it."""
 
@@ -82,6 +83,8 @@ def _toml(default: object, value: str) -> str:
     """What was typed, as TOML of the type that the setting has; what is of another type is refused there."""
     if isinstance(default, bool):
         return value if value in ("true", "false") else json.dumps(value, ensure_ascii=False)
+    if isinstance(default, int):
+        return value if re.fullmatch("0|[1-9][0-9]{0,8}", value) else json.dumps(value, ensure_ascii=False)
     if isinstance(default, tuple):
         names = [each.strip() for each in value.split(",") if each.strip()]
         return json.dumps(names, ensure_ascii=False)

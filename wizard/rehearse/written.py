@@ -134,6 +134,7 @@ DAEMONS = {
     "/var/mail": "mailboxes",
     "/var/spool/mail": "mailboxes",
     "/var/lib/saslauthd": "saslauthd's own data",
+    "/var/lib/fail2ban": "fail2ban's own data",
     "/etc/mail/tls/": "sendmail's certificates, made by its scripts",
 }
 """What the daemons write while they run."""

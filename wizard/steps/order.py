@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wizard.model.plan import Step
 from wizard.steps.firewall import OpenFirewall
+from wizard.steps.guess_limit import GuessLimit
 from wizard.steps.install import Install
 from wizard.steps.listeners import SmtpPort, SubmissionPort
 from wizard.steps.login_policy import LoginPolicy
@@ -31,6 +32,7 @@ STEPS: tuple[Step, ...] = (
     OpenFirewall(),
     AuthTest(),
     LoginPolicy(),
+    GuessLimit(),
 )
 
 

@@ -63,6 +63,7 @@ def test_ids_are_those_of_the_design() -> None:
         "firewall",
         "auth-test",
         "login-policy",
+        "guess-limit",
     ]
 
 

@@ -1,0 +1,190 @@
+"""A limit on guessing: what the step plans, and what it refuses to do."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from snapshots.live.entry import Entry, Kind
+from tests.unit.steps.recorded import bare, file, machine
+from wizard.changes.file import FileChange
+from wizard.changes.packages import PackagesChange
+from wizard.changes.service import ServiceChange
+from wizard.editors.fail2ban import Jail
+from wizard.model import facts as f
+from wizard.model.answers import Answers, Guess, Listen
+from wizard.model.facts import Facts, Fail2ban
+from wizard.model.plan import Outcome, Plan
+from wizard.steps.guess_limit import CHOOSE, ENDS, OPTIONAL, GuessLimit, jail_file, ports
+
+LIMIT = Answers(guess=Guess(limit=True))
+JAIL = Jail("systemd", "5", "10m", "1h", actions=("nftables",))
+ALL = ("fail2ban", "python3-systemd", "nftables")
+HERE = Fail2ban("journal", jails={"sshd": Jail()}, stock=JAIL, wanted=JAIL, runs=True, enabled=True)
+ABSENT = Fail2ban("journal", missing=ALL)
+
+
+def host(seen: Fail2ban = HERE, text: str | None = None, **changes: Any) -> Facts:
+    files: dict[str, Entry | None] = {f.JAIL: None if text is None else file(text)}
+    return machine("13", **({"fail2ban": seen, "files": files} | changes))
+
+
+def plan(facts: Facts, answers: Answers = LIMIT) -> Plan:
+    return GuessLimit().plan(facts, answers)
+
+
+def written(made: Plan) -> str:
+    (change,) = (each for each in made.changes if isinstance(each, FileChange))
+    assert change.after is not None
+    return change.after.content.decode()
+
+
+def option(text: str, key: str) -> str:
+    return next(line.partition(" = ")[2] for line in text.splitlines() if line.startswith(f"{key} = "))
+
+
+def test_nothing_is_planned_unasked() -> None:
+    for facts in (host(), bare("13"), machine("12")):
+        made = plan(facts, Answers())
+        assert (made.outcome, made.reason, made.changes) == (Outcome.NOT_APPLICABLE, OPTIONAL, ())
+    assert "guess.limit=true" in CHOOSE
+
+
+def test_what_was_applied_is_not_taken_back_because_nothing_is_asked() -> None:
+    made = plan(host(text="[sendmail-auth]\n"), Answers())
+    assert made.outcome is Outcome.DONE
+    assert "`msa-wizard rollback guess-limit`" in made.reason
+
+
+def test_on_a_bare_host_packages_file_and_daemon() -> None:
+    made = plan(host(ABSENT))
+    packages, change, service = made.changes
+    assert isinstance(packages, PackagesChange)
+    assert packages.names == ALL
+    assert isinstance(change, FileChange)
+    assert change.path == f.JAIL
+    assert service == ServiceChange("fail2ban", "systemd", enable=False, was_running=False)
+    text = written(made)
+    assert option(text, "backend") == "systemd"
+    assert option(text, "journalmatch") == "_SYSTEMD_UNIT=sendmail.service _UID=0"
+    assert [option(text, key) for key in ("maxretry", "findtime", "bantime")] == ["5", "10m", "1h"]
+    assert option(text, "banaction") == "nftables[type=multiport]"
+    assert option(text, "ignoreip") == "127.0.0.0/8 ::1"
+    assert any("Debian's own jail for sshd" in note for note in made.notes)
+
+
+def test_it_is_done_once_the_jail_is_at_work() -> None:
+    text = jail_file(host(), HERE, LIMIT)
+    assert plan(host(dataclasses.replace(HERE, up=True), text)).outcome is Outcome.DONE
+    stopped = plan(host(dataclasses.replace(HERE, runs=False), text))
+    assert stopped.changes == (ServiceChange("fail2ban", "systemd", enable=False, was_running=False),)
+    disabled = plan(host(dataclasses.replace(HERE, up=True, enabled=False), text))
+    assert disabled.changes == (ServiceChange("fail2ban", "systemd", enable=True, was_running=True),)
+
+
+def test_who_is_never_banned() -> None:
+    own = dataclasses.replace(JAIL, ignored=("10.0.0.0/8", "mail.example.test"))
+    seen = dataclasses.replace(HERE, stock=own, connection="198.51.100.7")
+    answers = Answers(guess=Guess(limit=True, never=("192.0.2.0/24",)))
+    text = written(plan(host(seen), answers))
+    networks = "127.0.0.0/8 ::1 10.0.0.0/8 mail.example.test 198.51.100.7 192.0.2.0/24"
+    assert option(text, "ignoreip") == networks
+    # From another connection, or from none, there is nothing to do; with another change the present one counts.
+    for peer in ("203.0.113.5", ""):
+        later = dataclasses.replace(seen, connection=peer, up=True)
+        assert plan(host(later, text), answers).outcome is Outcome.DONE
+        longer = dataclasses.replace(answers, guess=dataclasses.replace(answers.guess, ban="2h"))
+        made = option(written(plan(host(later, text), longer)), "ignoreip")
+        assert made == networks.replace("198.51.100.7", peer or "198.51.100.7")
+
+
+def test_the_ports_are_those_that_sendmail_serves() -> None:
+    assert ports(host(), LIMIT) == (587,)
+    assert ports(host(), dataclasses.replace(LIMIT, listen=Listen(implicit_tls=True))) == (465, 587)
+    cf = file("O DaemonPortOptions=Name=T, Port=465, M=s\nO DaemonPortOptions=Name=MTA, Port=25\n")
+    assert ports(host(files={f.SENDMAIL_CF: cf}), LIMIT) == (465, 587)
+
+
+def test_a_log_file_is_read_where_there_is_no_journal() -> None:
+    made = plan(host(dataclasses.replace(ABSENT, log="/var/log/mail.log")))
+    text = written(made)
+    assert (option(text, "backend"), option(text, "logpath")) == ("auto", "/var/log/mail.log")
+    assert "journalmatch" not in text
+    assert any("any user of this host can write such a line" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("release", "seen", "there"),
+    [
+        ("12", dataclasses.replace(ABSENT, sshd_unread=True), True),
+        ("12", ABSENT, False),
+        ("13", dataclasses.replace(ABSENT, sshd_unread=True), False),
+        ("13", dataclasses.replace(HERE, sshd_unread=True), True),
+        ("12", HERE, False),
+    ],
+)
+def test_sshd_is_told_where_to_read_only_where_fail2ban_would_not_start(
+    release: str, seen: Fail2ban, there: bool
+) -> None:
+    text = jail_file(machine(release, fail2ban=seen), seen, LIMIT)
+    assert ("[sshd]" in text) is there
+
+
+def test_the_admins_own_jail_is_not_touched() -> None:
+    for names in (("sendmail-auth",), ("mail",)):
+        made = plan(host(dataclasses.replace(HERE, theirs=names)))
+        assert (made.outcome, made.changes) == (Outcome.DONE, ())
+        assert names[0] in made.reason
+
+
+def test_the_admins_own_way_to_ban_stays() -> None:
+    seen = dataclasses.replace(HERE, stock=dataclasses.replace(JAIL, actions=("ufw",)))
+    made = plan(host(seen))
+    assert "banaction" not in written(made)
+    assert any("banned by ufw" in note for note in made.notes)
+    mails = dataclasses.replace(
+        HERE, stock=dataclasses.replace(JAIL, actions=("iptables-multiport", "sendmail"))
+    )
+    assert "banaction = nftables" in written(plan(host(mails))), (
+        "that is Debian's, and the mail is still sent"
+    )
+
+
+def test_what_the_admin_sets_for_the_jail_counts_and_is_said() -> None:
+    seen = dataclasses.replace(HERE, wanted=dataclasses.replace(JAIL, attempts="2"))
+    assert (
+        "maxretry = 2 in your own configuration of fail2ban counts more than 5 in the settings"
+        in plan(host(seen)).notes
+    )
+
+
+BROKEN: dict[str, tuple[Facts, str]] = {
+    "broken": (host(dataclasses.replace(HERE, broken="no section headers")), "is broken: no section headers"),
+    "refused": (host(dataclasses.replace(HERE, refused="bad")), "would not take"),
+    "disabled": (host(dataclasses.replace(HERE, wanted=None)), "disables the jail sendmail-auth"),
+    "no log": (host(Fail2ban()), "keeps no log of mail"),
+    "nft": (host(dataclasses.replace(HERE, without_nft="Operation not permitted")), "nft does not work"),
+    "quiet": (host(files={f.SENDMAIL_CF: file("O LogLevel=8\n")}), "logs no wrong password with LogLevel=8"),
+    "link": (
+        host(files={f.JAIL: Entry(Kind.SYMLINK, 0o777, 0, 0, b"mine.conf")}),
+        "is not a regular file but a symlink",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_in_the_way_is_said_with_what_to_do(name: str) -> None:
+    facts, says = BROKEN[name]
+    made = plan(facts)
+    assert made.outcome is Outcome.BLOCKED
+    assert says in made.reason
+    assert made.remedy
+
+
+def test_who_would_have_been_banned_is_asked_about() -> None:
+    seen = dataclasses.replace(HERE, lost=("198.51.100.9: banned 2026-11-30 05:00, but bob logged in",))
+    (ending,) = plan(host(seen)).ends
+    assert (ending.id, ending.lines) == (ENDS, seen.lost)
+    assert "logins from 1 address would" in ending.says

@@ -1,0 +1,157 @@
+"""fail2ban as this host has it: its configuration as fail2ban itself reads it, its daemon, and what it needs to ban."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from wizard.editors import fail2ban as conf
+from wizard.editors.fail2ban import Jail
+from wizard.errors import HostError
+from wizard.gather.firewall import ssh_connection
+from wizard.model.facts import JAIL, Fail2ban
+from wizard.packages.apt import installed
+from wizard.system.host import Completed, Host
+from wizard.system.services import rc_enabled
+
+FOLDER = "/etc/fail2ban"
+CLIENT = "/usr/bin/fail2ban-client"
+SERVICE = "fail2ban"
+_PATIENCE = 30.0
+_PROBE = f"[{conf.NAME}]\nenabled = true\nbackend = systemd\n"
+"""The jail with nothing but the defaults; by this backend it needs no log file."""
+_SSHD = "[sshd]\nbackend = systemd\n"
+_AUTH_LOG = "/var/log/auth.log"
+_NFT = "nftables"
+_NO_LOG = "log file for sshd jail"
+
+
+def look(host: Host, log: str | None) -> Fail2ban:
+    """What there is, with mail logged to `log`. Raises HostError, PermissionError."""
+    here = installed(host)
+    needed = (SERVICE, *(("python3-systemd",) if log == "journal" else ()), _NFT)
+    missing = tuple(name for name in needed if name not in here)
+    root = os.geteuid() == 0
+    seen = Fail2ban(log, missing, connection=_connection(), without_nft=_without_nft(host) if root else "")
+    if not host.exists(CLIENT):
+        return replace(seen, sshd_unread=log == "journal" and not host.exists(_AUTH_LOG))
+    if not root:
+        raise PermissionError("what fail2ban does can only be asked by root")
+    seen = _configured(host, seen)
+    if not seen.by_nft:
+        seen = replace(seen, missing=tuple(name for name in missing if name != _NFT), without_nft="")
+    answered = client(host, "status", conf.NAME).code == 0
+    return replace(
+        seen,
+        runs=answered or client(host, "ping").code == 0,
+        up=answered,
+        enabled=_enabled(host),
+    )
+
+
+def client(host: Host, *words: str) -> Completed:
+    """Ask the daemon. Raises HostError."""
+    return host.run([CLIENT, *words], timeout=_PATIENCE)
+
+
+def tried(host: Host, text: str) -> tuple[str, dict[str, Jail]]:
+    """Why fail2ban does not take its configuration with this text in our file (without the file where it is empty), and the
+    jails that it would start. Raises HostError."""
+    with _copy(host, text) as folder:
+        tested = host.run([CLIENT, "-c", folder, "-t"], timeout=_PATIENCE)
+        if tested.code != 0:
+            return _why(tested, folder), {}
+        dumped = host.run([CLIENT, "-c", folder, "-d"], timeout=_PATIENCE)
+    return "", conf.jails(dumped.stdout)
+
+
+def _configured(host: Host, seen: Fail2ban) -> Fail2ban:
+    """With what its configuration says without our file."""
+    why, there = tried(host, "")
+    unread = _NO_LOG in why and seen.log == "journal"
+    if unread:
+        why, there = tried(host, _SSHD)
+    if why:
+        return replace(seen, broken=why)
+    _, with_ours = tried(host, _PROBE + (_SSHD if unread else ""))
+    return replace(
+        seen,
+        theirs=conf.for_sendmail(there),
+        jails=there,
+        stock=with_ours.get(conf.NAME),
+        sshd_unread=unread,
+    )
+
+
+def _why(said: Completed, folder: str) -> str:
+    return conf.problem(said.stderr + said.stdout, folder, FOLDER) or f"it ended with status {said.code}"
+
+
+@contextlib.contextmanager
+def _copy(host: Host, text: str) -> Iterator[str]:
+    """A private copy of its configuration with this text in place of our file. Raises HostError."""
+    with tempfile.TemporaryDirectory(prefix="msa-wizard-") as place:
+        copy = Path(place, "fail2ban")
+        try:
+            shutil.copytree(host.path(FOLDER), copy, ignore_dangling_symlinks=True)
+            own = Path(copy, Path(JAIL).relative_to(FOLDER))
+            own.unlink(missing_ok=True)
+            if text:
+                own.parent.mkdir(exist_ok=True)
+                own.write_text(text)
+        except OSError as error:
+            raise HostError(f"{FOLDER} cannot be copied to try it out: {_first(error)}") from error
+        yield str(copy)
+
+
+def _first(error: OSError) -> str:
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        return "; ".join(str(each[-1]) for each in error.args[0][:1])
+    return str(error)
+
+
+def _enabled(host: Host) -> bool:
+    if host.exists("/run/systemd/system"):
+        return host.run(["systemctl", "is-enabled", SERVICE], timeout=_PATIENCE).code == 0
+    return rc_enabled(host, SERVICE)
+
+
+def _without_nft(host: Host) -> str:
+    if not any(host.exists(f"{folder}/nft") for folder in ("/usr/sbin", "/sbin")):
+        return ""
+    result = host.run(["nft", "list", "tables"], timeout=_PATIENCE)
+    return "" if result.code == 0 else f"`nft list tables` failed: {result.tail(1)}"
+
+
+def _connection() -> str:
+    words = ssh_connection().split()
+    try:
+        address = ipaddress.ip_address(words[0].partition("%")[0]) if words else None
+    except ValueError:
+        return ""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address) if address else ""
+
+
+def matched(host: Host, lines: Sequence[str]) -> int:
+    """How many of these lines of a log the filter takes for a wrong password. Raises HostError."""
+    with tempfile.TemporaryDirectory(prefix="msa-wizard-") as place:
+        log = Path(place, "log")
+        try:
+            log.write_text("".join(f"{line}\n" for line in lines))
+        except OSError as error:
+            raise HostError(f"no file could be made to try the filter: {error}") from error
+        result = host.run(
+            [f"{CLIENT.rpartition('/')[0]}/fail2ban-regex", str(log), conf.NAME], timeout=_PATIENCE
+        )
+    found = re.search(r"^Lines: .* (\d+) matched", result.stdout, re.MULTILINE)
+    if not found:
+        raise HostError(f"fail2ban-regex does not say what its filter matches: {result.tail(1)}")
+    return int(found[1])
