@@ -23,6 +23,8 @@ from wizard.model.answers import (
     MECHANISMS,
     POLICIES,
     SAVED,
+    TLS_POLICIES,
+    UNCHANGED,
     Answers,
     Auth,
     Firewall,
@@ -31,6 +33,7 @@ from wizard.model.answers import (
     Listen,
     Login,
     Test,
+    Tls,
     parse,
 )
 from wizard.model.set_option import as_options, as_words
@@ -97,6 +100,13 @@ TEXTS = (  # id: section and key of the answers
         "Networks that are never banned, separated by commas: that of an office, say, in which one forgotten telephone with "
         "an old password would have all others banned, too. 192.0.2.0/24 or 2001:db8::/32.",
         "(this host, and where you are now)",
+    ),
+    Field(
+        "tls-policy",
+        "TLS of clients",
+        f"{', '.join(TLS_POLICIES)}. unchanged: as sendmail and OpenSSL have it. recommended: TLS 1.2 and newer with forward "
+        "secrecy alone, on ports 587 and 465. Old mail programs may be shut out; those seen lately are named first.",
+        "(unchanged)",
     ),
     Field(
         "firewall-use",
@@ -351,6 +361,7 @@ says what does the same. To take them from another file: `msa-wizard answers --a
                 text["guess-ban"] or Guess.ban,
                 _list(text["guess-never"]),
             ),
+            tls=Tls(text["tls-policy"] or UNCHANGED),
             firewall=Firewall(text["firewall-use"] or "auto", text["firewall-zone"]),
             install=Install(flag["install-recommends"]),
             accept=self.backend.answers.accept,

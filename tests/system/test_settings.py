@@ -46,7 +46,7 @@ def test_what_is_chosen_on_the_screen_is_used_and_kept(machine: BootMachine) -> 
         terminal.until("Set up, step by step", 120)
         terminal.press("down", "down", "enter")
         terminal.until("The IP addresses of this host", 60)
-        terminal.press(*["down"] * 15)
+        terminal.press(*["down"] * 16)
         terminal.until("RFC 8314")
         terminal.press(" ")
         terminal.until("[x] Port 465 too")

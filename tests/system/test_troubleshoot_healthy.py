@@ -90,9 +90,14 @@ TWO: dict[str, tuple[str, bool]] = {
     "sasldb instead of saslauthd": (SASLDB, False),
 }
 
-WARNINGS = {"certificate-no-alternative-name", "certificate-self-signed", "certificate-authority"}
+WARNINGS = {
+    "certificate-no-alternative-name",
+    "certificate-self-signed",
+    "certificate-authority",
+    "weak-tls",
+}
 """What Debian's own certificate earns, on every machine that has it; and one of an authority that this host does not know:
-its clients may well."""
+its clients may well. And what Debian's TLS does, by RSA key exchange, until somebody chooses another policy."""
 
 
 def _alarm(debian: Machine, arguments: tuple[str, ...], user: str) -> list[str]:

@@ -64,6 +64,8 @@ send_to = "bob@example.org"
         ("[auth]\nmechanisms = ['LOGIN', 'CRAM-MD5']\n", 2, "cannot serve 'CRAM-MD5'"),
         ("[auth]\nmechanisms = []\n", 2, "at least one"),
         ("[login]\npolicy = 'some'\n", 2, "allowed: everybody, no-system-accounts, groups"),
+        ("[tls]\npolicy = 'best'\n", 2, "allowed: unchanged, recommended"),
+        ("[tls]\npolicy = true\n", 2, "must be a string"),
         ("[login]\npolicy = 'groups'\n", 1, "needs the names of one or more groups"),
         ("[login]\npolicy = 'groups'\ngroups = []\n", 3, "needs the names of one or more groups"),
         ("[login]\ngroups = ['a:b']\n", 2, "not the name of a group"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wizard.errors import AnswersError
-from wizard.model.answers import Answers, Auth, Listen, Login, Test, load, parse
+from wizard.model.answers import Answers, Auth, Listen, Login, Test, Tls, load, parse
 from wizard.render.files import as_toml
 from wizard.system.output_file import save
 
@@ -17,6 +17,7 @@ OWN = Answers(
     Test("mail.example.test", "alice", "bob@example.test"),
     accept=("cf-lines", "mc-effects"),
     login=Login("groups", ("mail", "Domain.Users@example.test")),
+    tls=Tls("recommended"),
 )
 
 

@@ -23,6 +23,7 @@ from wizard.model.answers import (
     Listen,
     Login,
     Test,
+    Tls,
     answers_from,
     load,
     parse,
@@ -40,6 +41,7 @@ OWN = Answers(
     install=Install(recommends=False),
     accept=("cf-lines", "logins"),
     login=Login("groups", ("mail", "staff")),
+    tls=Tls("recommended"),
 )
 
 
@@ -53,8 +55,8 @@ def test_options_lead_from_any_settings_to_any_others(to: Answers, of: Answers) 
 def test_the_journal_gives_them_back() -> None:
     kept = json.loads(json.dumps(asdict(OWN)))
     assert answers_from(kept) == OWN
-    del kept["login"]
-    assert answers_from(kept) == replace(OWN, login=Login()), "of a version that knew no policy"
+    del kept["login"], kept["tls"]
+    assert answers_from(kept) == replace(OWN, login=Login(), tls=Tls()), "of a version that knew no policy"
 
 
 def test_of_two_the_last_counts_and_nothing_is_the_default() -> None:

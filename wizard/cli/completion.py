@@ -16,7 +16,7 @@ from snapshots.errors import StoreError
 from wizard.cli.parser import parser
 from wizard.console import clean, data
 from wizard.errors import DONE
-from wizard.model.answers import FIREWALL_CHOICES, MECHANISMS, POLICIES, SERVABLE, Answers
+from wizard.model.answers import FIREWALL_CHOICES, MECHANISMS, POLICIES, SERVABLE, TLS_POLICIES, Answers
 from wizard.model.plan import ENDINGS
 from wizard.model.set_option import KEYS
 
@@ -33,6 +33,7 @@ _VALUES: Mapping[str, Iterable[str]] = {
     "auth.mechanisms": SERVABLE,
     "firewall.use": FIREWALL_CHOICES,
     "login.policy": POLICIES,
+    "tls.policy": TLS_POLICIES,
     "accept": ENDINGS,
 }
 """What a setting can be, where that is a list of words."""

@@ -71,18 +71,22 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
     """The plan with what its gates say of it; blocked where one of them refuses."""
     if plan.outcome is not Outcome.PENDING:
         return plan
+    edits = False
     for change in plan.changes:
         if isinstance(change, FileChange) and isinstance(change.gate, Gate):
             plan = _gated(host, facts, plan, change, change.gate)
             if not facts.planned & _EDITS and plan.outcome is Outcome.PENDING:
+                edits = True
                 plan = replace(plan, ends=(*plan.ends, *lost(facts), *_links(facts)))
                 plan = _rewritten(host, facts, plan)
         elif isinstance(change, FileChange) and isinstance(change.gate, SubmitGate):
             plan = _submit_gated(host, facts, plan, change, change.gate)
         elif isinstance(change, DialogueChange):
             submit = _lost_of_submit(facts, _submit_given(host, facts))
-            plan = replace(plan, ends=(*plan.ends, *lost(facts), *submit, *_links(facts)))
-            plan = _rewritten(host, facts, plan)
+            plan = replace(plan, ends=(*plan.ends, *submit))
+            if not edits:
+                plan = replace(plan, ends=(*plan.ends, *lost(facts), *_links(facts)))
+                plan = _rewritten(host, facts, plan)
     return plan
 
 

@@ -78,6 +78,17 @@ class Login:
     groups: tuple[str, ...] = ()
 
 
+UNCHANGED, RECOMMENDED = TLS_POLICIES = ("unchanged", "recommended")
+"""Which TLS mail clients may speak: as sendmail and OpenSSL have it; or what RFC 8996 and RFC 9325 recommend."""
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Which TLS is spoken on the ports for mail clients (the step tls-policy)."""
+
+    policy: str = UNCHANGED
+
+
 @dataclass(frozen=True)
 class Guess:
     """Whether addresses are banned from which passwords are guessed (the step guess-limit): after so many `attempts` within the
@@ -140,14 +151,16 @@ class Answers:
     """Ids of endings (`wizard.model.plan.Ending`) that may happen, here or with --accept; nothing else accepts one unasked."""
     login: Login = field(default_factory=Login)
     guess: Guess = field(default_factory=Guess)
+    tls: Tls = field(default_factory=Tls)
 
 
-_Section = Listen | Auth | Login | Guess | Test | Firewall | Install
+_Section = Listen | Auth | Login | Guess | Tls | Test | Firewall | Install
 _SECTIONS: dict[str, type[_Section]] = {
     "listen": Listen,
     "auth": Auth,
     "login": Login,
     "guess": Guess,
+    "tls": Tls,
     "test": Test,
     "firewall": Firewall,
     "install": Install,
@@ -429,6 +442,7 @@ _CHECKS: dict[tuple[str, str], Callable[[object], object]] = {
     ("guess", "window"): _duration,
     ("guess", "ban"): _duration,
     ("guess", "never"): _networks,
+    ("tls", "policy"): _one_of(TLS_POLICIES, "no policy"),
     ("firewall", "use"): _one_of(FIREWALL_CHOICES, "no firewall known here"),
     ("firewall", "zone"): _pattern(_ZONE, "the name of a zone (letters, digits and _ -, 32 at most)"),
     ("install", "recommends"): _flag,
@@ -490,7 +504,7 @@ def _shown(value: object) -> str:
     return visible(repr(value), 80)
 
 
-_Part = TypeVar("_Part", Answers, Listen, Auth, Login, Guess, Test, Firewall, Install)
+_Part = TypeVar("_Part", Answers, Listen, Auth, Login, Guess, Tls, Test, Firewall, Install)
 
 
 def answers_from(kept: Any) -> Answers:
@@ -512,6 +526,7 @@ def answers_from(kept: Any) -> Answers:
         accept=tuple(map(str, kept.get("accept", ()))),
         login=section(Login, kept.get("login", {})),
         guess=section(Guess, kept.get("guess", {})),
+        tls=section(Tls, kept.get("tls", {})),
     )
     return _of_its_types(answers, Answers())
 

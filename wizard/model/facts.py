@@ -252,6 +252,36 @@ class Fail2ban:
 
 
 @dataclass(frozen=True)
+class WeakLogin:
+    """A login with TLS that is weak: who (without a realm), from which address, with what, when it was last."""
+
+    user: str
+    address: str
+    version: str
+    cipher: str
+    at: float
+
+
+@dataclass(frozen=True)
+class TlsTaken:
+    """What a policy on TLS is judged by."""
+
+    ciphers: str = ""
+    """The list of ciphers in force."""
+    small_dh: bool = False
+    """Whether Diffie-Hellman has a group below 2048 bits."""
+    weak: tuple[str, ...] = ()
+    """What is taken on which port and should not be, a clause each."""
+    untried: tuple[str, ...] = ()
+    """What could not be tried, and why."""
+    recent: tuple[WeakLogin, ...] = ()
+    unseen: str = ""
+    """Why it cannot be seen who logged in lately."""
+    broken: tuple[str, ...] = ()
+    """Why nothing can be judged, and what to do; empty where nothing is wrong."""
+
+
+@dataclass(frozen=True)
 class AptPlan:
     """What apt would do: its lines (`Inst ...`, `Remv ...`), and by package the bytes of its file and on the disk."""
 
@@ -350,6 +380,8 @@ class Facts:
     """None where nobody has looked: only a policy that is chosen needs it."""
     fail2ban: Fail2ban | None = None
     """None where nobody has looked: only a limit on guessing needs it."""
+    tls: TlsTaken | None = None
+    """None where nobody has looked: only a policy that is chosen, and not in force yet, needs it."""
     unseen: frozenset[str] = frozenset()
     """Ids of earlier steps of which only root can see whether they have something to do."""
     planned: frozenset[str] = frozenset()

@@ -129,6 +129,7 @@ ENDINGS = {
     "mc-effects": "lines of sendmail.cf that would change, though the step does not mean them",
     "mc-rewritten": "lines of sendmail.cf that would change because sendmailconfig itself edits sendmail.mc",
     "submit-cf-lines": "lines of submit.cf that submit.mc does not give: they go when submit.cf is rebuilt",
+    "tls-refused": "logins of users who came lately with TLS that the policy on TLS would refuse",
 }
 """What may end by the id that `--accept` takes; a test compares the ids with those in the program."""
 

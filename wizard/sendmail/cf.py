@@ -43,6 +43,11 @@ class Daemon:
         return "s" in self.modifiers
 
     @property
+    def submission(self) -> bool:
+        """Whether mail clients are meant to come here: 587, 465, or a port that requires AUTH."""
+        return self.port in (587, 465) or "a" in self.modifiers
+
+    @property
     def everywhere(self) -> bool:
         """Whether it listens at every address of this host."""
         return is_wildcard(self.address)

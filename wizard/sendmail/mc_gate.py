@@ -41,6 +41,8 @@ class Planned:
     """They come, where there was none."""
     grows: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """They may gain these words, and lose none."""
+    lines: frozenset[str] = frozenset()
+    """Lines that set no option: they may come, and go."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class Gate:
     daemons: frozenset[sendmail_cf.Daemon] | None = None
     options: Mapping[str, frozenset[str]] = field(default_factory=dict)
     trusted: frozenset[str] = frozenset()
+    rules: tuple[str, ...] = ()
+    """Lines that must be there in this order, with none between them."""
     before: bytes | None = None
     planned: Planned = field(default_factory=Planned)
     serves: bool = False
@@ -117,6 +121,11 @@ class Gate:
             raise GateError(
                 f"TRUST_AUTH_MECH would lack {' '.join(sorted(lacking))}: "
                 "users would log in, and then be refused to relay. Add them to TRUST_AUTH_MECH in sendmail.mc, then try again"
+            )
+        if "\n".join(self.rules) not in "\n".join(sendmail_cf.statements(cf)):
+            raise GateError(
+                f"sendmail.cf would not have {self.rules[0]} as planned. A macro of sendmail.mc, or a divert, changes its lines: "
+                "look at the end of the file"
             )
 
 
@@ -245,6 +254,8 @@ def unplanned(old: str, new: str, planned: Planned) -> tuple[str, ...]:
 
     def meant(line: str) -> bool:
         parsed = _parsed(line[1:])
+        if line[1:] in planned.lines:
+            return True
         if parsed is None:  # the words of a refusal follow from TRUST_AUTH_MECH, wherever they are
             bare = line[1:].replace(_DENIED_WITH_AUTH, _DENIED)
             pair = {f"-{bare}", f"+{bare.replace(_DENIED, _DENIED_WITH_AUTH)}"}

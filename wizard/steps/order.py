@@ -15,6 +15,7 @@ from wizard.steps.restart import AuthTest, Restart
 from wizard.steps.saslauthd import SaslauthdConfig, SaslauthdInit, SaslauthdStart
 from wizard.steps.sendmail_auth import SendmailAuth
 from wizard.steps.sendmailconfig import Sendmailconfig
+from wizard.steps.tls_policy import TlsPolicy
 
 STEPS: tuple[Step, ...] = (
     Preflight(),
@@ -33,6 +34,7 @@ STEPS: tuple[Step, ...] = (
     AuthTest(),
     LoginPolicy(),
     GuessLimit(),
+    TlsPolicy(),
 )
 
 

@@ -1,4 +1,5 @@
-"""Takes the picture: the probes in parallel, each with a deadline. Nothing is changed; one connection per port."""
+"""Takes the picture: the probes in parallel, each with a deadline. Nothing is changed; one connection per port, and on one of
+them the handshakes with TLS that is weak."""
 
 from __future__ import annotations
 
@@ -32,6 +33,7 @@ from wizard.sendmail.m4 import expand
 from wizard.sendmail.password_source import served_besides
 from wizard.sendmail.strays import DAEMON_OF
 from wizard.smtp.connection import Deadline, WireError, lookup
+from wizard.smtp.handshakes import QUICK, Handshake, handshakes
 from wizard.smtp.server_trust import Trust, trust_of
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
@@ -113,6 +115,7 @@ def take(
         files = pool.submit(certificate_files, host, cf, name)
         served = _served(facts)
         talks = tuple(_with_own_offer(talk.result(), served) for talk in asked)
+        weak_tls = pool.submit(_weak_tls, host, talks, node)
         if tried:
             began = tried.began
             explained = tried.refused and hopeless(owner)  # nothing else is to blame then
@@ -152,6 +155,7 @@ def take(
             mux_mode=_mode(host, f.MUX.rpartition("/")[0]),
             milters=tuple(each.result() for each in filters),
             confined=confined.result(),
+            weak_tls=weak_tls.result(),
             suites=_suites(cf),
             included=_included(host, facts),
             overrides=_overrides(host, facts),
@@ -402,6 +406,15 @@ def _suites(cf: str) -> frozenset[str] | None:
     except (ssl.SSLError, ValueError):
         return frozenset()
     return frozenset(str(suite["auth"]).removeprefix("auth-") for suite in context.get_ciphers())
+
+
+def _weak_tls(host: Host, talks: Iterable[Conversation], node: str) -> tuple[Handshake, ...]:
+    """Of one listener, which all others are like: at 127.0.0.1 alone, which sendmail's rate limits do not count."""
+    for talk in talks:
+        daemon = talk.daemon
+        if talk.stopped is None and is_submission(daemon) and daemon.reachable_at == "127.0.0.1":
+            return handshakes(host, daemon, node, QUICK)
+    return ()
 
 
 def _included(host: Host, facts: Facts) -> dict[str, str]:

@@ -17,6 +17,7 @@ from wizard.model.plan import Sign
 from wizard.packet_filter.nftables import Ruleset
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.password_source import PAM, PasswordSource, mechanisms, wanted
+from wizard.smtp.handshakes import Handshake
 from wizard.system.sockets import Listener
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.backend import Backend
@@ -117,6 +118,8 @@ class Picture:
     """The mail filters that listeners ask, in sendmail's order."""
     confined: tuple[Confined, ...] = ()
     """The daemons that AppArmor confines, and what it denied them in the last hour."""
+    weak_tls: tuple[Handshake, ...] = ()
+    """What became of the weak kinds of TLS on the first port for mail clients that works; renegotiation is not tried."""
     suites: frozenset[str] | None = None
     """The kinds of key (`rsa`, `ecdsa`) for which CipherList has a suite of TLS 1.2; None where it is not set."""
     included: Mapping[str, str] = field(default_factory=dict)

@@ -171,5 +171,5 @@ def _certificate(session: SubmissionSession, name: str) -> tuple[Certificate | N
 
 
 def is_submission(daemon: Daemon) -> bool:
-    """Whether mail clients are meant to come here: 587, 465, or a port that requires AUTH."""
-    return daemon.port in (587, 465) or "a" in daemon.modifiers
+    """Whether mail clients are meant to come here."""
+    return daemon.submission

@@ -64,6 +64,7 @@ def test_ids_are_those_of_the_design() -> None:
         "auth-test",
         "login-policy",
         "guess-limit",
+        "tls-policy",
     ]
 
 

@@ -25,6 +25,7 @@ from wizard.troubleshoot.diagnoses import (
     saslauthd,
     sendmail_conf,
     starttls,
+    weak_tls,
 )
 from wizard.troubleshoot.diagnosis import Diagnosis
 
@@ -39,6 +40,7 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
     *greeting.DIAGNOSES,
     *from_outside.DIAGNOSES,
     *starttls.DIAGNOSES,
+    *weak_tls.DIAGNOSES,
     *logged_clients.HANDSHAKES,
     *certificate.DIAGNOSES,
     *auth_offer.DIAGNOSES,
