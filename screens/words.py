@@ -17,6 +17,7 @@ WORDS = {
     "drifted": "a step that was applied and has been changed since",
     "EHLO": "how a mail program says hello; the answer lists what the server offers",
     "fingerprint": "a short number by which a certificate is recognised",
+    "forward secrecy": "a recorded connection stays secret, even from who gets the server's key later",
     "howto": "the Sendmail Message Submission Agent Howto: the instructions that the steps follow",
     "IMAP": "how mail programs read mail; sending does not need it",
     "LOGIN": "a way to log in: user name and password are asked for one by one",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from wizard.editors import EditError, sendmail_mc
+from wizard.errors import GateError
 from wizard.sendmail import tls_rules
+from wizard.sendmail.mc_gate import Gate, Planned, unplanned
 from wizard.sendmail.tls_rules import drops_dh, listed, own, ports, present, rules, with_rules
 
 CF = """O DaemonPortOptions=Family=inet, Name=MTA-v4, Port=smtp, M=A
@@ -94,3 +96,22 @@ def test_lists_as_people_have_them_can_be_held() -> None:
         "HIGH+TLSv1.2",
     ):
         assert tls_rules.LIST.match(text)
+
+
+def test_the_gate_wants_its_lines_together_and_lets_no_others_come() -> None:
+    gate = Gate(rules=LINES, planned=Planned(lines=frozenset(LINES)))
+    whole = "O X=1\n" + "\n".join(LINES) + "\nMlocal\n"
+    gate.compare(whole)
+    with pytest.raises(GateError, match="would not have Stls_srv_features as planned"):
+        gate.compare(whole.replace('R$*\t\t\t$@ ""\n', ""))
+    assert unplanned("O X=1\nMlocal\n", whole, gate.planned) == ()
+    assert unplanned(whole, "O X=1\nMlocal\n", gate.planned) == (), "what was ours may go"
+    assert unplanned("O X=1\nMlocal\n", whole.replace("O X=1", "O X=2"), gate.planned) == ("-O X=1", "+O X=2")
+
+
+def test_a_listener_without_tls_is_not_asked() -> None:
+    cf = "O DaemonPortOptions=Name=X, Port=2525, M=aS\nO DaemonPortOptions=Name=Y, Port=587, M=Ea\n"
+    assert ports(cf) == (587,)
+    own = "O DaemonPortOptions=Family=inet6, Name=A, Port=587, M=Ea\nO DaemonPortOptions=Name=B, Port=587, Addr=127.0.0.1, M=E\n"
+    both = own + "O DaemonPortOptions=Name=C, Port=587, Addr=192.0.2.1, M=Ea\n"
+    assert tls_rules.listeners(both)[587].name == "C", "of one port the one with a login, by IPv4"

@@ -456,8 +456,11 @@ class Engine:
         for step in chosen:
             for need in step.needs:
                 other = next(each for each in self.steps if each.id == need)
-                if other not in chosen and self.plan_step(other, facts).outcome not in in_place:
+                if other in chosen:
+                    continue
+                plan = self.plan_step(other, facts)
+                if plan.outcome not in in_place:
                     raise UsageError(
-                        f"step {step.id} needs {need}, which is not done. "
+                        f"step {step.id} needs {need}, which is not done: {plan.reason}. "
                         f"Name it too: `msa-wizard apply {need} {step.id}`; or apply all: `msa-wizard apply`"
                     )

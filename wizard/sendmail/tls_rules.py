@@ -30,7 +30,15 @@ _MARK = re.compile(r"^dnl # msa-wizard \(tls-policy\): ", re.MULTILINE)
 
 def ports(cf: str) -> tuple[int, ...]:
     """The ports at which mail clients submit; never 25, where other servers come as well as they can."""
-    return tuple(sorted({each.port for each in sendmail_cf.daemons(cf) if each.submission} - {25}))
+    return tuple(sorted(listeners(cf)))
+
+
+def listeners(cf: str) -> dict[int, sendmail_cf.Daemon]:
+    """By such a port the listener to ask; one that offers no TLS is none."""
+    found = [each for each in sendmail_cf.daemons(cf) if each.submission and each.port != 25]
+    found = [each for each in found if each.tls_on_connect or "S" not in each.modifiers]
+    found.sort(key=lambda each: (each.family == "inet" and "a" in each.modifiers, each.family == "inet"))
+    return {each.port: each for each in found}
 
 
 def listed(base: str, *, small_dh: bool) -> str:

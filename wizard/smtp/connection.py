@@ -214,11 +214,13 @@ class Wire(smtplib.SMTP):
         self.peer = ""
         """The address of the server, as the kernel knows it."""
 
-    def dial(self, family: int, address: tuple[Any, ...]) -> Ends:
-        """Open the TCP connection. Raises OSError."""
+    def dial(self, family: int, address: tuple[Any, ...], source: str = "") -> Ends:
+        """Open the TCP connection, from an address of this host where one is named. Raises OSError."""
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             sock.settimeout(self._deadline.within(self._patience).left())
+            if source:
+                sock.bind((source, 0))
             sock.connect(address)
             near, far = sock.getsockname(), sock.getpeername()
         except BaseException:

@@ -11,15 +11,13 @@ from wizard.errors import HostError
 from wizard.sendmail.cf import Daemon
 from wizard.smtp.connection import Deadline, WireError
 from wizard.smtp.session import SubmissionSession, literal
-from wizard.smtp.transcript import Failure, Transcript
+from wizard.smtp.transcript import Failure, Layer, Transcript
 from wizard.system.host import Host
 
 TIMEOUT = 10.0
 """Seconds for one handshake, with the greeting before it."""
 _OLDEST = "ALL:COMPLEMENTOFALL:@SECLEVEL=0"
-_TRIED_HERE = frozenset(
-    ["NO_CIPHERS_AVAILABLE", "NO_PROTOCOLS_AVAILABLE", "UNSUPPORTED_PROTOCOL", "NO_CIPHER_MATCH"]
-)
+_TRIED_HERE = frozenset(["NO_CIPHERS_AVAILABLE", "NO_PROTOCOLS_AVAILABLE"])
 """What our own OpenSSL says of what it does not speak itself."""
 _TLS12, _TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
@@ -48,7 +46,7 @@ QUICK = tuple(kind for kind in KINDS if kind.weak and kind is not RENEGOTIATION)
 """The weak kinds that take no second to try."""
 _SMALL = "DH_KEY_TOO_SMALL"
 """OpenSSL's client at level 2 takes no group below 2048 bits, and says so (SSL_CTX_set_security_level(3))."""
-_ASK_AGAIN = "{ sleep $3; echo R; sleep $2; } | exec openssl s_client -connect \"$0\" $1 -tls1_2 -cipher 'ALL:@SECLEVEL=0' 2>&1"
+_ASK_AGAIN = "{ sleep $3; echo R; sleep $2; } | exec openssl s_client -connect \"$0\" $1 $4 -tls1_2 -cipher 'ALL:@SECLEVEL=0' 2>&1"
 """A line R makes s_client renegotiate, which Python's ssl cannot; it ends with its input."""
 _WAITING = (1, 6)
 """Seconds for the answer. With TLS from the first byte the greeting, which comes once sendmail has looked the client's name
@@ -62,6 +60,8 @@ class Handshake:
     kind: Kind
     taken: bool | None
     says: str = ""
+    begun: bool = True
+    """False where the server did not come as far: it is busy, or limits connections."""
 
 
 def weak(handshakes: Iterable[Handshake]) -> tuple[Kind, ...]:
@@ -81,8 +81,11 @@ def _tried(daemon: Daemon, name: str, kind: Kind) -> Handshake:
     session = SubmissionSession(Transcript(None, None), Deadline(TIMEOUT), TIMEOUT)
     try:
         context = _context(kind)
+    except (ssl.SSLError, ValueError) as error:
+        return Handshake(kind, None, f"OpenSSL of this host cannot try it ({error})")
+    try:
         with session:
-            session.connect([literal(daemon.reachable_at, daemon.port)])
+            session.connect([literal(daemon.reachable_at, daemon.port)], _source(daemon))
             if not daemon.tls_on_connect:
                 session.greet()
                 session.start_tls()
@@ -90,10 +93,18 @@ def _tried(daemon: Daemon, name: str, kind: Kind) -> Handshake:
                 session.wire.encrypt(context, name)
             except ssl.SSLError as error:
                 return _refused(kind, error)
-    except (Failure, WireError, OSError, ValueError) as error:
-        clause = error.clause if isinstance(error, Failure) else str(error)
-        return Handshake(kind, None, clause)
+    except Failure as stop:
+        if stop.layer is Layer.STARTTLS:  # it is not offered, or got 454
+            return Handshake(kind, False, stop.clause)
+        return Handshake(kind, None, stop.clause, begun=False)
+    except (WireError, OSError, ValueError) as error:
+        return Handshake(kind, None, str(error), begun=False)
     return Handshake(kind, kind is not SMALL_DH)
+
+
+def _source(daemon: Daemon) -> str:
+    """Where we come from: sendmail's rate limits, ten connections a minute in Debian, do not count 127.0.0.1."""
+    return "" if ":" in daemon.reachable_at else "127.0.0.1"
 
 
 def _context(kind: Kind) -> ssl.SSLContext:
@@ -112,14 +123,17 @@ def _refused(kind: Kind, error: ssl.SSLError) -> Handshake:
 
 
 def _renegotiation(host: Host, daemon: Daemon) -> Handshake:
-    where = f"{daemon.reachable_at}:{daemon.port}"
+    where, source = (
+        f"{daemon.reachable_at}:{daemon.port}",
+        f"-bind={_source(daemon)}:0" if _source(daemon) else "",
+    )
     if ":" in daemon.reachable_at:
         where = f"[{daemon.reachable_at}]:{daemon.port}"
     starttls = "" if daemon.tls_on_connect else "-starttls=smtp"
     for seconds in _WAITING:
         try:
             first = seconds if daemon.tls_on_connect else 0
-            argv = ["sh", "-c", _ASK_AGAIN, where, starttls, str(seconds), str(first)]
+            argv = ["sh", "-c", _ASK_AGAIN, where, starttls, str(seconds), str(first), source]
             said = host.run(argv, timeout=TIMEOUT + 2 * seconds).stdout
         except HostError as error:
             return Handshake(RENEGOTIATION, None, str(error))

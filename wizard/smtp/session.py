@@ -108,13 +108,13 @@ class SubmissionSession:
         if isinstance(error, WireError):
             raise Failure(self.layer, str(error)) from None
 
-    def connect(self, addresses: Iterable[Address]) -> None:
-        """To the first address that answers. Raises Failure."""
+    def connect(self, addresses: Iterable[Address], source: str = "") -> None:
+        """To the first address that answers, from `source` where it is named. Raises Failure."""
         refused = []
         for family, address in addresses:
             where = f"{visible(str(address[0]))} port {address[1]}"
             try:
-                ends = self.wire.dial(family, address)
+                ends = self.wire.dial(family, address, source)
             except OSError as error:
                 refused.append(f"{where}: {why(error)}")
                 self.transcript.add("note", f"No connection to {refused[-1]}.")

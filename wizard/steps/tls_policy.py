@@ -24,6 +24,7 @@ from wizard.model.facts import Facts, TlsTaken, WeakLogin
 from wizard.model.plan import Check, Ending, Plan, Sign, Step
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail import tls_rules
+from wizard.sendmail.m4 import expand_text
 from wizard.sendmail.mc_gate import Gate, Planned
 from wizard.smtp.handshakes import KINDS, QUICK, SMALL_DH, Handshake, Kind, handshakes, weak
 from wizard.steps.absent import edited, not_there_yet
@@ -161,27 +162,24 @@ class TlsPolicy(Step):
 
 def _look(host: Host, facts: Facts, cf: str) -> TlsTaken:
     """What is in force, what is taken; and, where something is to be done, who comes with it."""
+    if problem := _m4_problem(host, facts):
+        return TlsTaken(broken=problem)
     known, unseen = ciphers(host, cf), ""
     if known.broken:
         return TlsTaken(broken=(known.broken, known.remedy))
     barred = tls_rules.drops_dh(facts.text(f.SENDMAIL_MC) or "")
-    if tls_rules.present(cf) == tls_rules.rules(
-        tls_rules.ports(cf), tls_rules.listed(known.listed, small_dh=barred)
-    ):
+    wanted = tls_rules.rules(tls_rules.ports(cf), tls_rules.listed(known.listed, small_dh=barred))
+    if tls_rules.present(cf) == wanted:
         return TlsTaken(known.listed, small_dh=barred)
     made = _tried(host, facts, KINDS)
+    if problem := _no_good_one(made):
+        return TlsTaken(broken=problem)
     clauses = tuple(clause for port, each in made for clause in _weak(port, each))
+    each_one = [(port, one) for port, each in made for one in each]
     untried = tuple(
-        f"{one.kind.says} on port {port}: {one.says}"
-        for port, each in made
-        for one in each
-        if one.taken is None
+        f"{one.kind.says} on port {port}: {one.says}" for port, one in each_one if one.taken is None
     )
     small = barred or any(SMALL_DH in weak(each) for _, each in made)
-    for port, each in made:
-        if not any(one.taken for one in each if not one.kind.weak):
-            why = f"port {port} takes neither TLS 1.3 nor TLS 1.2 with forward secrecy"
-            return TlsTaken(broken=(why, "msa-wizard troubleshoot"))
     recent: tuple[WeakLogin, ...] = ()
     try:
         recent = recent_tls(host, partial(_refuses, small_dh=small)) if clauses else ()
@@ -192,14 +190,34 @@ def _look(host: Host, facts: Facts, cf: str) -> TlsTaken:
     return TlsTaken(known.listed, small, clauses, untried, recent, unseen)
 
 
+def _m4_problem(host: Host, facts: Facts) -> tuple[str, ...]:
+    """What m4 has against sendmail.mc though it makes a whole sendmail.cf of it, and what to do."""
+    entry = facts.files.get(f.SENDMAIL_MC)
+    made = expand_text(host, entry.content) if entry is not None else None
+    if made is None or made.code == 0:
+        return ()
+    why = f"m4 ends with status {made.code} for {f.SENDMAIL_MC}: {made.messages.strip()[:200]}"
+    return why, "correct it first: Debian's start of sendmail fails with that, too"
+
+
+def _no_good_one(made: Iterable[tuple[int, tuple[Handshake, ...]]]) -> tuple[str, ...]:
+    """Why a port cannot be judged, or is already without good TLS, and what to do."""
+    for port, each in made:
+        if late := next((one for one in each if not one.begun), None):
+            return f"port {port} does not answer now: {late.says}", "try again in a minute"
+        if not any(one.taken for one in each if not one.kind.weak):
+            return (
+                f"port {port} takes neither TLS 1.3 nor TLS 1.2 with forward secrecy",
+                "msa-wizard troubleshoot",
+            )
+    return ()
+
+
 def _tried(host: Host, facts: Facts, kinds: Iterable[Kind]) -> list[tuple[int, tuple[Handshake, ...]]]:
     """By port for mail clients, as sendmail runs now."""
-    cf = facts.text(f.SENDMAIL_CF) or ""
-    first = {each.port: each for each in reversed(sendmail_cf.daemons(cf))}
-    return [
-        (port, handshakes(host, first[port], facts.fqdn or facts.hostname, tuple(kinds)))
-        for port in tls_rules.ports(cf)
-    ]
+    at = tls_rules.listeners(facts.text(f.SENDMAIL_CF) or "")
+    name, wanted = facts.fqdn or facts.hostname, tuple(kinds)
+    return [(port, handshakes(host, at[port], name, wanted)) for port in sorted(at)]
 
 
 def _weak(port: int, made: Iterable[Handshake]) -> Iterator[str]:
@@ -239,12 +257,16 @@ def _last(login: WeakLogin) -> str:
 
 def _checks(port: int, made: tuple[Handshake, ...]) -> Iterator[Check]:
     strong = [each.kind.says for each in made if each.taken and not each.kind.weak]
+    late = next((each for each in made if not each.begun), None)
+    if late is not None:
+        says = f"port {port} did not answer each time: {late.says}"
+        yield Check(f"answers-{port}", Sign.UNKNOWN, says, "in a minute: `msa-wizard troubleshoot`")
     if strong:
         yield Check(f"tls-{port}", Sign.OK, f"port {port} takes {' and '.join(strong)}")
-    else:
+    elif late is None:
         says = f"port {port} takes neither TLS 1.3 nor TLS 1.2 with forward secrecy any more"
         yield Check(f"tls-{port}", Sign.FAILED, says, "journalctl -t sm-mta -n 30")
-    bad, untried = weak(made), [each for each in made if each.taken is None]
+    bad, untried = weak(made), [each for each in made if each.taken is None and each.begun]
     refused = [each.kind.says for each in made if each.kind.weak and each.taken is False]
     if bad:
         yield Check(f"weak-{port}", Sign.FAILED, next(_weak(port, made)), "msa-wizard troubleshoot")

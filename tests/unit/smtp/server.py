@@ -43,6 +43,8 @@ class Script:
     greeting: bytes | float | None = b"220 mx.test ESMTP ready\r\n"
     starttls: bytes | None = b"220 2.0.0 go\r\n"
     break_handshake: bool = False
+    prepare: Callable[[ssl.SSLContext], None] = lambda _: None
+    """What is done to the server's settings of TLS."""
     clear_auth: str = ""
     tls_auth: str = "LOGIN PLAIN"
     offers_starttls: bool = True
@@ -99,6 +101,7 @@ def _tls(connection: socket.socket, script: Script) -> ssl.SSLSocket:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     assert script.certificate is not None
     context.load_cert_chain(script.certificate)
+    script.prepare(context)
     return context.wrap_socket(connection, server_side=True)
 
 

@@ -17,6 +17,7 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers, Tls
 from wizard.model.facts import Facts, TlsTaken, WeakLogin
 from wizard.model.plan import Check, Outcome, Plan, Sign
+from wizard.sendmail.m4 import Expansion
 from wizard.sendmail.mc_gate import Gate
 from wizard.sendmail.tls_rules import listed, rules, with_rules
 from wizard.smtp.handshakes import KINDS, QUICK, RSA, SMALL_DH, TLS12, TLS13, Handshake, Kind
@@ -185,6 +186,7 @@ def test_unasked_the_weak_kinds_are_a_warning(monkeypatch: pytest.MonkeyPatch) -
 
 def gathered(monkeypatch: pytest.MonkeyPatch, taken: tuple[Kind, ...], facts: Facts) -> TlsTaken | None:
     monkeypatch.setattr(tls_policy, "handshakes", handshake(taken))
+    monkeypatch.setattr(tls_policy, "expand_text", lambda *_: Expansion(0, "", ""))
     monkeypatch.setattr(tls_policy, "ciphers", lambda *_: Ciphers("DEFAULT"))
     monkeypatch.setattr(
         tls_policy, "recent_tls", lambda _host, refused: (OLD,) if refused("TLSv1.1", "x") else ()
@@ -219,6 +221,29 @@ def test_weak_kinds_are_told_with_who_came_so(monkeypatch: pytest.MonkeyPatch) -
     made = gathered(monkeypatch, (RSA,), host(None))
     assert made is not None
     assert "neither TLS 1.3 nor TLS 1.2" in made.broken[0]
+
+
+def test_what_m4_does_not_like_is_to_be_corrected_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    gathered(monkeypatch, (TLS13, RSA), host(None))
+    monkeypatch.setattr(tls_policy, "expand_text", lambda *_: Expansion(1, "x", "m4: cannot open `y'"))
+    made = TlsPolicy().gathered(Host(), host(None), CHOSEN).tls
+    assert made is not None
+    assert "m4 ends with status 1 for /etc/mail/sendmail.mc: m4: cannot open" in made.broken[0]
+
+
+def test_a_port_that_limits_connections_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*_: object) -> tuple[Handshake, ...]:
+        return (Handshake(TLS13, True), Handshake(RSA, None, "it greets with 421", begun=False))
+
+    gathered(monkeypatch, (), host(None))
+    monkeypatch.setattr(tls_policy, "handshakes", busy)
+    made = TlsPolicy().gathered(Host(), host(None), CHOSEN).tls
+    assert made == TlsTaken(
+        broken=("port 587 does not answer now: it greets with 421", "try again in a minute")
+    )
+    monkeypatch.setattr(Restart, "verify", lambda *_: [])
+    signs = {check.id: check.sign for check in TlsPolicy().verify(Host(), host(), CHOSEN)}
+    assert signs == {"answers-587": Sign.UNKNOWN, "tls-587": Sign.OK}
 
 
 def test_a_small_group_stays_barred_once_it_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Service
 from wizard.model.plan import Sign
+from wizard.smtp.handshakes import RSA, TLS10, Handshake
 from wizard.steps.restart import WEDGED
 from wizard.system.sockets import Listener
 from wizard.troubleshoot.confinement import Confined
@@ -108,6 +109,14 @@ CASES: list[tuple[str, Layer, dict[str, Any]]] = [
 ]  # fmt: skip
 
 
+def test_only_the_kinds_that_are_taken_are_weak() -> None:
+    fault = judge(picture(weak_tls=(Handshake(RSA, True), Handshake(TLS10, False)))).fault("weak-tls")
+    assert fault is not None
+    assert fault.finding.cause.endswith(": TLS 1.2 without forward secrecy (RSA key exchange)")
+    assert "tls.policy=recommended" in fault.finding.mend.text
+    assert judge(picture(weak_tls=(Handshake(RSA, False), Handshake(TLS10, None)))).faults == ()
+
+
 def test_a_sound_machine_is_told_to_be_sound() -> None:
     verdict = judge(picture())
     assert verdict.faults == ()
@@ -138,6 +147,7 @@ def test_the_fault_is_blamed_in_its_layer(name: str, layer: Layer, changes: dict
         ("dead-letter", {"storage": Storage(dead_letters=("/root/dead.letter",))}),
         ("load-high", {"storage": Storage(load=16.0, processors=2)}),
         ("inodes-out", {"storage": Storage((dataclasses.replace(FOLDER, path="/tmp", free_inodes=3),))}),
+        ("weak-tls", {"weak_tls": (Handshake(RSA, True), Handshake(TLS10, False))}),
         ("hands-off", {"facts": {"files": {f.SENDMAIL_CONF: file('HANDS_OFF="Yes"\n')}}}),
         ("log-unreadable", {"log": None, "log_problem": "journalctl ended with status 1: Bad message"}),
         ("log-complaints", {"log": (LogLine(2e9, "sm-mta", 1, "SYSERR(root): x"),)}),

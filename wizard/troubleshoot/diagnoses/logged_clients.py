@@ -55,7 +55,8 @@ _KINDS = (
         "some mail programs find no encryption",
         "no shared|no suitable key share|handshake failure|insufficient security|dh key too small|no ciphers",
         "have no cipher in common with this host",
-        "see CipherList in /etc/mail/sendmail.cf (`openssl ciphers -v LIST`) and the key's type "
+        "see CipherList in /etc/mail/sendmail.cf, also that of the ruleset tls_srv_features (step tls-policy; "
+        "`openssl ciphers -v LIST`), and the key's type "
         "(`msa-wizard certificate show`): without an RSA key old clients find none",
     ),
     _Kind(
