@@ -8,15 +8,22 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from tests.killing.in_machine import kill_at, operations
+from tests.killing.operations import spread
 from tests.system.conftest import BootMachine
+from tests.system.firewalls import SET_UPS, kept, live, set_up
 from tests.system.machine import Machine
-from tests.system.msa import history, wizard
+from tests.system.msa import add_alice, history, wizard
 from tests.system.picture import differences, picture
+from tests.system.rehearsing import rehearsed, shortly
+from tests.system.test_troubleshoot import troubleshoot
 
 JAIL = "/etc/fail2ban/jail.d/msa-wizard.conf"
 PASSWORD = "Alice-s-66"
 LIMIT = ("--set", "guess.limit=true", "--set", "guess.attempts=3", "--set", "guess.ban=20s")
-GUESSER, OTHER = "198.51.100.2", "198.51.100.3"
+GUESSER, OTHER, SIX = "198.51.100.2", "198.51.100.3", "2001:db8::2"
 OUTSIDE = """
 import smtplib, ssl, sys
 port, source = int(sys.argv[1]), sys.argv[2]
@@ -144,3 +151,294 @@ def test_who_guesses_is_banned_for_a_while_and_all_is_taken_back(machine: BootMa
     assert changed(debian, before) == []
     assert "f2b" not in tables(debian), "every ban ends"
     assert [item["step"] for item in history(debian)].count("guess-limit") >= 2
+
+
+INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends fail2ban python3-systemd nftables"
+LOCAL = "/etc/fail2ban/jail.local"
+SERVER = "/etc/systemd/system/fail2ban.service.d/mine.conf"
+FAULTS: dict[str, tuple[str, str, tuple[str, ...], int, str]] = {
+    "no network": ("true", "true", (*LIMIT, "--set", "guess.never=office"), 2, "'office' is not a network"),
+    "every network": ("true", "true", (*LIMIT, "--set", "guess.never=::/0"), 2, "would let everybody guess"),
+    "a value that is a line": (
+        "true",
+        "true",
+        (*LIMIT[:2], "--set", "guess.ban=1h\nenabled = false"),
+        2,
+        "is not a time such as",
+    ),
+    "syntax error": (
+        "printf '[x\\n' > /etc/fail2ban/jail.d/mine.conf",
+        "rm /etc/fail2ban/jail.d/mine.conf",
+        LIMIT,
+        3,
+        "configuration is broken: Failed during configuration: File contains no section headers",
+    ),
+    "a broken jail": (
+        f"printf '[sendmail-auth]\\nenabled = true\\nfilter = nonesuch\\n' > {LOCAL}",
+        f"rm {LOCAL}",
+        LIMIT,
+        3,
+        "Unable to read the filter 'nonesuch'",
+    ),
+    "a broken jail of another service": (
+        f"printf '[mine]\\nenabled = true\\n' > {LOCAL}",
+        f"rm {LOCAL}",
+        LIMIT,
+        3,
+        "Errors in jail 'mine'",
+    ),
+    "an action that is not there": (
+        f"printf '[DEFAULT]\\nbanaction = nosuch\\n' > {LOCAL}",
+        f"rm {LOCAL}",
+        LIMIT,
+        3,
+        "nosuch",
+    ),
+    "disabled by the admin": (
+        f"printf '[sendmail-auth]\\nenabled = false\\n' > {LOCAL}",
+        f"rm {LOCAL}",
+        LIMIT,
+        3,
+        "disables the jail sendmail-auth",
+    ),
+    "enabled by the admin": (
+        f"printf '[sendmail-auth]\\nenabled = true\\n' > {LOCAL}",
+        f"rm {LOCAL}",
+        LIMIT,
+        0,
+        "by your own configuration (jail sendmail-auth), which stays as it is",
+    ),
+    "nft does not work": (
+        "mv /usr/sbin/nft /root/nft; printf '#!/bin/sh\\necho no >&2; exit 1\\n' >/usr/sbin/nft; chmod 755 /usr/sbin/nft",
+        "mv /root/nft /usr/sbin/nft",
+        LIMIT,
+        3,
+        "nft does not work on this host",
+    ),
+    "nothing is logged": (
+        "sed -i 's/^O LogLevel=9/O LogLevel=8/' /etc/mail/sendmail.cf",
+        "sed -i 's/^O LogLevel=8/O LogLevel=9/' /etc/mail/sendmail.cf",
+        LIMIT,
+        3,
+        "logs no wrong password with LogLevel=8",
+    ),
+    "symbolic link": (f"ln -s /dev/null {JAIL}", f"rm {JAIL}", LIMIT, 3, "not a regular file but a symlink"),
+    "read-only": (
+        "mount --bind /etc/fail2ban/jail.d /etc/fail2ban/jail.d; mount -o remount,ro,bind /etc/fail2ban/jail.d",
+        "umount /etc/fail2ban/jail.d",
+        LIMIT,
+        1,
+        "Read-only file system",
+    ),
+    "it does not start": (
+        f"mkdir -p {SERVER.rpartition('/')[0]}; printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' > {SERVER}; "
+        "systemctl daemon-reload",
+        f"rm -r {SERVER.rpartition('/')[0]}; systemctl daemon-reload; systemctl restart fail2ban",
+        LIMIT,
+        1,
+        "jail sendmail-auth is not at work",
+    ),
+    "masked": (
+        "systemctl stop fail2ban; systemctl mask fail2ban",
+        "systemctl unmask fail2ban; systemctl start fail2ban",
+        LIMIT,
+        1,
+        "masked",
+    ),
+    "its filter is another one": (
+        "printf '[Definition]\\nfailregex = ^never <HOST>$\\n' > /etc/fail2ban/filter.d/sendmail-auth.local",
+        "rm /etc/fail2ban/filter.d/sendmail-auth.local",
+        LIMIT,
+        1,
+        "its filter does not match what sendmail logs",
+    ),
+    "it bans nobody": (
+        "printf '[Definition]\\nactionban = true\\n' > /etc/fail2ban/action.d/nftables.local",
+        "rm /etc/fail2ban/action.d/nftables.local",
+        LIMIT,
+        1,
+        "a ban does not reach the packet filter",
+    ),
+}
+"""What makes it, what ends it, the choice, the exit code, what is said."""
+
+
+LOOK = (
+    "cd /etc; find fail2ban systemd/system rc?.d -printf '%p %m %u %l\\n' | sort; "
+    "find fail2ban -type f -exec sha256sum {} + | sort; "
+    "systemctl is-active fail2ban && timeout 20 sh -c 'until fail2ban-client ping; do sleep 0.2; done'; "
+    "fail2ban-client status; nft list ruleset"
+)
+
+
+@pytest.mark.default_on("trixie")
+def test_faults_end_in_a_clear_error_with_nothing_changed(machine: BootMachine) -> None:
+    debian = with_clients(machine)
+    archives = "/var/cache/apt/archives"
+    debian.run(f"mv {archives} /root/archives; mkdir -p {archives}/partial")
+    before = picture(debian, "/etc")
+    done = applied(debian, *LIMIT)
+    assert done.returncode == 1, done.stdout
+    assert "apt could not install fail2ban" in done.stdout + done.stderr
+    assert differences(before, picture(debian, "/etc")) == []
+    debian.run(f"rm -r {archives}; mv /root/archives {archives}; {INSTALL}")
+
+    wrong = []
+    for name, (make, repair, choice, code, words) in FAULTS.items():
+        debian.run(make)
+        there = debian.run(LOOK, check=False).stdout
+        done = applied(debian, *choice)
+        said = " ".join((done.stdout + done.stderr).split())
+        if done.returncode != code or words not in said:
+            wrong.append(f"{name}: exit {done.returncode}: {said[-900:]}")
+        if debian.run(LOOK, check=False).stdout != there and name != "it does not start":
+            wrong.append(f"{name}: something has changed")
+        debian.run(repair)
+        debian.run("systemctl reset-failed")
+    assert wrong == [], "\n".join(wrong)
+    assert "guess-limit" not in [item["step"] for item in history(debian)]
+    assert applied(debian, *LIMIT).returncode == 0, "once nothing is in the way"
+
+
+@pytest.mark.parametrize(
+    "name", [each if each == "ufw" else pytest.param(each, marks=pytest.mark.full) for each in SET_UPS]
+)
+def test_a_ban_goes_before_each_firewall_whose_own_rules_stay(machine: BootMachine, name: str) -> None:
+    """With a socket on 465 and IPv6, too."""
+    debian = with_clients(machine)
+    made = set_up(debian, name)
+    both = ("--set", "listen.ipv6=true", "--set", "listen.implicit_tls=true", *LIMIT[:4])
+    done = wizard(debian, "apply", "--yes", *both, "--confirm-within", "0")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    rules, files = without_bans(debian), kept(debian, made)
+    assert outside(debian, PASSWORD, SIX) == "235"
+    guess(debian)
+    guess(debian, source=SIX)
+    for source in (GUESSER, SIX):
+        for port in (587, 465):
+            assert outside(debian, PASSWORD, source, port) == "no connection"
+    assert outside(debian, PASSWORD, OTHER, 465) == "235"
+    assert (without_bans(debian), kept(debian, made)) == (rules, files)
+    back = wizard(debian, "rollback", "guess-limit", "--yes")
+    assert back.returncode == 0, back.stdout + back.stderr
+    assert (without_bans(debian), kept(debian, made)) == (rules, files)
+    assert outside(debian, PASSWORD) == "235"
+
+
+def without_bans(debian: Machine) -> str:
+    """The live rules, but for fail2ban's own table."""
+    return re.sub(r"table inet f2b-table \{\n.*?\n\}\n", "", live(debian), flags=re.DOTALL)
+
+
+@pytest.mark.default_on("forky")
+def test_it_comes_with_the_whole_set_up_and_goes_with_it(machine: BootMachine) -> None:
+    debian = machine("mail")
+    add_alice(debian)
+    wizard(debian, "status")
+    before = picture(debian)
+    done = wizard(debian, "apply", "--yes", *LIMIT)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    assert state(debian, *LIMIT)["state"] == "applied"
+    back = wizard(debian, "rollback", "--all", "--yes")
+    assert back.returncode == 0, back.stdout[-3000:] + back.stderr
+    assert changed(debian, before) == []
+
+
+@pytest.mark.default_on("bookworm")
+def test_the_rehearsal_bans_in_the_clone(machine: BootMachine) -> None:
+    debian = machine("msa")
+    before = picture(debian, "/etc")
+    made = rehearsed(debian, "guess-limit", *LIMIT)
+    assert made["exit"] == 0, shortly(made)
+    assert "banning works: nft had 192.0.2.1" in json.dumps(made), made["apply"]
+    assert "no plan knew of" not in json.dumps(made)
+    assert differences(before, picture(debian, "/etc")) == []
+
+
+@pytest.mark.default_on("trixie")
+def test_who_logged_in_within_a_ban_is_asked_about_and_a_connection_by_ssh_is_never_banned(
+    machine: BootMachine,
+) -> None:
+    debian = with_clients(machine)
+    for _ in range(3):
+        assert outside(debian, "wrong", OTHER) == "535"
+    assert outside(debian, PASSWORD, OTHER) == "235"
+    refused = applied(debian, *LIMIT)
+    assert refused.returncode == 4, refused.stderr
+    assert re.search(rf"\| {OTHER}: banned 20.*, but alice logged in from there 20", refused.stderr)
+    assert debian.run(["test", "-e", JAIL], check=False).returncode != 0
+    allowed = applied(debian, *LIMIT, "--set", f"guess.never={OTHER}/32")
+    assert allowed.returncode == 0, allowed.stderr
+    assert wizard(debian, "rollback", "guess-limit", "--yes").returncode == 0
+
+    # From an SSH connection: the fourth wrong password bans the other, and not the admin's own computer.
+    ssh = {"SSH_CONNECTION": f"{GUESSER} 40000 198.51.100.1 22"}
+    done = wizard(debian, "apply", "guess-limit", "--yes", *LIMIT, "--accept", "logins-banned", env=ssh)
+    assert done.returncode == 0, done.stderr
+    assert f"applied from ({GUESSER})" in debian.read(JAIL).decode()
+    assert state(debian, *LIMIT)["state"] == "applied", "also from elsewhere"
+    for _ in range(4):
+        assert outside(debian, "wrong") == "535"
+    guess(debian, source=OTHER)
+    assert banned(debian) == [OTHER]
+
+
+@pytest.mark.default_on("bookworm")
+def test_troubleshoot_says_who_guesses_and_whom_fail2ban_bans(machine: BootMachine) -> None:
+    debian = with_clients(machine)
+    for _ in range(10):
+        assert outside(debian, "wrong") == "535"
+    found = faults(debian)
+    assert "10 wrong ones from 1 address in the last day, for alice" in found["password-guessing"]["cause"]
+    assert (found["password-guessing"]["sign"], "firewall-banned" in found) == ("warning", False)
+    assert applied(debian, *LIMIT[:4], "--set", "guess.ban=1h").returncode == 0
+    until(lambda: GUESSER in banned(debian), 10)  # what was within the window counts at once
+    assert outside(debian, PASSWORD) == "no connection"
+    found = faults(debian)
+    assert GUESSER in found["firewall-banned"]["evidence"][0]["says"]
+    assert found["password-guessing"]["sign"] == "ok"
+    debian.run(["fail2ban-client", "unban", GUESSER])
+    assert "firewall-banned" not in faults(debian)
+
+
+def faults(debian: Machine) -> dict[str, Any]:
+    made = troubleshoot(debian, password=PASSWORD)
+    return {item["id"]: item for item in made["faults"]}
+
+
+@pytest.mark.full
+def test_without_a_journal_the_log_file_is_read(machine: BootMachine) -> None:
+    debian = with_clients(machine)
+    debian.run("DEBIAN_FRONTEND=noninteractive apt-get install -y -q rsyslog", timeout=200)
+    debian.run(
+        "mkdir -p /etc/systemd/journald.conf.d; printf '[Journal]\\nStorage=none\\nForwardToSyslog=yes\\n' "
+        "> /etc/systemd/journald.conf.d/none.conf; systemctl restart systemd-journald rsyslog; "
+        "rm -rf /var/log/journal/* /run/log/journal/*; logger -p mail.info -t test hello; sleep 1"
+    )
+    done = applied(debian, *LIMIT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "logpath = /var/log/mail.log" in debian.read(JAIL).decode()
+    guess(debian)
+    assert outside(debian, PASSWORD) == "no connection"
+    assert outside(debian, PASSWORD, OTHER) == "235"
+
+
+@pytest.mark.full
+def test_killed_at_any_moment_it_is_all_or_nothing(machine: BootMachine) -> None:
+    debian = with_clients(machine)
+    wizard(debian, "status")
+    before = picture(debian)
+    run = ("apply", "guess-limit", "--yes", *LIMIT)
+    names, done = operations(debian, *run)
+    assert done.returncode == 0, done.stderr
+    assert wizard(debian, "rollback", "guess-limit", "--yes").returncode == 0
+    first = next(at for at, name in enumerate(names, start=1) if "apt-get" in name)
+    for number in [first - 2, *(first + at for at in spread(len(names) - first, 10))]:
+        kill_at(debian, number, *run)
+        back = wizard(debian, "recover")
+        assert back.returncode == 0, back.stdout + back.stderr
+        if debian.run(["test", "-e", JAIL], check=False).returncode == 0:  # killed behind its commit
+            assert wizard(debian, "rollback", "guess-limit", "--yes").returncode == 0
+        assert changed(debian, before) == [], names[number - 1]
+        assert "f2b" not in tables(debian)
+    assert outside(debian, PASSWORD) == "235"

@@ -134,6 +134,7 @@ def test_settings_reach_the_program_as_its_own_options(tmp_path: Path) -> None:
     given = {
         "listen": {"submission": ["192.0.2.1", "127.0.0.1"], "implicit_tls": True, "ipv6": False},
         "auth": None,
+        "guess": {"limit": True, "attempts": 3},
         "firewall.use": "nftables",
     }
     module = FakeModule(one_file(tmp_path / "program"), answers=given, accept=["cf-lines"])
@@ -143,6 +144,7 @@ def test_settings_reach_the_program_as_its_own_options(tmp_path: Path) -> None:
     assert answers.listen.submission == ("192.0.2.1", "127.0.0.1")
     assert (answers.listen.implicit_tls, answers.listen.ipv6) == (True, False)
     assert answers.firewall.use == "nftables"
+    assert (answers.guess.limit, answers.guess.attempts) == (True, 3)
     module.params["answers"] = {"listen": {"smtp": ["a,b"]}}
     with pytest.raises(Failed, match="comma"):
         utils.Program(module).settings()

@@ -56,6 +56,14 @@ def look(host: Host, log: str | None) -> Fail2ban:
     )
 
 
+def at_work(host: Host) -> bool:
+    """Whether the jail for sendmail is at work."""
+    try:
+        return host.exists(CLIENT) and client(host, "status", conf.NAME).code == 0
+    except HostError:
+        return False
+
+
 def client(host: Host, *words: str) -> Completed:
     """Ask the daemon. Raises HostError."""
     return host.run([CLIENT, *words], timeout=_PATIENCE)

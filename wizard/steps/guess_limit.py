@@ -112,9 +112,7 @@ class GuessLimit(Step):
             return self._unasked(text)
         seen = facts.fail2ban or Fail2ban()
         if seen.theirs:
-            named = ", ".join(seen.theirs)
-            why = f"fail2ban bans who guesses passwords by your own configuration (jail {named}), which stays as it is"
-            return Plan.done(self.id, why)
+            return self._theirs(seen)
         if obstacle := _obstacle(facts, seen, entry):
             return Plan.blocked(self.id, *obstacle)
         new = jail_file(facts, seen, answers)
@@ -126,6 +124,16 @@ class GuessLimit(Step):
         notes = (*_notes(facts, seen, answers), *_overridden(seen, answers.guess))
         ends = _ends(seen)
         return Plan.pending(self.id, f"{reasons[0]}, and {reasons[1]}", *changes, notes=notes, ends=ends)
+
+    def _theirs(self, seen: Fail2ban) -> Plan:
+        """Where the admin has seen to it."""
+        named = f"by your own configuration (jail {', '.join(seen.theirs)})"
+        if not seen.runs:
+            why = f"fail2ban would ban who guesses passwords {named}, but it does not run"
+            return Plan.blocked(
+                self.id, why, "systemctl enable --now fail2ban; see why: journalctl -u fail2ban"
+            )
+        return Plan.done(self.id, f"fail2ban bans who guesses passwords {named}, which stays as it is")
 
     def _unasked(self, text: str | None) -> Plan:
         if text is None:
@@ -150,8 +158,8 @@ def jail_file(facts: Facts, seen: Fail2ban, answers: Answers) -> str:
     """Our file in jail.d. The SSH connection that the present one names stays as long as nothing else changes."""
     text = facts.text(f.JAIL) or ""
     kept = connection(text)
-    if kept and text == (same := _rendered(facts, seen, answers, kept)):
-        return same
+    if text and text == _rendered(facts, seen, answers, kept):
+        return text
     return _rendered(facts, seen, answers, seen.connection or kept)
 
 

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from wizard.editors import EditError, sasl_conf, sendmail_mc
 from wizard.engine.state_dir import existing_store
 from wizard.errors import HostError
-from wizard.gather import pam
+from wizard.gather import fail2ban, pam
 from wizard.gather.accounts import local_accounts
 from wizard.gather.certificates import certificate_files
 from wizard.gather.firewall import live_rules
@@ -90,6 +90,7 @@ def take(
         filters = [pool.submit(milters.look, host, cf, milter) for milter in milters.named(cf)]
         confined = pool.submit(confinement.look, host, daemons, began - LOOKED_BACK)
         asked_backend = pool.submit(backend.look, host, daemons)
+        limited = pool.submit(fail2ban.at_work, host)
         owner = _owner(host, credentials, daemons, stack)
         used = None if tried or hopeless(owner) or (mux and "saslauthd" in _method(host)) else credentials
         wanted = _each_port(sendmail_cf.daemons(cf))
@@ -159,6 +160,7 @@ def take(
             suites=_suites(cf),
             included=_included(host, facts),
             overrides=_overrides(host, facts),
+            guess_limit=limited.result(),
             backend=asked_backend.result(),
             began=began,
             seconds=time.monotonic() - clock,

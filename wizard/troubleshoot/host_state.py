@@ -126,6 +126,8 @@ class Picture:
     """The files that sendmail.mc includes, but those of the packages."""
     overrides: Mapping[str, str] = field(default_factory=dict)
     """What an admin has put over the units of daemons that do not run: path and text."""
+    guess_limit: bool = False
+    """Whether fail2ban's jail for sendmail is at work."""
     backend: Backend = field(default_factory=Backend)
     """What saslauthd asks, and whether its servers can be reached."""
     began: float = 0.0

@@ -100,6 +100,14 @@ def test_who_is_never_banned() -> None:
         assert made == networks.replace("198.51.100.7", peer or "198.51.100.7")
 
 
+def test_a_file_that_was_applied_from_no_connection_is_not_drifted_from_one() -> None:
+    text = jail_file(host(), HERE, LIMIT)
+    assert (
+        plan(host(dataclasses.replace(HERE, connection="198.51.100.7", up=True), text)).outcome
+        is Outcome.DONE
+    )
+
+
 def test_the_ports_are_those_that_sendmail_serves() -> None:
     assert ports(host(), LIMIT) == (587,)
     assert ports(host(), dataclasses.replace(LIMIT, listen=Listen(implicit_tls=True))) == (465, 587)
@@ -137,6 +145,9 @@ def test_the_admins_own_jail_is_not_touched() -> None:
         made = plan(host(dataclasses.replace(HERE, theirs=names)))
         assert (made.outcome, made.changes) == (Outcome.DONE, ())
         assert names[0] in made.reason
+    ended = plan(host(dataclasses.replace(HERE, theirs=("sendmail-auth",), runs=False)))
+    assert ended.outcome is Outcome.BLOCKED
+    assert "it does not run" in ended.reason
 
 
 def test_the_admins_own_way_to_ban_stays() -> None:

@@ -12,6 +12,7 @@ from wizard.troubleshoot.diagnoses import (
     firewall,
     from_outside,
     greeting,
+    guessing,
     listener,
     logged_clients,
     logged_deliveries,
@@ -59,5 +60,6 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
     *logged_deliveries.DIAGNOSES,
     *queue_and_disk.DIAGNOSES,
     *logs.DIAGNOSES,
+    *guessing.DIAGNOSES,
     *logged_clients.LOGINS,
 )

@@ -1,0 +1,73 @@
+"""What is said of passwords that are being guessed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.troubleshoot.pictures import picture
+from wizard.maillog.read import LogLine
+from wizard.model.plan import Sign
+from wizard.troubleshoot.verdict import Verdict, judge
+
+GUESSER, OTHER = "203.0.113.9", "IPv6:2001:db8::9"
+
+
+def failed(peer: str = GUESSER, user: str = "root") -> str:
+    words = "authentication failure (-13) SASL(-13): authentication failure: checkpass failed"
+    return f"6AU5Ww61000576: AUTH failure (LOGIN): {words}, user={user}, relay=[{peer}]"
+
+
+def looked(*texts: str, limit: bool = False) -> Verdict:
+    day = tuple(LogLine(2e9 + at, "sm-mta", 7, text) for at, text in enumerate(texts))
+    return judge(picture(day=day, guess_limit=limit))
+
+
+def test_who_guesses_and_how_much() -> None:
+    texts = [*[failed()] * 8, failed(user="admin"), failed(user="info"), failed(user="x"), failed(OTHER)]
+    fault = next(fault for fault in looked(*texts).faults if fault.id == "password-guessing")
+    says = "passwords are being guessed: 12 wrong ones from 2 addresses in the last day, for root, admin, info and 1 more user"
+    assert (fault.finding.cause, fault.finding.sign) == (says, Sign.WARNING)
+    assert [item.says for item in fault.finding.evidence] == [
+        "203.0.113.9: 11 wrong passwords, for root, admin, info and 1 more user",
+        "2001:db8::9: 1 wrong password, for root",
+    ]
+    assert "--set guess.limit=true" in fault.finding.mend.text
+
+
+def test_many_addresses_that_try_little_each_guess_too() -> None:
+    texts = [failed(f"203.0.113.{number}") for number in range(1, 31)]
+    assert "password-guessing" in [fault.id for fault in looked(*texts).faults]
+
+
+def test_where_fail2ban_bans_it_is_no_fault() -> None:
+    verdict = looked(*[failed()] * 12, limit=True)
+    (fault,) = (fault for fault in verdict.faults if fault.id == "password-guessing")
+    assert fault.finding.sign is Sign.OK
+    assert "fail2ban bans who tries too many" in fault.finding.cause
+
+
+def test_whoever_got_in_among_many_wrong_ones_is_named() -> None:
+    texts = [*[failed()] * 12, f"AUTH=server, relay=[{GUESSER}], authid=alice, mech=LOGIN, bits=0"]
+    for limit in (False, True):
+        (fault,) = (x for x in looked(*texts, limit=limit).faults if x.id == "password-guessing")
+        assert fault.finding.sign is Sign.WARNING
+        assert fault.finding.cause.endswith("and somebody got in from there: alice from 203.0.113.9")
+        assert "`passwd alice`" in fault.finding.mend.text
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [failed()] * 9,
+        [failed("127.0.0.1")] * 50,
+        [failed("192.0.2.25")] * 50,
+        [failed().replace("(-13)", "(-1)", 1)] * 50,
+        [
+            *[failed(user="alice@mail.example.test")] * 50,
+            f"AUTH=server, relay=[{GUESSER}], authid=alice, mech=LOGIN, bits=0",
+        ],
+    ],
+    ids=["few", "from here", "from here, too", "saslauthd is down", "a user's device"],
+)
+def test_what_is_no_guessing(texts: list[str]) -> None:
+    assert "password-guessing" not in [fault.id for fault in looked(*texts).faults]
