@@ -23,6 +23,8 @@ from wizard.system.services import rc_enabled
 
 FOLDER = "/etc/fail2ban"
 CLIENT = "/usr/bin/fail2ban-client"
+_BESIDE = "/usr/local/bin/fail2ban-client"
+"""Where pip and its own setup.py put it, with a configuration and a service of their own."""
 SERVICE = "fail2ban"
 _PATIENCE = 30.0
 _PROBE = f"[{conf.NAME}]\nenabled = true\nbackend = systemd\n"
@@ -34,7 +36,16 @@ _NO_LOG = "log file for sshd jail"
 
 
 def look(host: Host, log: str | None) -> Fail2ban:
-    """What there is, with mail logged to `log`. Raises HostError, PermissionError."""
+    """What there is, with mail logged to `log`. Raises PermissionError."""
+    try:
+        return _looked(host, log)
+    except HostError as error:
+        return Fail2ban(log, broken=f"fail2ban cannot be looked at: {error}")
+
+
+def _looked(host: Host, log: str | None) -> Fail2ban:
+    if host.exists(_BESIDE):
+        raise HostError(f"{_BESIDE} is not Debian's")
     here = installed(host)
     needed = (SERVICE, *(("python3-systemd",) if log == "journal" else ()), _NFT)
     missing = tuple(name for name in needed if name not in here)
@@ -87,7 +98,7 @@ def _configured(host: Host, seen: Fail2ban) -> Fail2ban:
     if unread:
         why, there = tried(host, _SSHD)
     if why:
-        return replace(seen, broken=why)
+        return replace(seen, broken=f"fail2ban's own configuration is broken: {why}")
     _, with_ours = tried(host, _PROBE + (_SSHD if unread else ""))
     return replace(
         seen,

@@ -220,7 +220,7 @@ class Fail2ban:
     apt_plan: AptPlan | None = None
     """What apt says of these, None when not asked."""
     broken: str = ""
-    """Why its configuration is no good without our file, empty where it is."""
+    """Why nothing can be done with it: its configuration is no good even without our file, say. Empty where it can."""
     theirs: tuple[str, ...] = ()
     """Jails that ban for sendmail's AUTH without our file."""
     jails: Mapping[str, Jail] = field(default_factory=dict)

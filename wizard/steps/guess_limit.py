@@ -90,7 +90,7 @@ class GuessLimit(Step):
     needs = ("install",)
 
     def gathered(self, host: Host, facts: Facts, answers: Answers) -> Facts:
-        """With what a limit that is chosen is judged by. Raises HostError, PermissionError."""
+        """With what a limit that is chosen is judged by. Raises PermissionError."""
         if not answers.guess.limit or facts.fail2ban is not None:
             return facts
         seen = fail2ban.look(host, where(host))
@@ -99,7 +99,10 @@ class GuessLimit(Step):
             seen = replace(seen, apt_plan=apt_simulation(host, recommends, seen.missing))
         if seen.missing == () and not (seen.broken or seen.theirs):
             text = jail_file(facts, seen, answers)
-            refused, there = fail2ban.tried(host, text)
+            try:
+                refused, there = fail2ban.tried(host, text)
+            except HostError as error:
+                refused, there = str(error), {}
             seen = replace(seen, refused=refused, wanted=there.get(NAME))
         if facts.euid == 0 and facts.text(f.JAIL) is None and not seen.theirs:
             seen = replace(seen, lost=_lost(host, seen, answers))
@@ -211,8 +214,7 @@ def _obstacle(facts: Facts, seen: Fail2ban, entry: Entry | None) -> tuple[str, .
     if seen.without_nft:
         return f"nft does not work on this host: {seen.without_nft}", "see why: `nft list tables`"
     if seen.broken:
-        why = f"fail2ban's own configuration is broken: {seen.broken}"
-        return why, f"correct it: `{CLIENT} -t` says what is wrong"
+        return seen.broken, f"correct that: `{CLIENT} -t` says what is wrong in its configuration"
     if seen.refused:
         return f"fail2ban would not take {f.JAIL}: {seen.refused}", f"`{CLIENT} -t` says what is wrong"
     if not seen.missing and seen.wanted is None:

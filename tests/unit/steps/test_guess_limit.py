@@ -172,7 +172,10 @@ def test_what_the_admin_sets_for_the_jail_counts_and_is_said() -> None:
 
 
 BROKEN: dict[str, tuple[Facts, str]] = {
-    "broken": (host(dataclasses.replace(HERE, broken="no section headers")), "is broken: no section headers"),
+    "broken": (
+        host(dataclasses.replace(HERE, broken="fail2ban's own configuration is broken: x")),
+        "is broken: x",
+    ),
     "refused": (host(dataclasses.replace(HERE, refused="bad")), "would not take"),
     "disabled": (host(dataclasses.replace(HERE, wanted=None)), "disables the jail sendmail-auth"),
     "no log": (host(Fail2ban()), "keeps no log of mail"),
