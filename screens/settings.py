@@ -365,6 +365,7 @@ says what does the same. To take them from another file: `msa-wizard answers --a
             firewall=Firewall(text["firewall-use"] or "auto", text["firewall-zone"]),
             install=Install(flag["install-recommends"]),
             accept=self.backend.answers.accept,
+            certificate=self.backend.answers.certificate,
         )
         return replace(
             parse(as_toml(raw)),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
+_KEY = re.compile(rb'-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|"d"\s*:\s*"[A-Za-z0-9_-]{20,}"')
 _BLOCK = re.compile(rb"^-----BEGIN [A-Z0-9. ]+-----\s*$", re.MULTILINE)
 _ENCODED = re.compile(rb"^[-+ ]*[A-Za-z0-9+/=]{16,}[-\r]*$", re.MULTILINE)
 
@@ -53,7 +53,8 @@ _HASHES = re.compile(
 
 
 def holds_private_key(*contents: bytes | None) -> bool:
-    """Whether one of the contents has a private key in it, in the PEM format (RFC 7468) or PGP's."""
+    """Whether one of the contents has a private key in it, in the PEM format (RFC 7468), PGP's, or as a JSON Web Key (RFC 7518,
+    `d`), as certbot keeps that of an account."""
     return any(content is not None and _KEY.search(content) for content in contents)
 
 

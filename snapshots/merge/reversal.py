@@ -52,6 +52,7 @@ def reverse(
     choice: Choice | None,
     derived: Callable[[str], bool],
     dated: re.Pattern[bytes] | None,
+    grown: Callable[[str], bool] | None,
 ) -> Reversal:
     """See Store.reverse. `tops` are the paths that the store holds, with all below them. Raises StoreError."""
     with ObjectReader(repository) as reader:
@@ -66,6 +67,8 @@ def reverse(
                 work.put_back(path, chain)
             else:
                 work.merge(path, chain, owners)
+        if grown is not None:
+            work.take_along(grown)
         work.empty_folders()
         work.find_folders()
         return work.reversal(holding, gone)
@@ -126,6 +129,16 @@ class _Work:
             self._want(path, entry)
         if kept and not conflicts:
             self._kept.append(path)
+
+    def take_along(self, grown: Callable[[str], bool]) -> None:
+        """What was made since in folders that go."""
+        folders = [
+            path for path in self._wanted if _is_folder(self._ours[path]) and self._wanted[path] is None
+        ]
+        for path in folders:
+            for one in self._below(path):
+                if one not in self._wanted and grown(one):
+                    self._wanted[one] = None
 
     def empty_folders(self) -> None:
         """Folders that should go, or become something else, and hold what stays."""

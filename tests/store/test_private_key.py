@@ -88,3 +88,12 @@ def test_lines_of_two_are_never_mixed(machine: Machine, kind: str) -> None:
         assert made.conflicts == ()
         after = made.targets.get("etc/mail.pem", (None, None))[1]
         assert (after.content.decode() if after else path.read_text()) == pem(kind, wanted)
+
+
+def test_the_key_of_an_account_is_none_to_be_shown(machine: Machine) -> None:
+    """certbot keeps it as a JSON Web Key, in one line."""
+    store, path = machine.store(), machine.etc / "private_key.json"
+    path.write_text('{"n": "public", "e": "AQAB", "d": "' + "another" * 8 + '", "kty": "RSA"}')
+    assert shows_none(shown(store))
+    path.unlink()
+    assert shows_none(shown(store))

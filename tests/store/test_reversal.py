@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 
 import pytest
 
@@ -363,3 +364,23 @@ def test_a_reader_can_reverse_and_writes_nothing(machine: Machine) -> None:
     assert reader is not None
     assert reader.reverse([made]).merged == (MC,)
     assert sorted((one, one.stat().st_mtime_ns) for one in machine.store_path.rglob("*")) == before
+
+
+def test_what_has_grown_in_a_folder_goes_with_it(machine: Machine) -> None:
+    store, folder = machine.store(), machine.etc / "lineage"
+    (folder / "keys").mkdir(parents=True)
+    (folder / "keys/1").write_text("1\n")
+    made = commit(store, "apply", step="certificate-obtain")
+    assert made is not None
+    (folder / "keys/2").write_text("2\n")
+    (folder / "other").write_text("mine\n")
+    commit(store)
+
+    def gone(grown: Callable[[str], bool] | None = None) -> list[str]:
+        targets = store.reverse([made], grown=grown).targets
+        return [path for path, (_, after) in targets.items() if after is None]
+
+    assert gone() == ["etc/lineage/keys/1"]
+    keys = ["etc/lineage/keys", "etc/lineage/keys/1", "etc/lineage/keys/2"]
+    assert gone(lambda path: "/keys/" in path) == keys, "what is not grown stays"
+    assert gone(lambda _: True) == ["etc/lineage", *keys, "etc/lineage/other"]

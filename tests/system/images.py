@@ -3,8 +3,8 @@
 `debian` is a bare Debian with systemd, without Python and git, with what tests install in apt's cache; `minimal` adds
 the wheels that pip finds there; `ready` adds the launcher's packages and its Python environment; `mail` adds Sendmail
 and SASL as apt leaves them; `sysvinit` is `ready` with the init of sysvinit-core; `msa` is what `apply` makes of that, with alice. A layer is built again when its recipe, or
-one below it, changes; `msa` with every change of the program. `controller` is `ready` with Debian's own Ansible, and is built
-only where a test asks for it.
+one below it, changes; `msa` with every change of the program. `controller` is `ready` with Debian's own Ansible, and `certbot` is
+`msa` with certbot's packages in apt's cache; these are built only where a test asks for them.
 `python -m tests.system.images` builds all of them.
 """
 
@@ -30,7 +30,7 @@ from tests.system.machine import PROJECT, Machine
 from tests.system.msa import PASSWORD, add_alice, apply
 from tests.system.releases import PYTHON_OF, RELEASES, Release
 
-Layer = Literal["debian", "minimal", "ready", "sysvinit", "mail", "msa", "controller"]
+Layer = Literal["debian", "minimal", "ready", "sysvinit", "mail", "msa", "controller", "certbot"]
 
 _TOP = Path(__file__).resolve().parents[2]
 _BELOW: dict[Layer, Layer | None] = {
@@ -41,6 +41,7 @@ _BELOW: dict[Layer, Layer | None] = {
     "mail": "ready",
     "msa": "mail",
     "controller": "ready",
+    "certbot": "msa",
 }
 
 _INCLUDED = "systemd,systemd-sysv,dbus,procps,iproute2,ca-certificates,perl,openssl,adduser,hostname"
@@ -68,7 +69,9 @@ _MAIL = "apt-get install --yes --quiet=2 sendmail sasl2-bin libsasl2-modules"
 _CONTROLLER = (
     "apt-get install --yes --quiet=2 --no-install-recommends ansible-core openssh-client openssh-server"
 )
+_CERTBOT = "apt-get install --yes --quiet=2 --no-install-recommends --download-only certbot python3-certbot-dns-rfc2136 nginx-light"
 _COMMANDS: dict[Layer, str] = {"ready": _READY, "sysvinit": _SYSVINIT, "mail": _MAIL}
+_FETCHED: dict[Layer, str] = {"controller": _CONTROLLER, "certbot": _CERTBOT}
 _TEXTS = (".py", ".j2", ".json")
 _NONINTERACTIVE = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
 
@@ -117,11 +120,13 @@ def _recipe_hash(release: Release, layer: Layer) -> str:
         texts += [_READY, (_TOP / "msa-wizard").read_text()]
     if layer == "sysvinit":
         texts += [_SYSVINIT]
-    if layer in ("mail", "msa"):
+    if layer in ("mail", "msa", "certbot"):
         texts += [_MAIL]
     if layer == "controller":
         texts += [_CONTROLLER]
-    if layer == "msa":
+    if layer == "certbot":
+        texts += [_CERTBOT]
+    if layer in ("msa", "certbot"):
         texts += [PASSWORD, *(f"{file.relative_to(_TOP)}\0{file.read_text()}" for file in _program())]
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
 
@@ -140,8 +145,8 @@ def _build(release: Release, layer: Layer, under: tuple[Path, ...], tree: Path) 
             _build_debian(release, unfinished)
         elif layer == "minimal":
             _fetch_wheels(release, unfinished / "opt/wheelhouse")
-        elif layer == "controller":
-            _build_with_network(under, _CONTROLLER, unfinished)
+        elif layer in _FETCHED:
+            _build_with_network(under, _FETCHED[layer], unfinished)
         else:
             _build_on(under, layer, unfinished)
         unfinished.rename(tree)

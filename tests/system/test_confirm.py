@@ -117,7 +117,7 @@ def test_on_the_screens_a_countdown_waits_for_a_key(guarded: tuple[Machine, SetU
     debian, firewall, ssh = guarded
     before = live(debian), kept(debian, firewall)
     with Terminal(ssh.argv(WIZARD, terminal=True, term="xterm-256color")) as terminal:
-        terminal.until("1 of 17 steps has something to do", 120)
+        terminal.until("1 of 18 steps has something to do", 120)
         terminal.press("enter")
         terminal.until("1 step to do", 60)
         terminal.until("y applies", 60)

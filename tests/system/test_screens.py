@@ -125,7 +125,7 @@ def test_the_admins_own_edit_is_asked_about(machine: BootMachine) -> None:
     debian.run("sed -i 's/M=A\\b/M=b/' /etc/mail/sendmail.mc")
     mine = debian.read("/etc/mail/sendmail.mc")
     with on(debian) as terminal:
-        terminal.until("3 of 17 steps have something to do", 120)
+        terminal.until("3 of 18 steps have something to do", 120)
         terminal.press("enter")
         terminal.until("drifted smtp-port", 60)
         terminal.until("y Apply")
@@ -205,7 +205,7 @@ def test_a_fault_is_found_and_mended_and_a_certificate_made(machine: BootMachine
     debian = machine("msa")
     debian.run("systemctl stop saslauthd")
     with on(debian) as terminal:
-        terminal.until("1 of 17 steps has something to do", 120)
+        terminal.until("1 of 18 steps has something to do", 120)
         terminal.press("home", *["down"] * 4, "enter")
         terminal.until("Cause: saslauthd", 60)
         terminal.until("f fixes it by: ")

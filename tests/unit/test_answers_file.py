@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wizard.errors import AnswersError
-from wizard.model.answers import Answers, Auth, Listen, Login, Test, Tls, load, parse
+from wizard.model.answers import Answers, Auth, Certificate, Listen, Login, Test, Tls, load, parse
 from wizard.render.files import as_toml
 from wizard.system.output_file import save
 
@@ -18,6 +18,15 @@ OWN = Answers(
     accept=("cf-lines", "mc-effects"),
     login=Login("groups", ("mail", "Domain.Users@example.test")),
     tls=Tls("recommended"),
+    certificate=Certificate(
+        "webroot",
+        "mail.example.test",
+        "a@example.test",
+        True,
+        "https://ca.example.test/dir",
+        "/srv",
+        "/etc/x",
+    ),
 )
 
 

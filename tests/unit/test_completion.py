@@ -43,7 +43,7 @@ def completed(line: str, **environment: str) -> list[str]:
 def test_every_command_is_offered() -> None:
     offered = set(completed("msa-wizard "))
     assert {name.split()[0] for name in generate.commands()} <= offered
-    assert completed("msa-wizard certificate ") == ["--help", "show", "renew", "install"]
+    assert completed("msa-wizard certificate ") == ["--help", "show", "renew", "install", "obtain"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from wizard.errors import AnswersError, Locked, UsageError
 from wizard.model.answers import (
     Answers,
     Auth,
+    Certificate,
     Firewall,
     Guess,
     Install,
@@ -42,6 +43,15 @@ OWN = Answers(
     accept=("cf-lines", "logins"),
     login=Login("groups", ("mail", "staff")),
     tls=Tls("recommended"),
+    certificate=Certificate(
+        "dns-rfc2136",
+        "mail.example.test",
+        "a@example.test",
+        True,
+        "https://ca.example.test/dir",
+        "",
+        "/etc/x",
+    ),
 )
 
 

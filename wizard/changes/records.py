@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from snapshots.live.entry import Entry, Kind
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
+from wizard.changes.lineage import LineageEffect
 from wizard.changes.packages import BEFORE_LISTS, EFFECT_LISTS, PackagesBefore, PackagesEffect
 from wizard.changes.rules import LiveRule, RulesEffect
 from wizard.changes.service import ServiceEffect
@@ -48,6 +49,8 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
         case "rules":
             rules = tuple(LiveRule(**each) for each in record["rules"])
             return RulesEffect(rules, record["removed"], record["confirm"])
+        case "lineage":
+            return LineageEffect(record["name"], tuple(LiveRule(**each) for each in record["rules"]))
         case "file" if "after" in record:
             states = _unpacked(record["before"]), _unpacked(record["after"])
             return FileEffect(record["path"], *states, dated=record.get("dated"))

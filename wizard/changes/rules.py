@@ -81,6 +81,12 @@ class LiveRule:
         replaced = tuple((*argv, str(place), *options) for place, options in live.merged)
         return (*replaced, *(self._removal(place) for place in sorted(live.places, reverse=True)))
 
+    def shell_adding(self) -> str:
+        """A command for sh that puts it before all others of its chain, for a script that knows nothing but this."""
+        if self.tool == "nft":
+            return f'nft insert rule {self.chain} tcp dport {self.port} accept comment \\"{MARK}\\"'
+        return shlex.join(self.adding(LivePlaces(before=1)))
+
     def shell_removal(self) -> str:
         """A command for sh that takes it out, for a script that knows nothing but this."""
         if self.tool != "nft":

@@ -9,20 +9,30 @@ from functools import partial
 from pathlib import Path
 
 from wizard.certificates import MOST_DAYS
-from wizard.cli.options import answers_of, asks, must_be_asked
+from wizard.certificates.acme import LETS_ENCRYPT, authority
+from wizard.changes.lineage import LineageChange
+from wizard.cli.options import answers_of, ask, asks, must_be_asked, say
 from wizard.cli.steps import applied, exit_code
 from wizard.client_settings import ClientSettings, check_dns
 from wizard.console import clean, data, error, out
+from wizard.engine.engine import Engine
 from wizard.engine.state_dir import must_be_root
-from wizard.errors import AnswersError, UsageError
+from wizard.errors import CANNOT, DONE, FAILED, AnswersError, UsageError
+from wizard.gather.acme import directory
 from wizard.gather.certificates import details
 from wizard.gather.host import look
-from wizard.model.answers import Answers
-from wizard.model.plan import Sign, Step
+from wizard.model.answers import STANDALONE, Answers, Certificate
+from wizard.model.events import Event
+from wizard.model.plan import Outcome, Sign, Step
+from wizard.model.set_option import with_set
 from wizard.render import as_json
-from wizard.render.text import check_text
+from wizard.render.text import check_text, collector
+from wizard.render.text import show as show_event
 from wizard.steps.certificate import own_name, renewed, shown
 from wizard.steps.certificate_install import checked_name, installation
+from wizard.steps.certificate_obtain import CertificateObtain
+from wizard.steps.certificate_trial import trial
+from wizard.steps.order import STEPS
 from wizard.system.host import Host
 from wizard.system.output_file import save
 
@@ -62,6 +72,75 @@ def install(arguments: argparse.Namespace) -> int:
     host = Host()
     step = partial(installation, host, arguments.cert, arguments.key, arguments.chain, arguments.name)
     return _apply(host, arguments, "certificate install", step)
+
+
+def obtain(arguments: argparse.Namespace) -> int:
+    """A certificate from an ACME authority: 0 done or there already, 1 refused, or failed and undone, 3 blocked."""
+    must_be_root()
+    answers = _chosen(arguments)
+    host = Host()
+    if arguments.dry_run:
+        return _tried(host, arguments, answers)
+    if asks(arguments) and not answers.certificate.agree_tos and _agrees(answers.certificate):
+        answers = with_set(answers, ["certificate.agree_tos=true"])
+    must_be_asked(arguments, "certificate obtain", " (--dry-run only tries it out)")
+    run, events = applied(host, arguments, lambda: STEPS, answers, [CertificateObtain.id])
+    if arguments.json:
+        as_json.show(**as_json.run(run, events))
+    elif run.applied:
+        out(f"\nDone. To roll it back:  msa-wizard rollback {CertificateObtain.id}")
+        out("What may be revoked is yours to say: it stays valid until it ends.")
+    elif run.skipped or run.enough:
+        out("\nNothing was changed.")
+    return exit_code(run)
+
+
+def _chosen(arguments: argparse.Namespace) -> Answers:
+    """The settings with what was typed. Raises AnswersError."""
+    typed = {
+        "name": arguments.name,
+        "email": arguments.email,
+        "agree_tos": "true" if arguments.agree_tos else "",
+        "server": arguments.server,
+        "challenge": arguments.challenge,
+        "webroot": arguments.webroot,
+        "credentials": arguments.credentials,
+    }
+    options = [f"certificate.{key}={value}" for key, value in typed.items() if value]
+    answers = with_set(answers_of(arguments), options)
+    return (
+        answers
+        if answers.certificate.challenge
+        else with_set(answers, [f"certificate.challenge={STANDALONE}"])
+    )
+
+
+def _agrees(wanted: Certificate) -> bool:
+    """Asked on the terminal; no is the default."""
+    who, seen = authority(wanted.server), directory(wanted.server or LETS_ENCRYPT)
+    if seen.unreachable:
+        return False  # the plan says so
+    out(
+        f"{who} gives a certificate only to whom agrees to its terms of service{f': {seen.terms}' if seen.terms else ''}"
+    )
+    return ask("Do you agree to them? [y/N] ") in ("y", "yes")
+
+
+def _tried(host: Host, arguments: argparse.Namespace, answers: Answers) -> int:
+    """--dry-run: the plan, and what the authority says to a trial."""
+    events: list[Event] = []
+    plan = Engine(host, answers, collector(events) if arguments.json else show_event).plan(
+        [CertificateObtain.id]
+    )[CertificateObtain.id]
+    asks_authority = any(isinstance(change, LineageChange) for change in plan.changes)
+    says, good = plan.reason, plan.outcome is not Outcome.BLOCKED
+    if asks_authority:
+        says, good = trial(host, plan, answers.certificate, (lambda _: None) if arguments.json else say)
+    if arguments.json:
+        as_json.show(plan=as_json.plan(plan), says=says, ok=good)
+    elif asks_authority:
+        (out if good else error)(f"\n{says}. Nothing was changed.")
+    return DONE if good else CANNOT if plan.outcome is Outcome.BLOCKED else FAILED
 
 
 def _apply(host: Host, arguments: argparse.Namespace, command: str, step: Callable[[], Step]) -> int:

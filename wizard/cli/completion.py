@@ -16,7 +16,16 @@ from snapshots.errors import StoreError
 from wizard.cli.parser import parser
 from wizard.console import clean, data
 from wizard.errors import DONE
-from wizard.model.answers import FIREWALL_CHOICES, MECHANISMS, POLICIES, SERVABLE, TLS_POLICIES, Answers
+from wizard.model.answers import (
+    FIREWALL_CHOICES,
+    MECHANISMS,
+    POLICIES,
+    SERVABLE,
+    STANDALONE,
+    TLS_POLICIES,
+    WEBROOT,
+    Answers,
+)
 from wizard.model.plan import ENDINGS
 from wizard.model.set_option import KEYS
 
@@ -34,6 +43,7 @@ _VALUES: Mapping[str, Iterable[str]] = {
     "firewall.use": FIREWALL_CHOICES,
     "login.policy": POLICIES,
     "tls.policy": TLS_POLICIES,
+    "certificate.challenge": (STANDALONE, WEBROOT),
     "accept": ENDINGS,
 }
 """What a setting can be, where that is a list of words."""

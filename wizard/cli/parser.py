@@ -67,7 +67,7 @@ def parser() -> Parser:
     _client_settings(add)
     _settings(add)
     _export(_group(commands, "export", "the same set-up for many hosts"))
-    _certificate(_group(commands, "certificate", "show, renew or install the server's certificate"))
+    _certificate(_group(commands, "certificate", "show, renew, install or obtain the server's certificate"))
     _troubleshoot(add)
     _debug(_group(commands, "debug", "debugging tools: saslauthd in debug mode, a manual login"))
     _test(add)
@@ -268,6 +268,31 @@ def _certificate(add: Add) -> None:
     )
     _yes(renew)
     _yes(install)
+    _obtain(add)
+
+
+def _obtain(add: Add) -> None:
+    """An option that is not given is as the settings have it."""
+    words = "get a certificate that clients trust from Let's Encrypt, or another ACME authority, by Debian's certbot"
+    obtain = add("obtain", "clients", words)
+    words = "the name that clients know this host by (default: its own name)"
+    obtain.add_argument("name", nargs="?", default="", metavar="NAME", help=words)
+    obtain.add_argument("--email", default="", metavar="ADDRESS", help="where the authority may write to")
+    _flag(obtain, "--agree-tos", "agree to the authority's terms of service")
+    words = "the authority's ACME directory (default: Let's Encrypt)"
+    obtain.add_argument("--server", default="", metavar="URL", help=words)
+    words = (
+        "how the name is proved: standalone (the default), by certbot itself on port 80; webroot, by the web server that is "
+        "there; or a plug-in of certbot for the DNS, such as dns-rfc2136"
+    )
+    obtain.add_argument("--challenge", default="", metavar="HOW", help=words)
+    words = "with --challenge webroot: the folder that the web server serves for the name"
+    obtain.add_argument("--webroot", default="", metavar="DIR", help=words)
+    words = "with a plug-in for the DNS: the file with its credentials"
+    obtain.add_argument("--credentials", default="", metavar="FILE", help=words)
+    _flag(obtain, "--dry-run", "only try it out: no certificate is kept, and nothing is changed")
+    _answers(obtain)
+    _yes(obtain)
 
 
 def _troubleshoot(add: Add) -> None:

@@ -18,7 +18,7 @@ from wizard.model.plan import ASKED_FOR, Outcome, Plan
 if TYPE_CHECKING:
     from snapshots.store import Store
 
-_SECTIONS = ("listen", "auth", "login", "guess", "tls", "firewall")
+_SECTIONS = ("listen", "auth", "login", "guess", "tls", "certificate", "firewall")
 """Of the answers those that steps carry out."""
 
 

@@ -282,6 +282,7 @@ _EFFECTS: dict[str, Fields] = {
         {"name": str, "enabled": _BEFORE_AND_AFTER, "running": _BEFORE_AND_AFTER}, {"init": str}
     ),
     "rules": Fields({"rules": Each(_RULE), "removed": bool, "confirm": int}),
+    "lineage": Fields({"name": str, "rules": Each(_RULE)}),
 }
 """By kind: the record of an effect; that of packages has two forms."""
 

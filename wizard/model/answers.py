@@ -43,6 +43,10 @@ _ATTEMPTS = range(1, 101)
 _MOST_NETWORKS = 100
 _ENDING = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 _MAILBOX = re.compile(r"[A-Za-z0-9!#$%&*+/=?^_{|}~.-]{1,64}(@[A-Za-z0-9.-]{1,253})?\Z")
+_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&*+/=?^_{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+\Z")
+_DIRECTORY = re.compile(r"https://[A-Za-z0-9.:\[\]-]{1,270}(/[A-Za-z0-9._~%/-]*)?\Z")
+_PATH = re.compile(r"/[A-Za-z0-9._+@/-]*\Z")
+_DNS_PLUGIN = re.compile(r"dns-[a-z0-9]+(-[a-z0-9]+)*\Z")
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,26 @@ class Guess:
     """Networks that are never banned."""
 
 
+STANDALONE, WEBROOT = "standalone", "webroot"
+"""How certbot proves to an authority that a name is this host's: by a web server of its own on port 80, or by a file in the
+folder of the web server that is there. The third way is one of its plug-ins for the DNS, by its name: dns-rfc2136."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What an ACME authority is asked for (the step certificate-obtain): nothing without a challenge. No name: this host's own;
+    no server: Let's Encrypt."""
+
+    challenge: str = ""
+    name: str = ""
+    email: str = ""
+    agree_tos: bool = False
+    server: str = ""
+    webroot: str = ""
+    credentials: str = ""
+    """The file in which the plug-in for the DNS finds what it logs in with."""
+
+
 @dataclass(frozen=True)
 class Test:
     """What `msa-wizard test` uses when its options do not say otherwise. Never a password."""
@@ -152,15 +176,17 @@ class Answers:
     login: Login = field(default_factory=Login)
     guess: Guess = field(default_factory=Guess)
     tls: Tls = field(default_factory=Tls)
+    certificate: Certificate = field(default_factory=Certificate)
 
 
-_Section = Listen | Auth | Login | Guess | Tls | Test | Firewall | Install
+_Section = Listen | Auth | Login | Guess | Tls | Certificate | Test | Firewall | Install
 _SECTIONS: dict[str, type[_Section]] = {
     "listen": Listen,
     "auth": Auth,
     "login": Login,
     "guess": Guess,
     "tls": Tls,
+    "certificate": Certificate,
     "test": Test,
     "firewall": Firewall,
     "install": Install,
@@ -406,6 +432,30 @@ def _networks(value: object) -> object:
     return tuple(networks)
 
 
+def _challenge(value: object) -> object:
+    assert isinstance(value, str)
+    if value and value not in (STANDALONE, WEBROOT) and not _DNS_PLUGIN.match(value):
+        allowed = f"{STANDALONE}, {WEBROOT}, or a plug-in of certbot for the DNS, such as dns-rfc2136"
+        raise ValueError(f"{_shown(value)} is no challenge; allowed: {allowed}")
+    return value
+
+
+def certified_name(value: object) -> str:
+    """`value` when a certificate can be for it, else ValueError saying what is allowed; in small letters, without its last dot."""
+    name = host_name(str(value))
+    if "." not in name.strip(".") or ":" in name or name.replace(".", "").isdigit():
+        raise ValueError(f"{_shown(value)} is not a qualified host name, such as mail.example.org")
+    return name.rstrip(".").lower()
+
+
+def _path(value: object) -> object:
+    value = _pattern(_PATH, "an absolute path (letters, digits and . _ + @ -, 320 at most)")(value)
+    assert isinstance(value, str)
+    if ".." in value.split("/"):
+        raise ValueError(f"{_shown(value)} must not hold ..")
+    return value
+
+
 def _pattern(pattern: re.Pattern[str], allowed: str) -> Callable[[object], object]:
     def check(value: object) -> object:
         assert isinstance(value, str)
@@ -443,6 +493,13 @@ _CHECKS: dict[tuple[str, str], Callable[[object], object]] = {
     ("guess", "ban"): _duration,
     ("guess", "never"): _networks,
     ("tls", "policy"): _one_of(TLS_POLICIES, "no policy"),
+    ("certificate", "challenge"): _challenge,
+    ("certificate", "name"): lambda value: certified_name(value) if value else value,
+    ("certificate", "email"): _pattern(_ADDRESS, "a mail address with a domain"),
+    ("certificate", "agree_tos"): _flag,
+    ("certificate", "server"): _pattern(_DIRECTORY, "the https:// address of an ACME directory"),
+    ("certificate", "webroot"): _path,
+    ("certificate", "credentials"): _path,
     ("firewall", "use"): _one_of(FIREWALL_CHOICES, "no firewall known here"),
     ("firewall", "zone"): _pattern(_ZONE, "the name of a zone (letters, digits and _ -, 32 at most)"),
     ("install", "recommends"): _flag,
@@ -504,7 +561,7 @@ def _shown(value: object) -> str:
     return visible(repr(value), 80)
 
 
-_Part = TypeVar("_Part", Answers, Listen, Auth, Login, Guess, Tls, Test, Firewall, Install)
+_Part = TypeVar("_Part", Answers, Listen, Auth, Login, Guess, Tls, Certificate, Test, Firewall, Install)
 
 
 def answers_from(kept: Any) -> Answers:
@@ -527,6 +584,7 @@ def answers_from(kept: Any) -> Answers:
         login=section(Login, kept.get("login", {})),
         guess=section(Guess, kept.get("guess", {})),
         tls=section(Tls, kept.get("tls", {})),
+        certificate=section(Certificate, kept.get("certificate", {})),
     )
     return _of_its_types(answers, Answers())
 

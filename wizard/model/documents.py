@@ -338,6 +338,14 @@ class NamedCertificate(TypedDict):
     days_left: int | None
 
 
+class ObtainTrial(TypedDict):
+    """`certificate obtain --dry-run`: the plan, what the authority said to a trial, and whether it would sign."""
+
+    plan: Plan
+    says: str
+    ok: bool
+
+
 class Certificates(TypedDict):
     """`certificate show`"""
 
@@ -656,6 +664,7 @@ DOCUMENTS: dict[str, tuple[type, ...]] = {
     "apply": (Run,),
     "certificate-renew": (Run,),
     "certificate-install": (Run,),
+    "certificate-obtain": (Run, ObtainTrial),
     "certificate-show": (Certificates,),
     "status": (Status,),
     "history": (History,),

@@ -290,6 +290,51 @@ class AptPlan:
 
 
 @dataclass(frozen=True)
+class KeptPair:
+    """What certbot keeps, checked, and what brings its renewals to sendmail: PEM, and the entries to make, in order."""
+
+    certificate: bytes
+    key: bytes = field(repr=False)
+    group: int = 0
+    """The number of the group smmsp."""
+    beside: tuple[tuple[str, Entry], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Acme:
+    """What is known before an ACME authority is asked for a certificate, and once there is one."""
+
+    name: str = ""
+    """What it is to be for."""
+    missing: tuple[str, ...] = ()
+    """Packages that are not installed."""
+    apt_plan: AptPlan | None = None
+    """What apt would do to install them."""
+    addresses: tuple[str, ...] = ()
+    """What the DNS says that the name leads to."""
+    unresolved: str = ""
+    """Why that is not known, or that there is none."""
+    forbidden: str = ""
+    """Why the CAA records forbid it, empty where they do not."""
+    unreachable: str = ""
+    """Why the authority's directory cannot be had."""
+    terms: str = ""
+    """Where its terms of service are."""
+    identities: tuple[str, ...] = ()
+    """What CAA records call it, as it says itself."""
+    webroot: bool = False
+    """Whether the folder is there that the settings name; the same of the file `credentials`."""
+    credentials: bool = False
+    kept: bool = False
+    """Whether certbot keeps a certificate for the name."""
+    pair: KeptPair | None = None
+    """That one, where it is fit for sendmail."""
+    unfit: str = ""
+    """Why it is not."""
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything the steps know of the host at one moment."""
 
@@ -376,6 +421,8 @@ class Facts:
     """When the picture was taken, on the monotonic clock, in seconds."""
     login: AcceptedLogin | None = None
     """The last login that a test saw accepted here; None too where only root may know."""
+    acme: Acme | None = None
+    """None where nobody has looked: only a certificate that is asked for needs it."""
     logins: Logins | None = None
     """None where nobody has looked: only a policy that is chosen needs it."""
     fail2ban: Fail2ban | None = None

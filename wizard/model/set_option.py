@@ -13,7 +13,7 @@ from snapshots.visible import visible
 from wizard.errors import AnswersError
 from wizard.model.answers import Answers, Auth, parse
 
-_SECTIONS = ("listen", "auth", "login", "guess", "tls", "firewall", "install", "test")
+_SECTIONS = ("listen", "auth", "login", "guess", "tls", "certificate", "firewall", "install", "test")
 KEYS = ("accept", *(f"{name}.{each.name}" for name in _SECTIONS for each in fields(getattr(Answers(), name))))
 """What can be set, as the option names it."""
 

@@ -35,7 +35,7 @@ from wizard.gather.accounts import uid_min
 from wizard.gather.host import apt_simulation, look, packages_missing
 from wizard.maillog.watched_login import target_of
 from wizard.model import facts as f
-from wizard.model.answers import Answers, answers_from
+from wizard.model.answers import Answers, Certificate, answers_from
 from wizard.model.events import Checked, Event, Failed, Planned, Recorded
 from wizard.model.facts import AptPlan
 from wizard.model.plan import Change, Outcome, Sign
@@ -58,6 +58,10 @@ BOOT_SECONDS = 90.0
 LOCAL = ("pam", "shadow", "getpwent")
 """What saslauthd asks where a user of the clone's own can log in."""
 _NOT_ALL = "not all steps are done"
+_NO_AUTHORITY = (
+    "certificate-obtain is not rehearsed, for no authority reaches a clone: `msa-wizard certificate obtain --dry-run` "
+    "tries that one out"
+)
 
 
 def main() -> int:
@@ -118,6 +122,9 @@ class CloneRun:
         else:
             notes = started(self.host, self.request["services"])
         notes += stand_ins(self.host, self.request["listeners"])
+        if self.answers.certificate.challenge:  # no authority reaches a clone
+            self.answers = replace(self.answers, certificate=Certificate())
+            notes.append(_NO_AUTHORITY)
         renamed, expected = named(self.host, self.answers, self.request["fqdn"])
         notes += renamed
         user: Credentials | None = None

@@ -371,6 +371,8 @@ def effect_lines(record: bytes) -> list[str]:
                     f"live rule {word}: {rule['tool']} {rule['chain']}, IPv{rule['family']}, port {rule['port']}"
                     for rule in effect["rules"]
                 ]
+            case "lineage":
+                lines.append(f"certbot got a certificate for {effect['name']}")
             case "command":
                 lines.append(f"ran {' '.join(effect['argv'])}")
     return [clean(line) for line in lines]
@@ -392,5 +394,9 @@ def begun_text(change: dict[str, object]) -> str:
             return clean(f"command {' '.join(expected['argv'])}")
         case "service":
             return clean(f"service {expected['name']}")
+        case "lineage":
+            return clean(f"a certificate for {expected['name']}, by certbot")
+        case "rules":
+            return "live firewall rules"
         case _:
             return "packages, by apt"

@@ -29,6 +29,7 @@ from wizard.model.claim import Claim
 from wizard.model.facts import Facts
 from wizard.model.generated_files import DATED, KEPT_UP, derived, same_but_dated, source_of
 from wizard.model.plan import Change
+from wizard.rollback.renewed import Renewals
 from wizard.sendmail.cf import auth_flags
 from wizard.sendmail.mc_gate import Gate
 from wizard.system.host import Host
@@ -141,6 +142,7 @@ def prepare(
     wanted = _wanted(target.commits, store)
     packages = wanted.packages.reversal(host)
     why = None if packages is None or asked_apt else _in_danger(store, target) or packages.refused
+    why = why or Renewals.of(host, store, target.commits).needed(store, target.commits)
     left = packages.left if packages is not None else ()
     if why is not None:
         rest = tuple(commit for commit in target.commits if not _has_packages(store, commit))
@@ -149,7 +151,14 @@ def prepare(
         target = Target(rest, tuple(each for each in target.steps if each != "install"), (), everything=True)
         wanted, packages = _wanted(rest, store), None
         left = (f"the packages stay, and with them the files they brought: {why}",)
-    reversal = store.reverse(target.commits, choice=choice, derived=derived, dated=DATED)
+    renewals = Renewals.of(host, store, target.commits)
+    reversal = store.reverse(
+        target.commits,
+        choice=choice,
+        derived=lambda path: derived(path) or renewals.renewed(path),
+        dated=DATED,
+        grown=renewals.grown if renewals.names else None,
+    )
     conflicts = tuple(each for each in reversal.conflicts if each.path not in KEPT_UP)
     reversal = replace(reversal, conflicts=conflicts)
     if as_found and why is None:

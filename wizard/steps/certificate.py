@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 from snapshots.live.entry import Entry, Kind
 from wizard import certificates as maker
 from wizard.certificates import certificates, fits, private_key, self_issued
+from wizard.certificates.acme import CERTBOT
 from wizard.changes.file import FileChange
 from wizard.changes.service import ServiceChange
 from wizard.console import count
@@ -33,7 +34,6 @@ from wizard.system.sockets import qualified_name
 
 PATIENCE = 3.0
 """Seconds until the restarted daemon must present it, once it greets: what greets has read its files."""
-CERTBOT = "/etc/letsencrypt"
 
 
 @dataclass(frozen=True)

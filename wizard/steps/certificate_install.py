@@ -15,14 +15,15 @@ from pathlib import Path, PurePosixPath
 from snapshots.live.entry import Entry, Kind
 from templates import render
 from wizard.certificates import as_pem, certificates, chain_error, judge, judged, private_key, self_issued
+from wizard.certificates.acme import CERTBOT
 from wizard.console import clean
 from wizard.errors import HostError, PemError, UsageError
 from wizard.gather.certificates import CHAIN
 from wizard.model import facts as f
-from wizard.model.answers import host_name
+from wizard.model.answers import certified_name
 from wizard.model.plan import Step
 from wizard.sendmail.cf_needs import MOST, TlsFiles, group
-from wizard.steps.certificate import CERTBOT, CertificateStep, Pair, own_name
+from wizard.steps.certificate import CertificateStep, Pair, own_name
 from wizard.system.host import Host
 
 _LINEAGE = re.compile(rf"({CERTBOT}/live/[A-Za-z0-9._-]+)/[^/]+")
@@ -87,12 +88,9 @@ def installation(host: Host, cert: str, key: str, chain: str = "", name: str = "
 def checked_name(name: str) -> str:
     """A host name for a certificate. Raises UsageError."""
     try:
-        checked = host_name(name)
+        return certified_name(name)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    if "." not in checked.strip(".") or ":" in checked or checked.replace(".", "").isdigit():
-        raise UsageError(f"{clean(name)[:80]!r} is not a qualified host name, such as mail.example.org")
-    return checked.rstrip(".").lower()
 
 
 def chosen(host: Host, source: Source) -> CertificateInstall:

@@ -35,7 +35,7 @@ class OpenFirewall(Step):
             return Plan.not_applicable(self.id, why)
         if facts.rules is None and facts.firewalls:
             raise PermissionError("the live rules of the firewall can only be read by root")
-        active = _chosen(facts, answers)
+        active = chosen(facts, answers)
         if not active and answers.firewall.use != "auto":
             why = f"{answers.firewall.use} is chosen in your settings but is not active. {_inventory(facts)}"
             remedy = "choose one that is active, or start it yourself: this program enables no firewall"
@@ -82,15 +82,16 @@ class OpenFirewall(Step):
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The live rules once more; and that only a test from outside proves it."""
-        plan, chosen = self.plan(facts, answers), _chosen(facts, answers)
-        if len(chosen) == 1 and not chosen[0].trouble:
-            checks = _live_checks(FIREWALLS[chosen[0].name], facts, answers)
+        plan, active = self.plan(facts, answers), chosen(facts, answers)
+        if len(active) == 1 and not active[0].trouble:
+            checks = _live_checks(FIREWALLS[active[0].name], facts, answers)
         else:
             checks = [Check("firewall", Sign.UNKNOWN, plan.reason)]
         return [*checks, _proof(facts, answers)]
 
 
-def _chosen(facts: Facts, answers: Answers) -> list[Firewall]:
+def chosen(facts: Facts, answers: Answers) -> list[Firewall]:
+    """The firewalls that are active, of those that the settings mean."""
     use = answers.firewall.use
     return [each for each in facts.firewalls if each.active and use in ("auto", each.name)]
 

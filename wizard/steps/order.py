@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wizard.model.plan import Step
+from wizard.steps.certificate_obtain import CertificateObtain
 from wizard.steps.firewall import OpenFirewall
 from wizard.steps.guess_limit import GuessLimit
 from wizard.steps.install import Install
@@ -32,6 +33,7 @@ STEPS: tuple[Step, ...] = (
     Restart(),
     OpenFirewall(),
     AuthTest(),
+    CertificateObtain(),
     LoginPolicy(),
     GuessLimit(),
     TlsPolicy(),

@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from wizard.certificates import Certificate, judge
+from wizard.certificates.acme import CERTBOT
 from wizard.mends.certificate import misnamed
 from wizard.model.plan import Sign
-from wizard.steps.certificate import CERTBOT
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend

@@ -1,0 +1,231 @@
+"""certificate obtain on real machines: Debian's certbot, a real ACME authority, real firewalls; and each refusal of either."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.system.acme import DOOR, NAME, SERVER, WORDS, acme
+from tests.system.conftest import BootMachine
+from tests.system.machine import Machine
+from tests.system.msa import wizard
+from tests.system.test_certificate import (
+    contents,
+    first_of,
+    key_lines,
+    modes,
+    no_key_anywhere,
+    presented,
+    show,
+    verified_login,
+)
+
+OBTAIN = ("certificate", "obtain", "--yes", *WORDS, SERVER)
+LIVE = f"/etc/letsencrypt/live/{NAME}"
+PORT_HOOK = "/etc/letsencrypt/msa-wizard-port-80"
+RENEW = "certbot renew --force-renewal --no-random-sleep-on-renew"
+CLOSED = """flush ruleset
+table inet filter {
+	chain input {
+		type filter hook input priority filter; policy drop;
+		iif lo accept
+		ct state established,related accept
+		meta l4proto { icmp, ipv6-icmp } accept
+		tcp dport { 22, 25, 587 } accept
+	}
+}
+"""
+
+
+def tree(debian: Machine) -> str:
+    """All below /etc but what others make of authorities, and what certbot leaves elsewhere."""
+    found = "find /etc -path /etc/ssl/certs -prune -o -path /etc/mail/aliases.db -prune -o -printf '%p %M %u %g %l\\n'"
+    return debian.run(f"{found} | sort; dpkg -l | grep -c '^ii'").stdout
+
+
+def obtained(debian: Machine, *more: str) -> str:
+    done = wizard(debian, *OBTAIN, *more)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    return done.stdout + done.stderr
+
+
+def rolled_back(debian: Machine) -> str:
+    back = wizard(debian, "rollback", "certificate-obtain", "--yes")
+    assert back.returncode == 0, back.stdout + back.stderr
+    return back.stdout + back.stderr
+
+
+@pytest.mark.on_both
+def test_obtained_renewed_and_rolled_back(machine: BootMachine, tmp_path: Path) -> None:
+    debian = machine("certbot")
+    with acme(debian, tmp_path) as authority:
+        before, dressed, found = contents(debian), modes(debian), tree(debian)
+        trial = wizard(debian, *OBTAIN, "--dry-run")
+        assert (trial.returncode, "certbot must be installed" in trial.stdout) == (0, True), trial.stdout
+        assert tree(debian) == found
+
+        said = obtained(debian)
+        assert "sendmail presents the new certificate" in said
+        assert "certbot.timer runs certbot twice a day" in said
+        assert (modes(debian), show(debian)["exit"]) == (dressed, 0)
+        assert first_of(presented(debian)) == first_of(debian.read(f"{LIVE}/fullchain.pem"))
+        assert verified_login(debian, tmp_path, authority.root) == "logged in"
+        row = next(
+            line for line in wizard(debian, "status").stdout.splitlines() if "certificate-obtain" in line
+        )
+        assert row.split()[1] == "applied"
+        assert wizard(debian, "plan", "--exit-code").returncode == 0
+        assert "already" in obtained(debian)
+        trial = wizard(debian, *OBTAIN[:3], "--dry-run", *OBTAIN[3:])
+        assert trial.returncode == 0, trial.stderr
+
+        # The renewal is proved: certbot's own, through the hook.
+        first = contents(debian)
+        renewed = debian.run(RENEW, check=False)
+        assert renewed.returncode == 0, renewed.stdout + renewed.stderr
+        assert all(a != b for a, b in zip(contents(debian)[:2], first[:2], strict=True))
+        assert first_of(presented(debian)) == first_of(debian.read(f"{LIVE}/fullchain.pem"))
+        assert verified_login(debian, tmp_path, authority.root) == "logged in"
+        assert wizard(debian, "plan", "--exit-code").returncode == 0
+
+        keys = [key_lines(first[1]), key_lines(contents(debian)[1]), account_key(debian)]
+        back = rolled_back(debian)
+        assert (contents(debian), modes(debian)) == (before, dressed)
+        assert first_of(presented(debian)) == first_of(before[0])
+        assert tree(debian) == found, "packages, lineage and its renewal are gone"
+        no_key_anywhere(debian, keys, said, back)
+
+
+def account_key(debian: Machine) -> list[str]:
+    """The secret part of the account's key, as diffs would show it."""
+    text = debian.run("cat /etc/letsencrypt/accounts/*/*/*/private_key.json").stdout
+    return [text.partition('"d": "')[2].partition('"')[0]]
+
+
+def test_port_80_is_open_in_the_firewall_for_that_while_alone(machine: BootMachine, tmp_path: Path) -> None:
+    debian = machine("certbot")
+    debian.run("apt-get install --yes --quiet=2 nftables", env={"DEBIAN_FRONTEND": "noninteractive"})
+    debian.put("/etc/nftables.conf", CLOSED)
+    debian.run("systemctl enable --now nftables; nft -f /etc/nftables.conf")
+    rules = debian.run("nft list ruleset").stdout
+    with acme(debian, tmp_path) as authority:
+        said = obtained(debian)
+        assert "port 80 is open in the firewall meanwhile" in " ".join(said.split())
+        assert debian.run("nft list ruleset").stdout == rules
+        timers = "systemctl list-timers --all | grep -c msa-wizard"
+        assert debian.run(timers, check=False).stdout.strip() == "0"
+        debian.run(RENEW)
+        assert debian.run("nft list ruleset").stdout == rules
+        assert first_of(presented(debian)) == first_of(debian.read(f"{LIVE}/fullchain.pem"))
+
+        # Should certbot be killed while it is open, the timer closes it.
+        debian.run([PORT_HOOK, "open"])
+        assert "dport 80 accept" in debian.run("nft list ruleset").stdout
+        assert debian.run(timers, check=False).stdout.strip() == "1"
+        debian.run("systemctl start msa-wizard-port-80.service")
+        assert debian.run("nft list ruleset").stdout == rules
+
+        # What is refused closes it, too; also where the account is not known any more.
+        rolled_back(debian)
+        authority.says("set-default-ipv6", ip="2001:db8::77")
+        authority.says("add-a", host=f"{NAME}.", addresses=["198.51.100.77"])
+        assert "leads to 198.51.100.77" in wizard(debian, *OBTAIN).stderr
+        assert debian.run("nft list ruleset").stdout == rules
+
+
+def test_a_web_server_answers_where_it_holds_port_80(machine: BootMachine, tmp_path: Path) -> None:
+    debian = machine("certbot")
+    debian.run(
+        "apt-get install --yes --quiet=2 --no-install-recommends nginx-light",
+        env={"DEBIAN_FRONTEND": "noninteractive"},
+    )
+    with acme(debian, tmp_path):
+        found = tree(debian)
+        refused = wizard(debian, *OBTAIN)
+        assert refused.returncode == 3
+        assert "port 80 is held by nginx" in " ".join(refused.stderr.split())
+        wrong = wizard(debian, *OBTAIN, "--challenge", "webroot", "--webroot", "/srv")
+        assert wrong.returncode == 1
+        assert "another web server, or another folder" in " ".join(wrong.stderr.split())
+        assert tree(debian) == found
+        obtained(debian, "--challenge", "webroot", "--webroot", "/var/www/html")
+        debian.run(RENEW)
+        assert first_of(presented(debian)) == first_of(debian.read(f"{LIVE}/fullchain.pem"))
+        rolled_back(debian)
+        assert tree(debian) == found
+
+
+def refused(debian: Machine, found: str, code: int, says: str, server: str = SERVER) -> None:
+    """It ends with this exit status and these words, and nothing has changed."""
+    done = wizard(debian, *OBTAIN[:-1], server)
+    assert (done.returncode, says in " ".join(done.stderr.split())) == (code, True), done.stderr
+    assert tree(debian) == found
+
+
+@pytest.mark.on_both
+def test_each_refusal_is_told_in_plain_words_and_changes_nothing(
+    machine: BootMachine, tmp_path: Path
+) -> None:
+    debian = machine("certbot")
+    debian.run(
+        "apt-get install --yes --quiet=2 --no-install-recommends certbot",
+        env={"DEBIAN_FRONTEND": "noninteractive"},
+    )
+    with acme(debian, tmp_path) as authority:
+        wizard(debian, *OBTAIN, "--dry-run")  # compiled by now
+        found = tree(debian)
+        # Seen before the authority is asked.
+        for options, says in (
+            (OBTAIN[:3], "no e-mail address"),
+            (OBTAIN[:5], "agrees to its terms of service"),
+        ):
+            done = wizard(debian, *options, "--server", SERVER)
+            assert (done.returncode, says in " ".join(done.stderr.split())) == (3, True), done.stderr
+        authority.says("add-caa", host=f"{NAME}.", policies=[{"tag": "issue", "value": ";"}])
+        refused(debian, found, 3, "let no authority sign for it")
+        authority.says("clear-caa", host=f"{NAME}.")
+        authority.says("set-default-ipv4", ip="")
+        authority.says("set-default-ipv6", ip="")
+        refused(debian, found, 3, f"the DNS has no address for {NAME}")
+        authority.says("set-default-ipv4", ip="198.51.100.1")
+        authority.says("set-default-ipv6", ip="2001:db8::66")
+        refused(debian, found, 3, f"{NAME} leads to 2001:db8::66, and this host has 2001:db8::1")
+        authority.says("set-default-ipv6", ip="2001:db8::1")
+        debian.run("systemd-run --quiet --unit=web python3 -m http.server 80; sleep 2")
+        refused(debian, found, 3, "port 80 is held by python3")
+        debian.run("systemctl stop web")
+        authority.stop("pebble")
+        refused(debian, found, 3, f"{SERVER} cannot be reached")
+        # Said by the authority.
+        authority.start(nonces=100)
+        refused(debian, found, 1, "bad nonce")
+        authority.start()
+        authority.refuses(
+            "rateLimited too many certificates already issued, retry after 2026-12-07 00:00:00 UTC"
+        )
+        refused(debian, found, 1, "its rate limit is reached", DOOR)
+        authority.refuses("rejectedIdentifier the name is on a list")
+        refused(debian, found, 1, "does not sign for such a name", DOOR)
+        authority.refuses("caa CAA record for mail.example.test prevents issuance")
+        refused(debian, found, 1, "a CAA record of the name forbids", DOOR)
+        authority.refuses("")
+        debian.run(
+            "nft add table inet other 2>/dev/null || apt-get install --yes --quiet=2 nftables",
+            env={"DEBIAN_FRONTEND": "noninteractive"},
+        )
+        found = tree(debian)
+        debian.run(
+            "nft add table inet other; nft 'add chain inet other input { type filter hook input priority 0 ; }'; "
+            "nft add rule inet other input tcp dport 80 reject with tcp reset"
+        )
+        refused(debian, found, 1, "the authority does not get through to port 80 of the name")
+        debian.run("nft delete table inet other")
+        register = (
+            f"certbot register --non-interactive --agree-tos --email admin@example.test --server {SERVER}"
+        )
+        debian.run(register)
+        authority.start()  # and it has forgotten the account
+        refused(debian, tree(debian), 1, "does not know certbot's account any more")
+        debian.run("rm -r /etc/letsencrypt/accounts")
+        obtained(debian)

@@ -1,0 +1,90 @@
+"""What is known of ACME authorities without asking one, and what certbot's words mean (recorded with 2.1, 4.0 and 5.5)."""
+
+from __future__ import annotations
+
+import pytest
+
+from wizard.certificates.acme import authority, caa_refusal, reached_from_outside, refusal
+
+_HEAD = "Certbot failed to authenticate some domains (authenticator: standalone). The Certificate Authority reported these problems:\n"
+_TAIL = "\nAsk for help or search for solutions at https://community.letsencrypt.org. See the logfile.\n"
+_PORT = "Could not bind TCP port 80 because it is already in use by another process on this system (such as a web server)."
+_TIMEOUT = (
+    '  Domain: a.test\n  Type:   connection\n  Detail: Get "http://a.test:80/.well-known/acme-challenge/x": dial tcp '
+    "[2001:db8::1]:80: i/o timeout\n"
+)
+_LATER = _TIMEOUT.replace("Domain:", "Identifier:")
+_RATE = (
+    "An unexpected error occurred:\nError creating new order :: too many certificates (5) already issued for this exact set of "
+    "domains in the last 168h0m0s, retry after 2026-12-01 00:00:00 UTC"
+)
+_REFUSED = "An unexpected error occurred:\nValueError: Requesting acme.example.test/dir: Connection refused"
+_REFUSED_5 = "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='acme.example.test', port=14000): Max retries exceeded"
+
+
+@pytest.mark.parametrize(
+    ("output", "means", "remedy"),
+    [
+        (_PORT, "another program holds port 80", "--challenge webroot"),
+        (_HEAD + _TIMEOUT, "does not get through to port 80 of the name (Get", "open port 80"),
+        (_HEAD + _LATER, "does not get through to port 80 of the name", "open port 80"),
+        (_HEAD + "  Type:   dns\n  Detail: NXDOMAIN looking up A for a.test", "does not find the name", "A record"),
+        (_HEAD + "  Type:   unauthorized\n  Detail: Invalid response: 404", "another web server", "--webroot"),
+        (_HEAD + "  Type:   caa\n  Detail: CAA record for a.test prevents issuance", "CAA record", "allow"),
+        (_RATE, "its rate limit is reached", "--dry-run does not"),
+        ("urn:ietf:params:acme:error:rateLimited :: There were too many requests", "rate limit", "wait"),
+        ("urn:ietf:params:acme:error:badNonce :: JWS has an invalid anti-replay nonce", "bad nonce", "try again"),
+        ("urn:ietf:params:acme:error:accountDoesNotExist :: unable to find existing account", "account", "put the account away"),
+        ("urn:ietf:params:acme:error:externalAccountRequired :: EAB", "have an account", "certbot register"),
+        ("urn:ietf:params:acme:error:rejectedIdentifier :: Policy forbids", "such a name", "public name"),
+        (_REFUSED, "cannot be reached from here", "port 443"),
+        (_REFUSED_5, "cannot be reached from here", "port 443"),
+        ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]", "does not trust", "update-ca-certificates"),
+        ("Another instance of Certbot is already running.", "another certbot", "wait"),
+        ("Saving debug log to x\nSomething new happened.\n" + _TAIL, "certbot says: Something new happened.", "letsencrypt.log"),
+        ("", "certbot says: nothing", "letsencrypt.log"),
+    ],
+)  # fmt: skip
+def test_what_certbot_says_is_put_into_plain_words(output: str, means: str, remedy: str) -> None:
+    said = refusal(output + _TAIL)
+    assert (means in said[0], remedy in said[1]) == (True, True), said
+
+
+@pytest.mark.parametrize(
+    ("issue", "identities", "refused"),
+    [
+        ([], ["letsencrypt.org"], False),
+        (["letsencrypt.org"], ["letsencrypt.org"], False),
+        (["LetsEncrypt.org; validationmethods=http-01"], ["letsencrypt.org"], False),
+        (["sectigo.com"], ["letsencrypt.org"], True),
+        (["sectigo.com", "letsencrypt.org"], ["letsencrypt.org"], False),
+        (["sectigo.com"], [], False),
+        ([";"], [], True),
+        ([";", "letsencrypt.org"], ["letsencrypt.org"], False),
+    ],
+)
+def test_caa_records_are_read_as_authorities_do(
+    issue: list[str], identities: list[str], refused: bool
+) -> None:
+    assert bool(caa_refusal("example.org", issue, identities)) is refused
+
+
+def test_an_address_that_nobody_reaches_proves_nothing() -> None:
+    inside = (
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.31.0.1",
+        "192.168.1.1",
+        "100.64.0.1",
+        "169.254.1.1",
+        "::1",
+        "fe80::1",
+        "fd00::1",
+    )
+    assert not any(map(reached_from_outside, inside))
+    assert all(map(reached_from_outside, ("198.51.100.1", "172.32.0.1", "2001:db8::1")))
+
+
+def test_an_authority_has_a_name() -> None:
+    assert authority("") == "Let's Encrypt"
+    assert authority("https://acme.example.org:14000/dir") == "acme.example.org"

@@ -1,0 +1,131 @@
+"""What is known of ACME authorities (RFC 8555) without asking one: who may sign for a name (CAA, RFC 8659), which addresses
+they cannot reach, and what it means when certbot says that one has refused. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection, Sequence
+from urllib.parse import urlsplit
+
+CERTBOT = "/etc/letsencrypt"
+"""Where certbot keeps everything."""
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+IDENTITIES = ("letsencrypt.org",)
+"""What CAA records call Let's Encrypt (https://letsencrypt.org/docs/caa/)."""
+_INSIDE = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *(
+                "127.0.0.0/8",
+                "10.0.0.0/8",
+                "172.16.0.0/12",
+                "192.168.0.0/16",
+                "169.254.0.0/16",
+                "100.64.0.0/10",
+            ),
+            *("::1/128", "fc00::/7", "fe80::/10"),
+        ),
+    )
+)
+"""Addresses that nobody outside reaches, documentation's own not among them."""
+_LIMITS = "https://letsencrypt.org/docs/rate-limits/"
+_REFUSALS = (
+    (r"rateLimited|too many (?:new )?(?:certificates|registrations|requests|failed|currently pending)",
+     "the authority takes no more requests for a while: its rate limit is reached",
+     f"wait until the time that it names, or a week ({_LIMITS}); each further try counts, --dry-run does not"),
+    (r"Could not bind TCP port 80|Problem binding to port 80",
+     "another program holds port 80, so certbot could not answer the authority there",
+     "`ss -ltnp 'sport = :80'` names it: stop it for that while, or use it: --challenge webroot --webroot DIR"),
+    (r"error:caa\b|Type:\s+caa\b|CAA record",
+     "a CAA record of the name forbids this authority to sign for it",
+     "add the authority to the CAA records of the name, or use one that they allow"),
+    (r"Type:\s+dns\b|error:dns\b|NXDOMAIN|SERVFAIL|no valid A(?:AAA)? records",
+     "the authority does not find the name in the DNS",
+     "make its A record (and AAAA) lead to this host, wait until the name servers agree, then try again"),
+    (r"Type:\s+connection\b|error:connection\b|Timeout during connect|Connection reset by peer.*acme-challenge",
+     "the authority does not get through to port 80 of the name",
+     "open port 80 in the provider's firewall and on the router, and see that A and AAAA both lead to this host"),
+    (r"Type:\s+tls\b|error:tls\b",
+     "the authority was led to https and the TLS there failed",
+     "let the web server answer /.well-known/acme-challenge/ over plain http"),
+    (r"accountDoesNotExist|Account (?:\S+ )?(?:is not valid|does not exist|not found)|account.{0,40}deactivated|No such account|"
+     r"[Uu]nable to find (?:an )?account|KeyID header|JWS verification error",
+     "the authority does not know certbot's account any more",
+     "put the account away, so that certbot makes a new one: `mv /etc/letsencrypt/accounts /root/certbot-accounts`"),
+    (r"Type:\s+(?:unauthorized|incorrectResponse)\b|error:(?:unauthorized|incorrectResponse)\b|Invalid response from",
+     "the authority reached another web server, or another folder, at the name's port 80",
+     "see that A and AAAA lead to this host, and that the web server serves the folder of --webroot for this name"),
+    (r"badNonce|anti-replay nonce",
+     "the authority refused certbot's number of the request (bad nonce), also the second time",
+     "that passes: try again in some minutes; if it does not, a proxy on the way caches what it must not"),
+    (r"externalAccountRequired|external account binding|EAB",
+     "the authority serves only those who have an account with it",
+     "give certbot that account first: `certbot register --server URL --eab-kid ID --eab-hmac-key KEY`, then try again"),
+    (r"rejectedIdentifier|Policy forbids|illegal character|does not end with a valid public suffix|malformed.*identifier",
+     "the authority does not sign for such a name",
+     "use the public name of this host, --name in `certificate obtain`"),
+    (r"invalidContact|unsupportedContact|invalidEmail|contact.*invalid",
+     "the authority does not take the e-mail address",
+     "give one that gets mail from outside, with --email"),
+    (r"CERTIFICATE_VERIFY_FAILED|SSLError|certificate verify failed",
+     "the authority's own server presents a certificate that this host does not trust",
+     "for an authority of your own: put its root into /usr/local/share/ca-certificates, then `update-ca-certificates`"),
+    (r"serverInternal|Service busy|The service is down|\b50[0234]\b (?:Server|Bad|Service|Gateway)",
+     "the authority is in trouble itself",
+     "try again later; Let's Encrypt says how it fares at https://letsencrypt.status.io"),
+    (r"Max retries exceeded|ConnectionError|NewConnectionError|Name or service not known|Temporary failure in name resolution|"
+     r"Network is unreachable|ValueError: Requesting |Read timed out|ConnectTimeout",
+     "the authority cannot be reached from here",
+     "see that this host reaches its server (https, port 443), and that its address is right"),
+    (r"Another instance of Certbot is already running",
+     "another certbot is at work",
+     "wait until it has ended: `pgrep -a certbot`"),
+    (r"plugin does not appear to be installed|Could not choose appropriate plugin|unrecognized arguments: --dns-",
+     "certbot does not have that plug-in",
+     "`certbot plugins` lists those that it has, `apt-cache search python3-certbot-dns` those of Debian"),
+    (r"No space left on device", "the disk is full", "`df -h`, make room, then try again"),
+)  # fmt: skip
+"""What certbot prints, what that means, and what to do: the first that fits counts."""
+_DETAIL = re.compile(r"^\s*(?:Detail:\s+|.*urn:ietf:params:acme:error:\w+ :: )(?P<words>.+)$", re.MULTILINE)
+_CHATTER = re.compile(
+    r"^(?:Saving debug log|Ask for help|Hint:|Some challenges|Requesting a|An unexpected error|Hook '|- - -|\s*$).*"
+)
+
+
+def authority(server: str) -> str:
+    """The authority in words, by the address of its directory."""
+    return "Let's Encrypt" if server in ("", LETS_ENCRYPT) else urlsplit(server).hostname or server
+
+
+def reached_from_outside(address: str) -> bool:
+    """Whether the address could lead here from the Internet."""
+    return not any(ipaddress.ip_address(address) in network for network in _INSIDE)
+
+
+def caa_refusal(domain: str, issue: Sequence[str], identities: Collection[str]) -> str:
+    """Why the CAA records of `domain` keep an authority from signing; empty where they do not, or where that cannot be told.
+
+    `issue` are the values of its records `issue`, `identities` what the authority calls itself, empty where it does not say."""
+    allowed = [value.partition(";")[0].strip().lower() for value in issue]
+    named = [name for name in allowed if name]
+    if not issue or (named and not identities) or set(named) & {name.lower() for name in identities}:
+        return ""
+    return (
+        f"the CAA records of {domain} let {', '.join(named) or 'no authority'} sign for it, and nobody else"
+    )
+
+
+def refusal(output: str) -> tuple[str, str]:
+    """What it means that certbot failed and printed this, and what to do; certbot's own last words where nobody knows."""
+    for pattern, means, remedy in _REFUSALS:
+        if re.search(pattern, output):
+            detail = _DETAIL.search(output)
+            words = f"{means} ({detail['words'].strip()[:300]})" if detail else means
+            return words, remedy
+    own = [line.strip() for line in output.splitlines() if not _CHATTER.match(line)]
+    return (
+        f"certbot says: {' '.join(own[-3:])[:400] or 'nothing'}",
+        "see /var/log/letsencrypt/letsencrypt.log",
+    )

@@ -1,0 +1,120 @@
+"""A lineage of certbot: a certificate that it got from an ACME authority, with its key, and that it renews.
+
+certbot runs on the host itself, not in a private view as Debian's own scripts do: what an authority has signed cannot be signed
+once more for nothing, and counts against its limits."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import asdict, dataclass
+
+from snapshots.live.entry import Entry
+from wizard.certificates.acme import CERTBOT, refusal
+from wizard.changes.rules import LiveRule, RulesEffect
+from wizard.errors import ChangeError, HostError
+from wizard.model.claim import Claim
+from wizard.model.plan import Description
+from wizard.system.host import Completed, Host, Say
+
+DEADLINE = 300.0
+"""Seconds for one run of certbot: the authority tries several times."""
+LOG = "/var/log/letsencrypt/letsencrypt.log"
+_TOP = CERTBOT.lstrip("/")
+_FOLDERS = re.compile(
+    rf"{_TOP}(?:/(?:accounts|archive|csr|keys|live|renewal|renewal-hooks(?:/(?:deploy|post|pre))?))?\Z"
+)
+_OF_ANY_RUN = re.compile(rf"{_TOP}/(?:accounts/.+|csr/.+|keys/.+|live/README)\Z")
+"""What certbot makes whatever it is asked for: an account, and before its version 3 a copy of each key and request."""
+
+
+def of_lineage(name: str, path: str) -> bool:
+    """Whether the path (relative to the root) is the lineage's own, whoever last wrote it: a renewal makes new files."""
+    tops = (f"{_TOP}/live/{name}", f"{_TOP}/archive/{name}", f"{_TOP}/renewal/{name}.conf")
+    return any(path == top or path.startswith(f"{top}/") for top in tops)
+
+
+def of_any_run(path: str) -> bool:
+    """Whether certbot makes the path whatever it is asked for."""
+    return bool(_FOLDERS.match(path) or _OF_ANY_RUN.match(path))
+
+
+@dataclass(frozen=True)
+class LineageEffect:
+    """A lineage that certbot made, and the rules by which its hooks opened port 80 meanwhile."""
+
+    name: str
+    rules: tuple[LiveRule, ...] = ()
+
+    def undo(self, host: Host, say: Say) -> None:
+        """Port 80 is closed again, should certbot not have come to it. Its files the engine restores. Raises ChangeError."""
+        RulesEffect(self.rules).undo(host, say)
+
+    def claim(self, host: Host) -> Claim:
+        """The lineage, and what certbot makes with its first one."""
+
+        def owns(path: str, before: Entry | None, _after: Entry | None) -> bool:
+            return of_lineage(self.name, path) or (before is None and of_any_run(path))
+
+        return Claim(owns)
+
+    def record(self) -> dict[str, object]:
+        """Its name, and the rules."""
+        return {"kind": "lineage", "name": self.name, "rules": [asdict(rule) for rule in self.rules]}
+
+
+def refused(host: Host, result: Completed, log: str = LOG) -> tuple[str, str]:
+    """What it means that certbot failed, and what to do. certbot of Debian 12 prints an AttributeError where it means to print
+    what the authority said; its log, begun anew by each run, has that."""
+    said = f"{result.stdout}\n{result.stderr}"
+    if "can't set attribute" in said:
+        problems = re.findall(r"urn:ietf:params:acme:error:\w+ :: .*", host.text(log, "utf-8"))
+        said = problems[-1] if problems else said
+    return refusal(said)
+
+
+@dataclass(frozen=True)
+class LineageChange:
+    """Have certbot get a certificate by these commands, the first of which may be a trial."""
+
+    name: str
+    authority: str
+    commands: tuple[tuple[str, ...], ...]
+    rules: tuple[LiveRule, ...] = ()
+    details: tuple[str, ...] = ()
+
+    kind = "command"
+    """After it is planned once more: the lineage goes into sendmail."""
+    touches = (CERTBOT,)
+
+    def describe(self) -> Description:
+        """Its commands, and what else happens meanwhile."""
+        title = f"ask {self.authority} for a certificate for {self.name}"
+        return Description(title, commands=tuple(map(shlex.join, self.commands)), details=self.details)
+
+    def expect(self, host: Host) -> LineageEffect:
+        """The lineage."""
+        return LineageEffect(self.name, self.rules)
+
+    def apply(self, host: Host, say: Say) -> LineageEffect:
+        """Run them. Raises ChangeError that says in plain words why the authority did not sign."""
+        effect = self.expect(host)
+        try:
+            for argv in self.commands:
+                self._run(host, argv, say)
+        except HostError as error:
+            raise ChangeError(str(error), effect) from error
+        except ChangeError as error:
+            raise ChangeError(str(error), effect) from error
+        finally:
+            effect.undo(host, say)
+        return effect
+
+    def _run(self, host: Host, argv: tuple[str, ...], say: Say) -> None:
+        say("$ " + shlex.join(argv))
+        result = host.run(argv, timeout=DEADLINE, say=say)
+        if result.code != 0:
+            means, remedy = refused(host, result)
+            raise ChangeError(
+                f"{self.authority} gave no certificate for {self.name}: {means}. What to do: {remedy}"
+            )

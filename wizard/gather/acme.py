@@ -1,0 +1,136 @@
+"""What can be known before an ACME authority is asked: what the DNS says of the name, what the authority says of itself, and
+what of certbot is here."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import ssl
+import urllib.request
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from urllib.error import URLError
+
+from wizard.certificates.acme import CERTBOT, IDENTITIES, LETS_ENCRYPT, caa_refusal
+from wizard.console import clean
+from wizard.errors import HostError
+from wizard.gather.host import ASK_DPKG, installed, package_sizes
+from wizard.model.answers import STANDALONE, WEBROOT, Certificate
+from wizard.model.facts import Acme, AptPlan
+from wizard.system.host import Host
+
+PATIENCE = 8.0
+"""Seconds for the DNS, and for the authority's directory."""
+_MOST = 64 * 1024
+
+
+def look_at_acme(host: Host, wanted: Certificate, name: str) -> Acme:
+    """All of it; some seconds where name servers do not answer. Raises HostError where dpkg cannot be asked."""
+    packages = needed(wanted.challenge)
+    there = installed(host.run([*ASK_DPKG, *packages], timeout=30).stdout)
+    missing = tuple(package for package in packages if package not in there)
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        apt = pool.submit(_simulated, host, missing)
+        dns = pool.submit(_addresses, name)
+        asked = pool.submit(directory, wanted.server or LETS_ENCRYPT)
+        seen, (addresses, unresolved) = asked.result(), dns.result()
+        identities = seen.identities or (() if wanted.server else IDENTITIES)
+        forbids = pool.submit(_caa, name, identities)
+        return replace(
+            seen,
+            name=name,
+            missing=missing,
+            apt_plan=apt.result(),
+            addresses=addresses,
+            unresolved=unresolved,
+            forbidden=forbids.result(),
+            webroot=host.exists(wanted.webroot) if wanted.webroot else False,
+            credentials=host.exists(wanted.credentials) if wanted.credentials else False,
+        )
+
+
+def needed(challenge: str) -> tuple[str, ...]:
+    """Debian's packages for the challenge."""
+    plugin = () if challenge in (STANDALONE, WEBROOT) else (f"python3-certbot-{challenge}",)
+    return ("certbot", *plugin)
+
+
+def keeps(host: Host, name: str) -> bool:
+    """Whether certbot keeps a certificate by this name. Only root can tell."""
+    return host.exists(f"{CERTBOT}/live/{name}/fullchain.pem") and host.exists(
+        f"{CERTBOT}/renewal/{name}.conf"
+    )
+
+
+def _simulated(host: Host, missing: Sequence[str]) -> AptPlan | None:
+    if not missing:
+        return None
+    try:
+        result = host.run(["apt-get", "-s", "-q", "--no-install-recommends", "install", *missing], timeout=60)
+        lines = tuple(line for line in result.stdout.splitlines() if line.startswith(("Inst ", "Remv ")))
+        comes = [line.split()[1] for line in lines if line.startswith("Inst ")]
+        shown = host.run(["apt-cache", "show", "--no-all-versions", *comes], timeout=60) if comes else None
+    except HostError:
+        return None
+    return AptPlan(lines, package_sizes(shown.stdout if shown else "")) if result.code == 0 else None
+
+
+def _addresses(name: str) -> tuple[tuple[str, ...], str]:
+    """What A and AAAA say; and why nothing is known, where that is so."""
+    import dns.exception
+    import dns.resolver
+
+    addresses: list[str] = []
+    try:
+        for kind in ("A", "AAAA"):
+            with contextlib.suppress(dns.resolver.NoAnswer):
+                addresses += [str(each) for each in dns.resolver.resolve(f"{name}.", kind, lifetime=PATIENCE)]
+    except dns.resolver.NXDOMAIN:
+        return (), f"the DNS does not know {name}"
+    except (dns.exception.DNSException, OSError) as error:
+        return tuple(addresses), f"the DNS could not be asked for {name}: {clean(str(error))}"
+    return tuple(addresses), "" if addresses else f"the DNS has no address for {name}"
+
+
+def _caa(name: str, identities: Sequence[str]) -> str:
+    """Why CAA forbids it: the records that count are the name's own, else those of the nearest domain above that has some. Empty
+    where the DNS cannot be asked: the authority asks for itself."""
+    import dns.exception
+    import dns.resolver
+
+    for domain in _upwards(name):
+        try:
+            answer = dns.resolver.resolve(f"{domain}.", "CAA", lifetime=PATIENCE)
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+            continue
+        except (dns.exception.DNSException, OSError):
+            return ""
+        issue = [item.value.decode("latin-1") for item in answer if item.tag.lower() == b"issue"]
+        return caa_refusal(domain, [clean(value) for value in issue], identities)
+    return ""
+
+
+def _upwards(name: str) -> Iterator[str]:
+    labels = name.split(".")
+    for at in range(len(labels)):
+        yield ".".join(labels[at:])
+
+
+def directory(server: str) -> Acme:
+    """What the authority says of itself (RFC 8555, 7.1.1), or why it does not."""
+    if not server.startswith("https://"):
+        return Acme(unreachable=f"{server} is no https address")
+    try:
+        with urllib.request.urlopen(server, timeout=PATIENCE, context=ssl.create_default_context()) as answer:  # noqa: S310  (https alone)
+            said = json.loads(answer.read(_MOST))
+        if not isinstance(said, dict) or "newOrder" not in said:
+            return Acme(unreachable=f"{server} is no ACME directory")
+        meta = said.get("meta") or {}
+        terms, identities = meta.get("termsOfService", ""), meta.get("caaIdentities", [])
+        return Acme(terms=clean(str(terms))[:200], identities=tuple(map(str, identities)))
+    except ValueError:
+        return Acme(unreachable=f"{server} is no ACME directory")
+    except (URLError, OSError) as error:
+        why = error.reason if isinstance(error, URLError) else error
+        return Acme(unreachable=f"{server} cannot be reached: {clean(str(why))}")

@@ -1,0 +1,365 @@
+"""Beyond the howto: a certificate that clients trust without a question, from an ACME authority by Debian's certbot; then
+into sendmail, as `certificate install` puts it. Only where the answers ask for it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from snapshots.live.entry import Entry, Kind
+from templates import render
+from wizard.certificates.acme import CERTBOT, LETS_ENCRYPT, authority, reached_from_outside
+from wizard.changes.file import FileChange
+from wizard.changes.lineage import LineageChange
+from wizard.changes.packages import PackagesChange
+from wizard.changes.rules import LiveRule
+from wizard.errors import HostError
+from wizard.firewalls.kinds import FIREWALLS
+from wizard.firewalls.opening import CannotOpenError, PortRequest
+from wizard.gather.acme import keeps, look_at_acme
+from wizard.gather.firewall import read_entries
+from wizard.model import facts as f
+from wizard.model.answers import STANDALONE, WEBROOT, Answers, Certificate, certified_name
+from wizard.model.facts import Acme, Facts, KeptPair
+from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
+from wizard.sendmail.cf_needs import TlsFiles
+from wizard.steps.certificate import Pair
+from wizard.steps.certificate_install import HOOK, CertificateInstall, Source, chosen
+from wizard.steps.firewall import chosen as chosen_firewalls
+from wizard.system.host import Host
+
+PORT_HOOK = f"{CERTBOT}/msa-wizard-port-80"
+PORT = 80
+MINUTES = 10
+"""After which the timer closes port 80."""
+TIMER = "certbot.timer"
+CHOOSE = "msa-wizard certificate obtain --email ADDRESS --agree-tos"
+OPTIONAL = "optional, and not asked for (certificate.challenge in the settings)"
+
+
+class CertificateObtain(Step):
+    """Nothing unless it is chosen."""
+
+    id = "certificate-obtain"
+    title = "Get a certificate from an authority"
+    why = (
+        "Mail clients trust a certificate from an authority that they know, and ask nobody about it. Debian's certbot gets "
+        "one from Let's Encrypt, or from another ACME authority, and renews it by itself; a hook brings each renewal to "
+        "sendmail. It is chosen in the settings (certificate.challenge), with your e-mail address and your consent to the "
+        "authority's terms of service."
+    )
+    needs = ("install",)
+
+    def gathered(self, host: Host, facts: Facts, answers: Answers) -> Facts:
+        """With what certbot keeps for the name, else with what is known before the authority is asked."""
+        wanted = answers.certificate
+        facts = replace(facts, files={**facts.files, HOOK: host.entry(HOOK)}) if facts.euid == 0 else facts
+        name = name_of(facts, wanted)
+        if not wanted.challenge or not name or facts.euid != 0:
+            return facts
+        if not keeps(host, name):
+            if facts.acme is not None and facts.acme.name == name and not facts.acme.kept:
+                return facts
+            files = {path: host.entry(path) for path in (CERTBOT, PORT_HOOK)}
+            acme = look_at_acme(host, wanted, name)
+            return replace(facts, acme=acme, files={**facts.files, **files})
+        return self._with_pair(host, facts, name)
+
+    @staticmethod
+    def _with_pair(host: Host, facts: Facts, name: str) -> Facts:
+        try:
+            step = chosen(host, _source(name))
+        except HostError as error:
+            return replace(facts, acme=Acme(name, kept=True, unfit=str(error)))
+        files, unreadable = read_entries(host, set(step.reads) - facts.files.keys())
+        assert step.pair.key is not None
+        pair = KeptPair(step.pair.certificate, step.pair.key, step.group, step.beside, step.notes)
+        return replace(
+            facts,
+            acme=Acme(name, kept=True, pair=pair),
+            files={**facts.files, **files},
+            unreadable=facts.unreadable | unreadable,
+        )
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """What certbot keeps goes into sendmail; else it is to get one first."""
+        wanted = answers.certificate
+        if not wanted.challenge:
+            return self._unasked(facts)
+        if facts.euid != 0:
+            raise PermissionError(f"{CERTBOT} can only be read by root")
+        if facts.text(f.SENDMAIL_CF) is None and "install" in facts.planned:
+            return Plan.later(self.id, "sendmail comes first")
+        if not name_of(facts, wanted):
+            why = "this host has no qualified name (hostname -f)"
+            return Plan.blocked(self.id, why, "choose the name that clients know it by: certificate.name")
+        acme = facts.acme or Acme()
+        if acme.kept:
+            return self._installation(facts, answers, acme)
+        if obstacle := _obstacle(facts, wanted, acme):
+            return Plan.blocked(self.id, *obstacle)
+        return self._obtaining(facts, answers, acme)
+
+    def _unasked(self, facts: Facts) -> Plan:
+        if facts.files.get(HOOK) is None:
+            return Plan.not_applicable(self.id, OPTIONAL)
+        why = f"sendmail has a certificate of certbot's, and {HOOK} brings its renewals; the settings ask for no other"
+        return Plan.done(self.id, why)
+
+    def _installation(self, facts: Facts, answers: Answers, acme: Acme) -> Plan:
+        if acme.pair is None:
+            why = f"certbot keeps a certificate for {acme.name} that is not fit for sendmail: {acme.unfit}"
+            name = shlex.quote(acme.name)
+            ways = f"`certbot renew --cert-name {name}`, or away with it: `certbot delete --cert-name {name}`"
+            return Plan.blocked(self.id, why, ways)
+        plan = replace(_install(facts, acme).plan(facts, answers), step=self.id)
+        if plan.outcome is Outcome.DONE:
+            return replace(plan, reason=f"sendmail has the certificate for {acme.name} that certbot keeps")
+        return plan
+
+    def _obtaining(self, facts: Facts, answers: Answers, acme: Acme) -> Plan:
+        wanted = answers.certificate
+        rules, notes = _opening(facts, answers)
+        changes: list[Change] = []
+        if acme.missing:
+            changes.append(PackagesChange(acme.missing, acme.apt_plan, recommends=False))
+        changes += _port_hook(facts, rules)
+        commands = tuple(_commands(wanted, acme.name, PORT_HOOK if rules else ""))
+        details = [
+            "staging is asked first, a trial that counts against no limit" if len(commands) > 1 else "",
+            f"port 80 is open in the firewall meanwhile, {MINUTES} minutes at most" if rules else "",
+            f"you agree to the terms of service: {acme.terms}"
+            if acme.terms
+            else "you agree to its terms of service",
+            "then the certificate goes into sendmail, which is restarted and must present it; a hook brings each renewal",
+        ]
+        who = authority(wanted.server)
+        changes.append(LineageChange(acme.name, who, commands, rules, tuple(filter(None, details))))
+        reason = f"{who} is to sign a certificate for {acme.name}"
+        return Plan.pending(self.id, reason, *changes, notes=(*notes, *_notes(facts, wanted, acme)))
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """Sendmail presents it, the hook runs, and something renews it."""
+        if not answers.certificate.challenge:
+            return []
+        acme = self.gathered(host, facts, answers).acme
+        if acme is None or acme.pair is None:
+            return [
+                Check(
+                    "kept",
+                    Sign.FAILED,
+                    f"certbot keeps no certificate for {name_of(facts, answers.certificate)}",
+                )
+            ]
+        checks = _install(facts, acme).verify(host, facts, answers)
+        return [*checks, _hook_runs(host, acme.name), renews(host)]
+
+
+def name_of(facts: Facts, wanted: Certificate) -> str:
+    """What the certificate is to be for; empty where this host has no name for it."""
+    try:
+        return wanted.name or (certified_name(facts.fqdn) if facts.fqdn else "")
+    except ValueError:
+        return ""
+
+
+def _source(name: str) -> Source:
+    live = f"{CERTBOT}/live/{name}"
+    return Source(f"{live}/fullchain.pem", f"{live}/privkey.pem", name=name)
+
+
+def _install(facts: Facts, acme: Acme) -> CertificateInstall:
+    """The step `certificate-install` for what certbot keeps."""
+    kept = acme.pair
+    assert kept is not None
+    return CertificateInstall(
+        files=TlsFiles.of(facts.text(f.SENDMAIL_CF) or ""),
+        pair=Pair(kept.certificate, kept.key, kept.certificate),
+        group=kept.group,
+        source=_source(acme.name),
+        beside=kept.beside,
+        notes=kept.notes,
+    )
+
+
+def _obstacle(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...] | None:
+    """Why the authority must not be asked, and what to do."""
+    if not wanted.email:
+        return (
+            "no e-mail address is chosen for the authority",
+            "--email ADDRESS, or certificate.email in the settings",
+        )
+    if not wanted.agree_tos:
+        terms = f" They are at {acme.terms}" if acme.terms else ""
+        return (
+            f"{authority(wanted.server)} gives a certificate only to whom agrees to its terms of service.{terms}",
+            "if you do: --agree-tos, or certificate.agree_tos=true in the settings",
+        )
+    if acme.unreachable:
+        return (
+            acme.unreachable,
+            "see that this host reaches it (https), and that the address of its ACME directory is right",
+        )
+    if acme.forbidden:
+        return acme.forbidden, "add the authority to these records, or use one that they allow: --server URL"
+    if wanted.challenge not in (STANDALONE, WEBROOT):
+        lacks = wanted.credentials and not acme.credentials
+        return (
+            (f"{wanted.credentials} is not there", "give the file with the plug-in's credentials")
+            if lacks
+            else None
+        )
+    return _no_way_in(facts, wanted, acme) or _wrong_holder(facts, wanted, acme)
+
+
+def _no_way_in(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...] | None:
+    """Why what the DNS says of the name would not bring the authority here."""
+    if not acme.addresses:
+        why = acme.unresolved or f"the DNS has no address for {acme.name}"
+        return (
+            why,
+            "make an A record (and AAAA) for it that leads to this host; or prove the name by DNS: --challenge dns-PLUGIN",
+        )
+    for family, sign in ((4, "."), (6, ":")):
+        named = [each for each in acme.addresses if sign in each]
+        own = [each for each in facts.addresses if sign in each and reached_from_outside(each)]
+        strange = named and not set(named) & set(own)
+        if wanted.challenge == STANDALONE and strange and (own or family == 6):
+            here = (
+                f"this host has {', '.join(own)}"
+                if own
+                else "this host has no IPv6 address that is reached from outside"
+            )
+            record = "A" if family == 4 else "AAAA"
+            return (
+                f"{acme.name} leads to {', '.join(named)}, and {here}",
+                f"correct its {record} record, or remove it",
+            )
+    return None
+
+
+def _wrong_holder(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...] | None:
+    """Why nobody could answer the authority at port 80."""
+    holders = {
+        f"{each.process or 'a program'} (pid {each.pid})" for each in facts.listeners if each.port == PORT
+    }
+    if wanted.challenge == STANDALONE and holders:
+        return (
+            f"port 80 is held by {', '.join(sorted(holders))}, and certbot needs it for itself",
+            "let that web server answer: --challenge webroot --webroot DIR, the folder that it serves for the name;",
+            "or stop it for that while",
+        )
+    if wanted.challenge == WEBROOT:
+        if not holders:
+            return (
+                "no web server listens on port 80",
+                "start it, or let certbot answer: --challenge standalone",
+            )
+        if not acme.webroot:
+            missing = (
+                f"{wanted.webroot} is not there"
+                if wanted.webroot
+                else "no folder of the web server is chosen"
+            )
+            return missing, "give the folder that it serves for the name: --webroot DIR"
+    return None
+
+
+def _notes(facts: Facts, wanted: Certificate, acme: Acme) -> Iterator[str]:
+    if wanted.challenge not in (STANDALONE, WEBROOT):
+        yield f"certbot proves the name by its plug-in {wanted.challenge}: port 80 is not needed"
+        return
+    yield f"the DNS says that {acme.name} leads to {', '.join(acme.addresses)}"
+    if not any(address in facts.addresses for address in acme.addresses):
+        yield "none of these is an address of this host: something before it has to lead port 80 here"
+    yield "whether the authority gets through a provider's firewall cannot be seen from here: the authority will say so"
+
+
+def _opening(facts: Facts, answers: Answers) -> tuple[tuple[LiveRule, ...], list[str]]:
+    """The live rules that let the authority in; and what is to be said of the firewall."""
+    if answers.certificate.challenge not in (STANDALONE, WEBROOT):
+        return (), []
+    if facts.rules is None and facts.firewalls:
+        raise PermissionError("the live rules of the firewall can only be read by root")
+    rules, notes = list[LiveRule](), list[str]()
+    for firewall in chosen_firewalls(facts, answers):
+        try:
+            opening = FIREWALLS[firewall.name].opening(facts, PortRequest((PORT,), answers.firewall.zone))
+            rules += opening.rules
+        except CannotOpenError as error:
+            notes.append(f"{firewall.name} is not opened: {error}")
+    return tuple(rules), notes
+
+
+def _port_hook(facts: Facts, rules: tuple[LiveRule, ...]) -> Iterator[FileChange]:
+    if not rules:
+        return
+    text = port_script(rules)
+    entries = (
+        (CERTBOT, Entry(Kind.DIRECTORY, 0o755, 0, 0)),
+        (PORT_HOOK, Entry(Kind.FILE, 0o755, 0, 0, text.encode())),
+    )
+    for path, entry in entries:
+        before = facts.files.get(path)
+        if before != entry and not (before is not None and before.kind is entry.kind is Kind.DIRECTORY):
+            yield FileChange(path, before, entry, f"{'replace' if before else 'make'} {path}")
+
+
+def port_script(rules: Sequence[LiveRule]) -> str:
+    """The script by which certbot opens port 80, and closes it."""
+    opening = [rule.shell_adding() for rule in rules]
+    closing = [rule.shell_removal() for rule in reversed(rules)]
+    return render("certbot_port.sh.j2", minutes=MINUTES, opening=opening, closing=closing)
+
+
+def _commands(wanted: Certificate, name: str, hook: str) -> Iterator[tuple[str, ...]]:
+    """certbot's, a trial with Let's Encrypt's staging before that authority itself: of another the staging is not known."""
+    ask = obtaining(wanted, name, hook)
+    if wanted.server in ("", LETS_ENCRYPT):
+        yield (*ask, "--dry-run")
+    yield ask
+
+
+def obtaining(wanted: Certificate, name: str, hook: str) -> tuple[str, ...]:
+    """The command by which certbot asks the authority; `hook` opens port 80 meanwhile, where it is closed."""
+    way: tuple[str, ...] = ("--standalone",)
+    if wanted.challenge == WEBROOT:
+        way = ("--webroot", "--webroot-path", wanted.webroot)
+    elif wanted.challenge != STANDALONE:
+        way = ("--authenticator", wanted.challenge)
+        way += (f"--{wanted.challenge}-credentials", wanted.credentials) if wanted.credentials else ()
+    return (
+        *("certbot", "certonly", "--non-interactive", "--cert-name", name, "--domain", name, *way),
+        *("--email", wanted.email, "--agree-tos", "--no-eff-email"),
+        *(("--server", wanted.server) if wanted.server else ()),
+        *(("--pre-hook", f"{hook} open", "--post-hook", f"{hook} close") if hook else ()),
+    )
+
+
+def _hook_runs(host: Host, name: str) -> Check:
+    """It has nothing to do now, and must say so."""
+    lineage = f"{CERTBOT}/live/{name}"
+    try:
+        done = host.run([HOOK], env={"RENEWED_LINEAGE": lineage, "RENEWED_DOMAINS": name})
+    except HostError as error:
+        return Check("hook", Sign.FAILED, f"{HOOK} cannot be run: {error}")
+    if done.code:
+        return Check("hook", Sign.FAILED, f"{HOOK} ends with status {done.code}: {done.tail(2)}")
+    return Check("hook", Sign.OK, f"{HOOK} runs: it brings each renewal to sendmail")
+
+
+def renews(host: Host) -> Check:
+    """Whether something runs certbot by itself."""
+    if not host.exists("/run/systemd/system"):
+        cron = host.exists("/etc/cron.d/certbot") and (
+            host.exists("/usr/sbin/cron") or host.exists("/usr/sbin/anacron")
+        )
+        says = "cron runs certbot twice a day" if cron else "nothing runs certbot by itself"
+        return Check("renews", Sign.OK if cron else Sign.WARNING, says, "" if cron else "apt install cron")
+    shown = host.run(["systemctl", "show", "-p", "ActiveState,UnitFileState", TIMER], timeout=30).stdout
+    state = dict(line.partition("=")[::2] for line in shown.splitlines())
+    if state.get("ActiveState") == "active":
+        return Check("renews", Sign.OK, f"{TIMER} runs certbot twice a day; it renews a month before the end")
+    says = f"{TIMER} is not active, so nothing renews the certificate"
+    return Check("renews", Sign.WARNING, says, f"systemctl enable --now {TIMER}")

@@ -1,0 +1,42 @@
+"""`certificate obtain --dry-run`: certbot asks the authority as it would, in folders of its own that go afterwards. It keeps no
+certificate, and nothing below /etc changes; port 80 is opened for that while where it has to be."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from pathlib import Path
+
+from wizard.certificates.acme import authority
+from wizard.changes.lineage import DEADLINE, LineageChange, refused
+from wizard.changes.packages import PackagesChange
+from wizard.changes.rules import RulesEffect
+from wizard.model.answers import Certificate
+from wizard.model.plan import Plan
+from wizard.steps.certificate_obtain import obtaining, port_script
+from wizard.system.host import Host, Say
+
+
+def trial(host: Host, plan: Plan, wanted: Certificate, say: Say) -> tuple[str, bool]:
+    """What came of it in a sentence without its full stop, and whether the authority would sign. Raises HostError, ChangeError."""
+    lineage = next(change for change in plan.changes if isinstance(change, LineageChange))
+    who = authority(wanted.server)
+    if packages := [
+        name for change in plan.changes if isinstance(change, PackagesChange) for name in change.names
+    ]:
+        return f"{', '.join(packages)} must be installed before {who} can be asked; all else is right", True
+    with tempfile.TemporaryDirectory(prefix="msa-wizard-acme-") as folder:
+        hook = Path(folder) / "port-80"
+        hook.write_text(port_script(lineage.rules))
+        ask = obtaining(wanted, lineage.name, f"/bin/sh {hook}" if lineage.rules else "")
+        own = (word for kind in ("config", "work", "logs") for word in (f"--{kind}-dir", f"{folder}/{kind}"))
+        argv = [*ask, "--dry-run", *own]
+        say("$ " + shlex.join(argv))
+        try:
+            result = host.run(argv, timeout=DEADLINE, say=say)
+        finally:
+            RulesEffect(lineage.rules).undo(host, say)
+        if result.code == 0:
+            return f"{who} would sign a certificate for {lineage.name}", True
+        means, remedy = refused(host, result, f"{folder}/logs/letsencrypt.log")
+    return f"{who} would give no certificate for {lineage.name}: {means}. What to do: {remedy}", False
