@@ -93,9 +93,10 @@ def state(debian: Machine, *arguments: str) -> dict[str, Any]:
 
 
 def changed(debian: Machine, before: dict[str, Any]) -> list[str]:
-    """What differs from the picture, but for logs and records."""
+    """What differs from the picture, but for logs, records, and the tests' own files."""
     theirs = (
         "/var/log/",
+        "/root/",
         "/var/lib/msa-wizard",
         "/var/lib/dpkg/",
         "/var/lib/apt/",

@@ -107,7 +107,7 @@ def _advised(overview: Overview) -> Iterator[Check]:
         yield Check("policy", Sign.PENDING, says, login_policy.CHOOSE)
     plan = overview.plans.get(GuessLimit.id)
     if plan is not None and plan.reason == guess_limit.OPTIONAL:
-        says = "advised: ban who guesses passwords, for a while; one may try as many as one likes now"
+        says = "advised: ban who guesses passwords, for a while; nothing ends it now"
         yield Check("guess", Sign.PENDING, says, guess_limit.CHOOSE)
 
 

@@ -33,7 +33,7 @@ from wizard.system.host import Host, Say
 ENDS = "logins-banned"
 """Logins from addresses that would have been banned."""
 CHOOSE = "msa-wizard apply guess-limit --set guess.limit=true"
-OPTIONAL = "optional, and not asked for: passwords may be guessed as often as one likes (guess.limit in the settings)"
+OPTIONAL = "optional, and not asked for: nothing ends the guessing of passwords (guess.limit in the settings)"
 _LOGS_FAILURES = 9
 """The LogLevel from which on sendmail logs a wrong password (tried on Debian 12, 13 and 14)."""
 _SUBMISSION, _TLS = 587, 465
@@ -83,9 +83,10 @@ class GuessLimit(Step):
     id = "guess-limit"
     title = "Ban who guesses passwords"
     why = (
-        "Port 587 is open to the world, and sendmail lets everybody try as many passwords as they like. With this step fail2ban "
-        "bans an address for a while once too many wrong ones came from there; everybody else goes on as before. It is chosen "
-        "in the settings (guess.limit), and so is what is too many, and who is never banned."
+        "Port 587 is open to the world, and sendmail lets everybody try passwords for ever, ten connections a minute from an "
+        "address as Debian sets it up. With this step fail2ban bans an address for a while once too many wrong ones came from "
+        "there; everybody else goes on as before. It is chosen in the settings (guess.limit), and so is what is too many, and who "
+        "is never banned."
     )
     needs = ("install",)
 
