@@ -236,7 +236,7 @@ def _refuses(version: str, cipher: str, *, small_dh: bool) -> bool:
 def _notes(seen: TlsTaken, block: str) -> Iterator[str]:
     yield "port 25, and mail that goes out, keep the TLS that they have: weak TLS is better there than none"
     if block:
-        yield "what stands between the two lines of this step in sendmail.mc is written again: a list of your own belongs into confCIPHER_LIST"
+        yield "what stands between the two lines of this step in sendmail.mc is written again: put a list of your own into confCIPHER_LIST"
     if seen.unseen:
         yield seen.unseen
 
