@@ -12,6 +12,7 @@ from tests.killing.operations import spread
 from tests.system.conftest import BootMachine
 from tests.system.machine import Machine
 from tests.system.msa import wizard
+from tests.system.picture import differences, picture
 from tests.system.rehearsing import rehearsed, shortly
 from tests.system.test_troubleshoot import short, troubleshoot
 
@@ -343,15 +344,20 @@ def test_the_rehearsal_does_it_for_real_and_the_host_stays_as_it_is(machine: Boo
 
 
 @pytest.mark.default_on("forky")
-def test_from_a_bare_machine_it_is_one_of_the_steps(machine: BootMachine) -> None:
+def test_from_a_bare_machine_it_is_one_of_the_steps_and_all_comes_back(machine: BootMachine) -> None:
+    """/etc byte for byte, also after the next start of sendmail."""
     debian = machine("mail")
+    debian.run(["systemctl", "restart", "sendmail"])
+    before = picture(debian, "/etc")
     debian.client()
     done = wizard(debian, "apply", "--yes", *CHOSEN)
     assert done.returncode == 0, done.stdout + done.stderr
     assert taken(debian, 587, "1.3", "ecdhe", "rsa") == {"1.3", "ecdhe"}
     back = wizard(debian, "rollback", "--all", "--yes")
     assert back.returncode == 0, back.stderr
-    assert b"tls_srv_features" not in debian.read(MC)
+    assert differences(before, picture(debian, "/etc")) == []
+    debian.run(["systemctl", "restart", "sendmail"])
+    assert differences(before, picture(debian, "/etc")) == []
 
 
 def test_unasked_the_end_of_a_set_up_says_what_is_weak(machine: BootMachine) -> None:
