@@ -345,14 +345,21 @@ def test_it_comes_with_the_whole_set_up_and_goes_with_it(machine: BootMachine) -
     assert changed(debian, before) == []
 
 
-@pytest.mark.default_on("bookworm")
+@pytest.mark.default_on("forky")
 def test_the_rehearsal_bans_in_the_clone(machine: BootMachine) -> None:
     debian = machine("msa")
     before = picture(debian, "/etc")
     made = rehearsed(debian, "guess-limit", *LIMIT)
     assert made["exit"] == 0, shortly(made)
+    assert made["clone"]["systemd"]
     assert "banning works: nft had 192.0.2.1" in json.dumps(made), made["apply"]
     assert "no plan knew of" not in json.dumps(made)
+
+    # What it brings is fetched for the clone, as what the set-up brings is.
+    debian.run("mkdir /root/debs; mv /var/cache/apt/archives/*.deb /root/debs")
+    refused = wizard(debian, "rehearse", "guess-limit", *LIMIT)
+    assert refused.returncode == 3, refused.stdout + refused.stderr
+    assert "--download-only fail2ban python3-systemd nftables" in " ".join(refused.stderr.split())
     assert differences(before, picture(debian, "/etc")) == []
 
 

@@ -278,8 +278,10 @@ def test_without_a_cgroup_init_scripts_do(machine: BootMachine) -> None:
     debian.run("mkdir /sys/fs/cgroup/session && echo 0 >/sys/fs/cgroup/cgroup.max.descendants")
     # What is run in a machine is beside its cgroup at first; a session of a host is in one.
     joined = 'echo 0 >/sys/fs/cgroup/session/cgroup.procs; exec "$@"'
-    done = debian.run(["sh", "-euc", joined, "sh", WIZARD, "rehearse", "--json"], check=False, timeout=600)
+    rehearse = [WIZARD, "rehearse", "--json", "--set", "guess.limit=true"]
+    done = debian.run(["sh", "-euc", joined, "sh", *rehearse], check=False, timeout=600)
     made = json.loads(done.stdout)
     assert done.returncode == 0, shortly(made)
     assert not made["clone"]["systemd"]
     assert "init scripts" in made["notes"][0]
+    assert any(note.startswith("guess-limit is not rehearsed") for note in made["notes"]), made["notes"]

@@ -18,6 +18,7 @@ from wizard.engine.engine import Engine
 from wizard.engine.state_dir import LOCK, must_not_wait
 from wizard.errors import CannotHere, HostError, Locked, NotRoot, WizardError
 from wizard.gather.host import look
+from wizard.maillog.read import where
 from wizard.mends.order import find
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -43,6 +44,8 @@ _DEVICES = 32
 _ASK = 0.2
 """Seconds between two looks whether somebody wants it to end."""
 _MAIL_PORTS = (25, 465, 587)
+_INSTALLING = ("install", "guess-limit")
+"""The steps that bring packages, but for that of a certificate, which is not rehearsed."""
 _FETCHING = 1800.0
 """Seconds, as `wizard.packages.apt` gives apt."""
 _APT = {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none"}
@@ -64,7 +67,11 @@ Tell = Callable[[dict[str, Any]], None]
 
 
 class NoNetwork(WizardError):
-    """The packages are not here and cannot be fetched."""
+    """The packages `names` are not here and cannot be fetched: why."""
+
+    def __init__(self, why: str, names: Sequence[str]) -> None:
+        super().__init__(why)
+        self.names = names
 
 
 @dataclass
@@ -146,6 +153,7 @@ class RehearsalRun:
             "answers": asdict(self.answers),
             "steps": list(self.steps),
             "systemd": clone.systemd,
+            "journal": where(self.host) == "journal",
             "services": list(boot.running_services(self.host)) if not clone.systemd else [],
             "listeners": [
                 (listener.address, listener.port, listener.process or "unknown")
@@ -157,13 +165,11 @@ class RehearsalRun:
         }
 
     def _packages(self, clone: Clone, facts: Facts) -> None:
-        """Fetch what the install step would, while the clone boots."""
-        if self.steps and "install" not in self.steps:
-            return
-        plan = Engine(self.host, self.answers, lambda _: None).plan_step(find("install"), facts)
-        if plan.outcome is not Outcome.PENDING:
-            return
-        for change in plan.changes:
+        """Fetch what the steps would, while the clone boots."""
+        engine = Engine(self.host, self.answers, lambda _: None)
+        wanted = [step for step in _INSTALLING if not self.steps or step in self.steps]
+        plans = [engine.plan_step(find(step), facts) for step in wanted]
+        for change in (each for plan in plans if plan.outcome is Outcome.PENDING for each in plan.changes):
             if change.kind == "packages":
                 self.tell({"event": "phase", "phase": "fetch"})
                 why = fetch(clone, change.names, change.may_remove, change.recommends, self.interrupt)  # type: ignore[attr-defined]
@@ -212,7 +218,7 @@ def fetch(
         result = apt(*install)
     if result.code != 0:
         if _NO_NETWORK.search(result.stdout + result.stderr):
-            raise NoNetwork(result.tail(3))
+            raise NoNetwork(result.tail(3), names)
         return result.tail(3)
     if goes:
         here = installed(Host())
@@ -288,5 +294,5 @@ def rehearsed(
     except NoNetwork as problem:
         raise CannotHere(
             f"packages are missing, and cannot be fetched for the clone: {problem}. Fetch them where there is a network "
-            f"(`apt-get install --download-only sendmail sasl2-bin libsasl2-modules`), then try again. {INSTEAD}"
+            f"(`apt-get install --download-only {' '.join(problem.names)}`), then try again. {INSTEAD}"
         ) from problem

@@ -33,9 +33,10 @@ from wizard.engine.state_dir import at_work
 from wizard.errors import HostError, NothingToRollBack, UsageError
 from wizard.gather.accounts import uid_min
 from wizard.gather.host import apt_simulation, look, packages_missing
+from wizard.maillog.read import where
 from wizard.maillog.watched_login import target_of
 from wizard.model import facts as f
-from wizard.model.answers import Answers, Certificate, answers_from
+from wizard.model.answers import Answers, Certificate, Guess, answers_from
 from wizard.model.events import Checked, Event, Failed, Planned, Recorded
 from wizard.model.facts import AptPlan
 from wizard.model.plan import Change, Outcome, Sign
@@ -61,6 +62,9 @@ _NOT_ALL = "not all steps are done"
 _NO_AUTHORITY = (
     "certificate-obtain is not rehearsed, for no authority reaches a clone: `msa-wizard certificate obtain --dry-run` "
     "tries that one out"
+)
+_NO_JOURNAL = (
+    "guess-limit is not rehearsed, for the clone has no journal, which fail2ban would read on this host"
 )
 
 
@@ -125,6 +129,9 @@ class CloneRun:
         if self.answers.certificate.challenge:  # no authority reaches a clone
             self.answers = replace(self.answers, certificate=Certificate())
             notes.append(_NO_AUTHORITY)
+        if self.answers.guess.limit and self.request["journal"] and where(self.host) != "journal":
+            self.answers = replace(self.answers, guess=Guess())
+            notes.append(_NO_JOURNAL)
         renamed, expected = named(self.host, self.answers, self.request["fqdn"])
         notes += renamed
         user: Credentials | None = None
