@@ -19,12 +19,12 @@ PROGRAM = "roles/msa/files/msa-wizard.pyz"
 _ASKED = "import json, sys; sys.path.insert(0, sys.argv[1]); from wizard.fleet import GALAXY, collection; print(json.dumps([GALAXY, collection()]))"
 
 
-def make(program: Path, one_file: Path, made: Path, epoch: int) -> None:
-    """Write the archive into the folder `made`: what the program of the folder `program` exports, with the one file.
+def make(program: Path, one_file: Path, folder: Path, epoch: int) -> None:
+    """Write the archive into the folder: what the program of the folder `program` exports, with the one file.
 
     Raises subprocess.CalledProcessError."""
-    asked = [sys.executable, "-I", "-c", _ASKED, str(program)]
-    galaxy, texts = json.loads(subprocess.run(asked, check=True, capture_output=True, text=True).stdout)
+    command = [sys.executable, "-I", "-c", _ASKED, str(program)]
+    galaxy, texts = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     files = {name: text.encode() for name, text in texts.items() if name != "galaxy.yml"}
     files[PROGRAM] = one_file.read_bytes()
     listed = _json({"files": [*_folders(files), *map(_file, sorted(files.items()))], "format": 1})
@@ -38,7 +38,7 @@ def make(program: Path, one_file: Path, made: Path, epoch: int) -> None:
     manifest = {"collection_info": about, "file_manifest_file": _file(("FILES.json", listed)), "format": 1}
     held = {**files, "FILES.json": listed, "MANIFEST.json": _json(manifest)}
     name = f"{galaxy['namespace']}-{galaxy['name']}-{galaxy['version']}.tar.gz"
-    put(made / name, _packed(held, epoch))
+    put(folder / name, _packed(held, epoch))
 
 
 def _json(value: object) -> bytes:

@@ -43,9 +43,9 @@ def module_utils() -> ModuleType:
     spec = importlib.util.spec_from_file_location("module_utils_program", path)
     assert spec is not None
     assert spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
+    utils = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(utils)
+    return utils
 
 
 class Failed(Exception):
@@ -57,9 +57,11 @@ class FakeModule:
 
     check_mode = False
 
-    def __init__(self, program: Path, code: int = 0, said: str = "", errors: str = "", **params: Any) -> None:
+    def __init__(
+        self, program: Path, code: int = 0, output: str = "", errors: str = "", **params: Any
+    ) -> None:
         self.params = {"program": str(program), "answers": {}, "accept": [], **params}
-        self.answer = (code, said, errors)
+        self.answer = (code, output, errors)
         self.asked: list[tuple[list[str], str | None]] = []
 
     def run_command(self, words: list[str], data: str | None = None) -> tuple[int, str, str]:
@@ -71,9 +73,9 @@ class FakeModule:
 
 
 def test_nothing_is_overwritten_unasked_and_the_inventory_never(tmp_path: Path) -> None:
-    made = export(tmp_path / "new/fleet", Answers(), FACTS, b"the program")
+    exported = export(tmp_path / "new/fleet", Answers(), FACTS, b"the program")
     folder = tmp_path / "new/fleet"
-    assert sorted(made.written) == sorted(
+    assert sorted(exported.written) == sorted(
         str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()
     )
     assert (folder / PROGRAM).read_bytes() == b"the program"
@@ -114,9 +116,9 @@ def test_only_the_one_file_of_this_version_is_taken(tmp_path: Path) -> None:
 
 def test_addresses_of_this_host_are_not_for_the_others() -> None:
     answers = dataclasses.replace(Answers(), listen=Listen(submission=("192.0.2.7",), ipv6=True))
-    made = inventory(answers, FACTS)
-    (own,) = (text for name, text in made.items() if name.startswith("inventory/host_vars/"))
-    shared = made["inventory/group_vars/msa/answers.yml"]
+    files = inventory(answers, FACTS)
+    (own,) = (text for name, text in files.items() if name.startswith("inventory/host_vars/"))
+    shared = files["inventory/group_vars/msa/answers.yml"]
     assert '    submission: ["192.0.2.7"]\n' in own
     assert '    # submission: ["192.0.2.7"]\n' in shared
     assert "    ipv6: true\n" in shared
@@ -161,7 +163,7 @@ def test_a_password_goes_to_standard_input_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "said", "errors", "why"),
+    ("code", "output", "errors", "why"),
     [
         (2, '{"schema": 1, "error": {"message": "no such key", "exit_code": 2}}', "", "no such key"),
         (
@@ -176,9 +178,9 @@ def test_a_password_goes_to_standard_input_alone(tmp_path: Path) -> None:
     ],
 )
 def test_an_error_is_a_failure_in_the_programs_words(
-    tmp_path: Path, code: int, said: str, errors: str, why: str
+    tmp_path: Path, code: int, output: str, errors: str, why: str
 ) -> None:
-    module = FakeModule(one_file(tmp_path / "program"), code, said, errors)
+    module = FakeModule(one_file(tmp_path / "program"), code, output, errors)
     with pytest.raises(Failed) as failed:
         module_utils().Program(module).run("apply")
     (result,) = failed.value.args
@@ -187,17 +189,17 @@ def test_an_error_is_a_failure_in_the_programs_words(
 
 
 def test_what_a_host_does_not_have_yet_is_no_failure_where_that_is_said(tmp_path: Path) -> None:
-    said = '{"schema": 1, "error": {"message": "there is no sendmail.cf", "exit_code": 3}}'
-    program = module_utils().Program(FakeModule(one_file(tmp_path / "program"), 3, said))
+    output = '{"schema": 1, "error": {"message": "there is no sendmail.cf", "exit_code": 3}}'
+    program = module_utils().Program(FakeModule(one_file(tmp_path / "program"), 3, output))
     assert program.run("certificate", "show", may_end=(0, 1), may_lack=True) == (3, {})
     with pytest.raises(Failed, match=r"there is no sendmail\.cf"):
         program.run("certificate", "show", may_end=(0, 1))
 
 
 def test_a_refused_plan_fails_and_what_may_end_is_accepted_by_name(tmp_path: Path) -> None:
-    said = """{"schema": 1, "steps": [{"step": "restart", "outcome": "pending", "reason": "", "remedy": [], "changes": [],
+    output = """{"schema": 1, "steps": [{"step": "restart", "outcome": "pending", "reason": "", "remedy": [], "changes": [],
         "ends": [{"id": "cf-lines", "says": "lines of sendmail.cf go", "lines": []}]}]}"""
-    module = FakeModule(one_file(tmp_path / "program"), 10, said)
+    module = FakeModule(one_file(tmp_path / "program"), 10, output)
     with pytest.raises(Failed, match=r"lines of sendmail\.cf go \(accept: cf-lines\)"):
         module_utils().Program(module).planned()
     module.params["answers"] = {"accept": ["cf-lines"]}

@@ -60,18 +60,18 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_failed(self, result, ignore_errors=False):
         """Why a task failed."""
-        said = self._heard(result)
+        returned = self._heard(result)
         if not ignore_errors:
             row = self._row(result)
-            row["says"] = str(said.get("msg", "failed"))
+            row["says"] = str(returned.get("msg", "failed"))
             row["verdict"] = "not begun" if row["says"].startswith(_NOT_BEGUN) else "failed"
-            if said.get("interrupted") is True:
+            if returned.get("interrupted") is True:
                 row["verdict"] = "interrupted"
 
     def v2_runner_on_unreachable(self, result):
         """Why a host could not be reached."""
         row = self._row(result)
-        row["verdict"], row["says"] = "unreachable", str(_said(result).get("msg", ""))
+        row["verdict"], row["says"] = "unreachable", str(_returned(result).get("msg", ""))
 
     def v2_playbook_on_stats(self, stats):
         """Show and write it all."""
@@ -91,13 +91,13 @@ class CallbackModule(CallbackBase):
         return self._hosts.setdefault(name, {"host": name, "verdict": "", "says": "", "facts": {}})
 
     def _heard(self, result):
-        said, row = _said(result), self._row(result)
+        returned, row = _returned(result), self._row(result)
         if str(_task(result).action).startswith(_OURS):
             self._ours = True
-        facts = said.get("ansible_facts", {})
+        facts = returned.get("ansible_facts", {})
         if isinstance(facts, dict) and isinstance(facts.get("msa"), dict):
             row["facts"] = facts["msa"]
-        return said
+        return returned
 
     def _write(self, folder, shown):
         try:
@@ -113,7 +113,7 @@ class CallbackModule(CallbackBase):
         self._display.display(f"report.json and report.html are in {folder}")
 
 
-def _said(result):
+def _returned(result):
     """What a task returned; older releases of Ansible have it under another name."""
     return getattr(result, "result", None) or result._result
 

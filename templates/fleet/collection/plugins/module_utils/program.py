@@ -41,9 +41,9 @@ class Program:
         """The exit code and the document of a command. Fails the module for a code that is not in `may_end`.
 
         With `may_lack` the document is empty where the host does not have yet what the command is about."""
-        code, said, errors = self.module.run_command([*self._start(), *words, "--json"], data=data)
+        code, output, errors = self.module.run_command([*self._start(), *words, "--json"], data=data)
         try:
-            document = json.loads(said)
+            document = json.loads(output)
         except ValueError:
             document = {}
         if may_lack and code == CANNOT and "error" in document:
