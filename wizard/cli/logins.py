@@ -286,6 +286,7 @@ def test(arguments: argparse.Namespace) -> int:
             family=arguments.family,
             send_to=arguments.send_to or chosen.send_to or None,
             sender=arguments.sender,
+            login_only=arguments.login_only,
         )
         limit = within(arguments, WITHIN)
         login = credentials(user, arguments) if user else None

@@ -356,6 +356,9 @@ def _test(add: Add) -> None:
         "exit with 1 if this system does not trust the certificate, also where it is this host's own, or nobody logs in",
     )
     test.add_argument("--accept-certificate", metavar="FINGERPRINT", help=_ACCEPT)
+    _flag(
+        test, "--login-only", "one connection, without the checks before the login: servers count connections"
+    )
     _flag(test, "--watch", "show the lines of the mail log beside the conversation")
     words = (
         "wait until a client on another machine has logged in: only that proves that the firewall lets it in"

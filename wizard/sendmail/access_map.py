@@ -14,7 +14,7 @@ STRANGERS = ("203.0.113.77", "198.51.100.77")
 """Addresses of nobody (RFC 5737), in two nets: what is refused to both is refused to everybody. (Debian's own access map
 refuses the third such net.)"""
 FEW = 4
-"""Connections a minute, or at once, that one office behind one address soon makes."""
+"""Connections within sendmail's window (ConnectionRateWindowSize), or at once, that one office behind one address soon makes."""
 _TAGS = (CONNECT, RATE, CONNECTIONS, PAUSE, FEATURES, TLS)
 REFUSING = (CONNECT, TLS)
 """Tags of lines that turn clients away."""
@@ -50,7 +50,7 @@ class Line:
 
     @property
     def low(self) -> bool:
-        """Whether it allows FEW connections, at once or in a minute, to others than this host itself."""
+        """Whether it allows FEW connections, at once or within the window, to others than this host itself."""
         known = self.tag in (RATE, CONNECTIONS) and self.value.isdecimal() and not self.key.startswith("127")
         return known and 0 < int(self.value[:9]) <= FEW
 

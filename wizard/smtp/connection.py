@@ -51,6 +51,8 @@ class Target:
     server_name: str | None = None
     served: frozenset[str] = frozenset()
     """Mechanisms besides LOGIN and PLAIN that this server is known to serve (`password_source.served_besides`)."""
+    login_only: bool = False
+    """One connection, without the checks before a login."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "host", _host(self.host))

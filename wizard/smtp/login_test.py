@@ -1,7 +1,7 @@
 """The engine of `msa-wizard test`: an AUTH LOGIN conversation with a submission server (howto 5.2).
 
 At most three connections, for sendmail's ratecontrol counts them: one for the checks before a login (it also
-verifies the certificate), one to port 25 of the same host, one for the login itself. Raises ValueError for
+verifies the certificate), one to port 25 of the same host, one for the login itself, or this alone. Raises ValueError for
 wrong input, before anything is sent; whatever the server does ends in a `Result`.
 """
 
@@ -93,8 +93,9 @@ class _Conversation:
     def result(self) -> Result:
         layer, code = None, None
         try:
-            self._checks()
-            self._smtp_port()
+            if not self.target.login_only:
+                self._checks()
+                self._smtp_port()
             says = self._login()
             code = self.code
         except Failure as stop:
@@ -153,9 +154,9 @@ class _Conversation:
     def _login(self) -> str:
         """The conversation of howto 5.2.2 and 5.2.4; answers with the verdict."""
         target = self.target
-        self.transcript.add(
-            "note", "Last connection: the login." if self.credentials else "Last connection: what is offered."
-        )
+        which = "Only" if target.login_only else "Last"
+        what = "the login" if self.credentials else "what is offered"
+        self.transcript.add("note", f"{which} connection: {what}.")
         with self._connected() as session:
             session.open(target.tls_on_connect, lambda: self._admitted(session))
             self._md5_mechanisms(session)

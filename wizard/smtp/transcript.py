@@ -242,8 +242,8 @@ class Failure(WizardError):
 
 
 _RATE_LIMIT = (
-    "The server rejects connections with 421: more than about 10 in a minute, or too many at once, "
-    "from this address (sendmail's ratecontrol, conncontrol). Wait a minute, then try again."
+    "The server rejects connections with 421: too many from this address, at once or within its window. Debian's sendmail "
+    "takes 10 in ten minutes, and counts those that it rejects (conncontrol, ratecontrol). Wait that long, then try again."
 )
 _CAUSES = {
     Layer.NAME: "Check the spelling, and that the name has an address: `getent ahosts NAME`.",

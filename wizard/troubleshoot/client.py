@@ -221,7 +221,7 @@ def judged(met: Admission, access: str) -> Iterator[Stage]:
     else:
         yield Stage("connect", Sign.OK, "sendmail lets it connect")
     for limit, tag, words in (
-        (met.rate, access_map.RATE, "in a minute"),
+        (met.rate, access_map.RATE, "within sendmail's window (Debian: ten minutes)"),
         (met.connections, access_map.CONNECTIONS, "at once"),
     ):
         if limit:

@@ -101,6 +101,17 @@ def test_login_and_message(attempt: Try) -> None:
     assert texts(result, "client")[-1] == "QUIT"
 
 
+def test_the_login_alone_takes_one_connection(attempt: Try) -> None:
+    """Debian's sendmail takes ten in ten minutes from one address."""
+    script = Script()
+    result = attempt(script, smtp_port=25, login_only=True)
+    assert (result.ok, result.code, script.connections) == (True, 235, 1)
+    assert finding(result, "mail-before-auth").state == "ok"
+    anonymous = Script()
+    assert attempt(anonymous, anonymous=True, login_only=True).code == 250
+    assert anonymous.connections == 1
+
+
 @pytest.mark.parametrize("password", [PASSWORD, "x" * 900])
 def test_plain(attempt: Try, password: str) -> None:
     script = Script(login=(USER, password))
@@ -207,7 +218,7 @@ def test_the_deadline_bounds_everything(attempt: Try) -> None:
 @pytest.mark.parametrize(
     ("greeting", "says"),
     [
-        (b"421 4.3.2 Connection rate limit exceeded.\r\n", "about 10 in a minute"),
+        (b"421 4.3.2 Connection rate limit exceeded.\r\n", "takes 10 in ten minutes"),
         (b"554 5.7.1 No service for you\r\n", "554 5.7.1 No service"),
         (b"\x1b[2J\x1b]0;owned\x07\xff\xfe\xe2\x80\xaeHTTP/1.1 400 Bad\r\n", "not SMTP"),
         (b"220 " + b"A" * 1_000_000 + b"\r\n", "8192 octets"),
@@ -259,7 +270,7 @@ def test_escape_sequences_become_visible(attempt: Try) -> None:
             Script(replies={"AUTH": b"421 4.7.0 too many\r\n"}),
             Layer.LOGIN,
             421,
-            "before it had the.*about 10 in a minute",
+            "before it had the.*takes 10 in ten minutes",
         ),
         (
             Script(replies={"AUTH": b"535 5.7.0 not you\r\n"}),

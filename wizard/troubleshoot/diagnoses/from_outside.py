@@ -130,7 +130,7 @@ def _limited(picture: Picture) -> Finding | None:
     if not low:
         return None
     return Finding(
-        f"the access map allows some clients {FEW} connections or fewer, at once or in a minute: an office behind one address soon gets 421",
+        f"the access map allows some clients {FEW} connections or fewer, at once or within sendmail's window (Debian: ten minutes): an office behind one address soon gets 421",
         _shown(low[:4]),
         Mend(("mend-access-limits",)),
         Sign.WARNING,

@@ -35,6 +35,12 @@ options:
     description: Fail where this system does not trust the certificate.
     type: bool
     default: false
+  login_only:
+    description:
+      - Log in at once, in one connection, without the checks before it.
+      - Sendmail of Debian takes ten connections in ten minutes from one address.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Whether the module can say what it would do, and change nothing.
@@ -82,6 +88,7 @@ def main():
             "mechanism": {"type": "str", "choices": ["LOGIN", "PLAIN"], "default": "LOGIN"},
             "accept_certificate": {"type": "str"},
             "verify": {"type": "bool", "default": False},
+            "login_only": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -90,6 +97,7 @@ def main():
     words = [f"--port={module.params['port']}", f"--mechanism={module.params['mechanism']}", *login]
     words += [f"--host={module.params['host']}"] if module.params["host"] else []
     words += ["--verify"] if module.params["verify"] else []
+    words += ["--login-only"] if module.params["login_only"] else []
     fingerprint = module.params["accept_certificate"]
     words += [f"--accept-certificate={fingerprint}"] if fingerprint else []
     code, document = program.run("test", *words, data=data, may_end=(0, 1))
