@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -16,8 +17,10 @@ from wizard.editors.fail2ban import Jail
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Guess, Listen
 from wizard.model.facts import Facts, Fail2ban
-from wizard.model.plan import Outcome, Plan
+from wizard.model.plan import Check, Outcome, Plan, Sign
+from wizard.steps import guess_limit
 from wizard.steps.guess_limit import CHOOSE, ENDS, OPTIONAL, GuessLimit, jail_file, ports
+from wizard.system.host import Completed, Host
 
 LIMIT = Answers(guess=Guess(limit=True))
 JAIL = Jail("systemd", "5", "10m", "1h", actions=("nftables",))
@@ -202,3 +205,62 @@ def test_who_would_have_been_banned_is_asked_about() -> None:
     (ending,) = plan(host(seen)).ends
     assert (ending.id, ending.lines) == (ENDS, seen.lost)
     assert "logins from 1 address would" in ending.says
+
+
+class Banning(Host):
+    """A host whose fail2ban and nft answer, and what they were asked."""
+
+    def __init__(self, actions: str, *, nft: bool = True, lifts: bool = True) -> None:
+        super().__init__()
+        object.__setattr__(self, "asked", list[str]())
+        object.__setattr__(self, "said", (actions, nft, lifts))
+
+    def run(self, argv: Sequence[str], **_: Any) -> Completed:
+        """As fail2ban-client and nft do."""
+        actions, nft, lifts = self.said  # type: ignore[attr-defined]
+        asked: list[str] = self.asked  # type: ignore[attr-defined]
+        asked.append(" ".join(argv[1:]))
+        out = ""
+        if "actions" in argv:
+            out = f"The jail sendmail-auth has the following actions:\n{actions}\n"
+        elif argv[0] == "nft" and nft:
+            there = any("banip" in each.split() for each in asked)
+            gone = lifts and any("unbanip" in each for each in asked)
+            out = "elements = { 192.0.2.1 }" if there and not gone else ""
+        elif "fail2ban-regex" in argv[0]:
+            out = "Lines: 2 lines, 0 ignored, 2 matched, 0 missed"
+        return Completed(tuple(argv), 0, out, "", 0.0)
+
+
+def checks(host: Banning, monkeypatch: pytest.MonkeyPatch) -> dict[str, Check]:
+    monkeypatch.setattr(guess_limit, "_BANS_WITHIN", 0.3)
+    return {check.id: check for check in GuessLimit().verify(host, machine("13"), LIMIT)}
+
+
+def test_a_ban_is_tried_and_lifted(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Banning("nftables")
+    found = checks(host, monkeypatch)
+    assert {check.sign for check in found.values()} == {Sign.OK}
+    assert [each for each in host.asked if "banip" in each] == [  # type: ignore[attr-defined]
+        "set sendmail-auth banip 192.0.2.1",
+        "set sendmail-auth unbanip 192.0.2.1",
+    ]
+    assert GuessLimit().verify(host, machine("13"), Answers()) == []
+
+
+def test_a_ban_that_does_not_reach_nft_is_a_failure_and_is_lifted_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host = Banning("nftables", nft=False)
+    assert checks(host, monkeypatch)["ban"].sign is Sign.FAILED
+    assert "set sendmail-auth unbanip 192.0.2.1" in host.asked  # type: ignore[attr-defined]
+    stays = checks(Banning("nftables", lifts=False), monkeypatch)["ban"]
+    assert (stays.sign, "stays in the packet filter" in stays.says) == (Sign.FAILED, True)
+
+
+@pytest.mark.parametrize("actions", ["cloudflare", "nftables, sendmail-whois-lines", "ufw"])
+def test_an_action_of_the_admins_own_is_not_tried(monkeypatch: pytest.MonkeyPatch, actions: str) -> None:
+    host = Banning(actions)
+    found = checks(host, monkeypatch)
+    assert found["ban"].sign is Sign.UNKNOWN
+    assert not [each for each in host.asked if "banip" in each]  # type: ignore[attr-defined]
