@@ -50,6 +50,8 @@ def good() -> Rehearsal:
         "diff": diff,
         "commands": ["m4 sendmail.mc"],
         "details": [],
+        "before": "old <b>\n",
+        "after": "new\n",
     }
     heard: tuple[dict[str, Any], ...] = (
         {"event": "settled", "notes": [], "expected": "", "user": "rehearsal-1"},
