@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from wizard.editors import EditError, sendmail_mc
@@ -115,3 +117,9 @@ def test_a_listener_without_tls_is_not_asked() -> None:
     own = "O DaemonPortOptions=Family=inet6, Name=A, Port=587, M=Ea\nO DaemonPortOptions=Name=B, Port=587, Addr=127.0.0.1, M=E\n"
     both = own + "O DaemonPortOptions=Name=C, Port=587, Addr=192.0.2.1, M=Ea\n"
     assert tls_rules.listeners(both)[587].name == "C", "of one port the one with a login, by IPv4"
+
+
+def test_whoever_has_a_ruleset_of_his_own_reads_in_the_documents_what_it_has_to_return() -> None:
+    (rule,) = (line for line in rules((587,), listed("DEFAULT", small_dh=False)) if line.startswith("R587"))
+    page = Path(__file__).resolve().parents[2] / "docs/server.md"
+    assert f"`{rule.partition('$@ ')[2]}`" in page.read_text()

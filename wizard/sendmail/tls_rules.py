@@ -73,6 +73,12 @@ def own(mc: str) -> str:
     return str(blocks[0]) if blocks else ""
 
 
+def of_block(block: str) -> tuple[str, ...]:
+    """What m4 makes of our lines."""
+    lines = (line for line in sendmail_cf.statements(block) if not line.startswith("dnl"))
+    return tuple(line for line in lines if line != "LOCAL_RULESETS")
+
+
 def drops_dh(block: str) -> bool:
     """Whether our lines bar Diffie-Hellman, since the group was small."""
     return f":!{SMALL_DH}" in block

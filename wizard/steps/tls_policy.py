@@ -93,7 +93,7 @@ class TlsPolicy(Step):
         except EditError as error:
             return Plan.blocked(self.id, f"{f.SENDMAIL_MC}: {error}", error.remedy)
         now = tls_rules.present(cf)
-        if now and not block:
+        if now != tls_rules.of_block(block):
             why = "add to it what docs/server.md says, or take it out of sendmail.mc"
             return Plan.blocked(self.id, _OWN_RULES, why)
         notes = (f"not tried: {clause}" for clause in seen.untried)

@@ -95,6 +95,19 @@ def test_another_list_or_port_is_taken_over_though_nothing_weak_is_taken() -> No
     assert any("written again" in note for note in made.notes)
 
 
+def test_beside_ours_no_other_ruleset_of_that_name_is_touched() -> None:
+    ours = applied(host())
+    theirs = dataclasses.replace(ours, cf_from_mc=f"Stls_srv_features\nR$*\t$@ x\n{ours.cf_from_mc}")
+    made = plan(theirs)
+    assert (made.outcome, made.changes) == (Outcome.BLOCKED, ())
+    assert "of its own" in made.reason
+    mc = (ours.text(f.SENDMAIL_MC) or "").replace(
+        "Stls_srv_features\n", "Stls_srv_features\ndnl mine\n# mine\n"
+    )
+    commented = dataclasses.replace(ours, files={**ours.files, f.SENDMAIL_MC: file(mc)})
+    assert plan(commented).outcome is Outcome.DONE
+
+
 def test_who_came_with_what_will_be_refused_is_named() -> None:
     made = plan(host(dataclasses.replace(WEAK, recent=(OLD,), unseen="")))
     (ending,) = made.ends
