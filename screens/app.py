@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import signal
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, ClassVar
@@ -13,7 +14,8 @@ from typing import Any, ClassVar
 from textual._compositor import CompositorUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import Resize
+from textual.dom import DOMNode
+from textual.events import Event, Key, Paste, Resize
 from textual.reactive import Reactive
 from textual.screen import Screen
 
@@ -27,6 +29,17 @@ from wizard.system.signals import SIGNALS
 
 _BESIDE_TEXT = 3
 """Cells of a line that text cannot have: a blank at either side, and what scrolls."""
+
+
+async def _caught_up(node: DOMNode) -> None:
+    """Until it has taken in all that was sent to it so far, or is gone."""
+    done = asyncio.Event()
+    if node.call_later(done.set):
+        waiting = asyncio.ensure_future(done.wait())
+        await asyncio.wait(
+            {waiting, *([node._task] if node._task else [])}, return_when=asyncio.FIRST_COMPLETED
+        )
+        waiting.cancel()
 
 
 class WizardApp(App[int]):
@@ -56,6 +69,10 @@ class WizardApp(App[int]):
         self.signal = 0
         """The signal that ends us."""
         self.crash: BaseException | None = None
+        self._in_hand: Event | None = None
+        """The key that has not done yet what it does."""
+        self._typed: deque[Event] = deque()
+        """Those behind it."""
         if plain:
             from screens.widgets.terminal_output import AsciiOnly
 
@@ -181,6 +198,29 @@ class WizardApp(App[int]):
                 yield SystemCommand(place.title, f"$ {place.command}", partial(self.go, name))
         yield SystemCommand("Help", "What this screen is for, and its keys", self.action_explain)
         yield SystemCommand("Quit", "Leave msa-wizard", self.action_leave)
+
+    async def on_event(self, event: Event) -> None:
+        """Keys count in the order in which they were typed: one is handed on when the one before it has done what it does.
+        Textual lets a key come up again from the focus before its binding runs; what arrives in the same moment would
+        overtake it, and a password get into another field than the one that Tab leads to."""
+        if not isinstance(event, Key | Paste) or event.is_forwarded:
+            await super().on_event(event)
+        elif not self.screen_stack:
+            self._typed.clear()  # the screens have ended
+        elif self._in_hand is not None and event is not self._in_hand:
+            self._typed.append(event)
+        else:
+            self._in_hand, way = event, [*(self.focused or self.screen).ancestors_with_self]
+            await super().on_event(event)
+            self._next = asyncio.ensure_future(self._hand_on(way))
+
+    async def _hand_on(self, way: list[DOMNode]) -> None:
+        """The next key, once this one has gone all of its way."""
+        for node in way:
+            await _caught_up(node)
+        self._in_hand = self._typed.popleft() if self._typed else None
+        if self._in_hand is not None:
+            self.post_message(self._in_hand)
 
     async def _check_bindings(self, key: str, priority: bool = False) -> bool:
         """Textual's, once the screen is made that the key is for: the keys before it may just have opened that."""

@@ -48,6 +48,43 @@ def test_what_is_typed_ahead_goes_to_its_own_field(bench: Bench, monkeypatch: py
     play(bench, story)
 
 
+def test_tab_is_not_overtaken_by_what_is_typed_behind_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[bool] = []
+    monkeypatch.setattr(LoginTest, "action_begin", lambda _: begun.append(True))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "test", "A user of the server")
+        app.screen.query_one("#host", Input).focus()
+        app.post_message(events.Paste("mail.example.org"))
+        for key in (
+            "tab",
+            *"2x",
+            "backspace",
+            *"5",
+            "tab",
+            *"alice",
+            "tab",
+            *SECRET,
+            "left",
+            "backspace",
+            *"7",
+            "f5",
+        ):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: bool(begun))
+        field = {
+            each: app.screen.query_one(f"#{each}", Input).value
+            for each in ("host", "port", "user", "send-to")
+        }
+        assert field == {"host": "mail.example.org", "port": "25", "user": "alice", "send-to": ""}
+        assert app.screen.query_one("#password", Input).value == SECRET
+        assert SECRET not in app.export_screenshot()
+
+    play(bench, story)
+
+
 def test_a_server_that_is_not_there_has_a_verdict_with_its_layer(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "test", "A user of the server")
