@@ -101,7 +101,7 @@ class History:
         )
 
     def diff(self, ref: str | Commit, in_words: Callable[[bytes], bytes] = bytes) -> str:
-        """What a commit changed, for people: metadata in words (`etc/x: mode 0640 -> 0600`), text files as a
+        """What a commit changed, for people: metadata in words (`/etc/x: mode 0640 -> 0600`), text files as a
         unified diff, binary and huge files by name; for the baseline a list of what it holds. Control
         characters are shown as escapes; what `secret_text` hides is not shown. Where `in_words` says the content
         of an encoded file otherwise, that is compared."""
@@ -111,7 +111,7 @@ class History:
         lines: list[str] = []
         for one in compared.differences:
             name = visible(os.fsdecode(one.path))
-            lines += [f"{name}: {line}" for line in _metadata_lines(one)]
+            lines += [f"/{name}: {line}" for line in _metadata_lines(one)]
             lines += map(visible_bytes, patches.get(one.path, ()))
         return "".join(line + "\n" for line in lines)
 

@@ -101,7 +101,7 @@ def folded(diff: str, whole: str = "f shows all of it") -> str:
             continue
         if generated:
             changed = f"{count(added, 'line')} added, {removed} removed" if added or removed else "changed"
-            lines.append(f"{generated}: {changed}; generated, {whole}")
+            lines.append(f"/{generated}: {changed}; generated, {whole}")
         begin = _BEGIN.match(line)
         generated, added, removed = (begin[1] if begin and derived(begin[1]) else ""), 0, 0
         if not generated:

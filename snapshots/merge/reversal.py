@@ -150,7 +150,7 @@ class _Work:
             )
             if not staying:
                 continue
-            holds = f"still holds {visible(staying[0])}"
+            holds = f"still holds /{visible(staying[0])}"
             if len(staying) > 1:
                 holds += f" and {len(staying) - 1} more"
             entry = self._wanted[path]
@@ -179,21 +179,21 @@ class _Work:
                 if _is_folder(there):
                     continue
                 if there is not None and self._choice is not Choice.RESTORE:
-                    name = visible(path)
+                    name = f"/{visible(path)}"
                     self._undecided(folder, f"kind: a {there.kind} now, and {name} was in it before")
                     self._leave(path)
                     break
                 if _is_folder(self._ours[folder]):
                     self._leave(folder)
-                    self._notes[folder] = f"stays, for {visible(path)} is to be in it"
+                    self._notes[folder] = f"stays, for /{visible(path)} is to be in it"
                 else:
                     self._wanted[folder] = self._newest_folder(folder)
-                    self._notes[folder] = f"is a folder again, for {visible(path)} is to be in it"
+                    self._notes[folder] = f"is a folder again, for /{visible(path)} is to be in it"
 
     def reversal(self, commits: tuple[Commit, ...], gone: tuple[Commit, ...]) -> Reversal:
         """All that came out."""
         notes = [f"{one.short} ({one.subject}) was rolled back already." for one in gone]
-        notes += [f"{visible(path)} {note}." for path, note in sorted(self._notes.items())]
+        notes += [f"/{visible(path)} {note}." for path, note in sorted(self._notes.items())]
         targets = {
             path: (self._ours[path], self._wanted[path])
             for path in sorted(self._wanted, key=os.fsencode)

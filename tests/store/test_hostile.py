@@ -106,12 +106,12 @@ def test_devices_fifos_and_sockets_are_recorded_shown_and_never_opened_nor_made(
         path.write_text("a file now\n")
     identity = step(store)
     text = store.diff(identity)
-    assert "etc/new/device: created, char:1:5, mode 0" in text
-    assert "etc/old/disk: block:8:1 -> file\n" in text
+    assert "/etc/new/device: created, char:1:5, mode 0" in text
+    assert "/etc/old/disk: block:8:1 -> file\n" in text
     assert store.changes(identity)["etc/new/fifo"][1] == store.entry("HEAD", "etc/new/fifo")
     said = take_back(machine, store, identity)
     assert [note.split(":")[0] for note in said] == [
-        "etc/old/device was a char", "etc/old/disk was a block", "etc/old/fifo was a fifo", "etc/old/socket was a socket",
+        "/etc/old/device was a char", "/etc/old/disk was a block", "/etc/old/fifo was a fifo", "/etc/old/socket was a socket",
     ]  # fmt: skip
     assert list((machine.etc / "new").iterdir()) == []
     assert all(path.is_file() for path in (machine.etc / "old").iterdir())

@@ -167,9 +167,9 @@ def test_what_the_admin_deleted_comes_back_with_its_folder(machine: Machine) -> 
     reversal = store.reverse([made])
     assert list(reversal.targets) == ["etc/mail", "etc/mail/sub", "etc/mail/sub/file"]
     assert reversal.notes == (
-        "etc/mail is a folder again, for etc/mail/sub/file is to be in it.",
-        "etc/mail/sub is a folder again, for etc/mail/sub/file is to be in it.",
-        "etc/mail/sub/file was deleted since; it is brought back as it was before.",
+        "/etc/mail is a folder again, for /etc/mail/sub/file is to be in it.",
+        "/etc/mail/sub is a folder again, for /etc/mail/sub/file is to be in it.",
+        "/etc/mail/sub/file was deleted since; it is brought back as it was before.",
     )
     put(machine, reversal.targets)
     assert (machine.etc / "mail/sub/file").read_text() == "before\n"
@@ -195,15 +195,15 @@ def test_a_folder_of_the_step_goes_unless_something_stays_in_it(machine: Machine
     commit(store)
     reversal = store.reverse([made])
     assert set(reversal.targets) == {"etc/new", "etc/new/deep", "etc/new/deep/file"}
-    assert reversal.notes == ("etc/new goes, though its mode, owner or attributes were changed since.",)
+    assert reversal.notes == ("/etc/new goes, though its mode, owner or attributes were changed since.",)
     (machine.etc / "new/deep/mine\n").write_text("x")
     (machine.etc / "new/deep/too").write_text("x")
     commit(store)
     reversal = store.reverse([made])
     assert set(reversal.targets) == {"etc/new/deep/file"}
     assert reversal.notes == (
-        "etc/new stays, for it still holds etc/new/deep.",
-        "etc/new/deep stays, for it still holds etc/new/deep/mine\\n and 1 more.",
+        "/etc/new stays, for it still holds /etc/new/deep.",
+        "/etc/new/deep stays, for it still holds /etc/new/deep/mine\\n and 1 more.",
     )
     assert reversal.conflicts == ()
 
@@ -240,11 +240,11 @@ def test_a_folder_in_the_place_of_a_file_keeps_what_the_admin_put_in_it(
     commit(store)
     reversal = store.reverse([made])
     assert whats(reversal) == {"etc/path": "kind"}
-    assert "still holds etc/path/mine; a file before" in reversal.conflicts[0].text
+    assert "still holds /etc/path/mine; a file before" in reversal.conflicts[0].text
     assert set(reversal.targets) == (set() if deleted else {"etc/path/step"})
     assert set(store.reverse([made], choice=Choice.KEEP).targets) == set(reversal.targets)
     restored = store.reverse([made], choice=Choice.RESTORE)
-    assert restored.notes == ("etc/path becomes a file again, and what it holds goes.",)
+    assert restored.notes == ("/etc/path becomes a file again, and what it holds goes.",)
     put(machine, restored.targets)
     assert (machine.etc / "path").read_text() == "a file\n"
 
@@ -264,7 +264,7 @@ def test_a_link_in_the_place_of_a_folder_is_not_written_through(machine: Machine
     commit(store)
     reversal = store.reverse([made])
     assert whats(reversal) == {"etc/folder": "kind"}
-    assert "a symlink now, and etc/folder/file was in it before" in reversal.conflicts[0].text
+    assert "a symlink now, and /etc/folder/file was in it before" in reversal.conflicts[0].text
     assert reversal.targets == {}
     assert store.reverse([made], choice=Choice.KEEP).targets == {}
     put(machine, store.reverse([made], choice=Choice.RESTORE).targets)
@@ -286,8 +286,8 @@ def test_generated_files_go_back_whatever_became_of_them(machine: Machine) -> No
     reversal = store.reverse([made], derived=lambda path: path.endswith((".cf", ".db")))
     assert (reversal.conflicts, reversal.merged) == ((), ())
     assert reversal.notes == (
-        "etc/mail/access.db is generated; what it became since is not kept.",
-        "etc/mail/sendmail.cf is generated; what it became since is not kept.",
+        "/etc/mail/access.db is generated; what it became since is not kept.",
+        "/etc/mail/sendmail.cf is generated; what it became since is not kept.",
     )
     put(machine, reversal.targets)
     assert (machine.etc / "mail/sendmail.cf").read_text() == "before\n"
@@ -318,7 +318,7 @@ def test_a_special_file_is_never_written(machine: Machine) -> None:
     made = step(store)
     reversal = store.reverse([made])
     assert set(reversal.targets) == {"etc/new"}
-    assert reversal.notes == ("etc/fifo was a fifo: that is recorded, not written, so it stays as it is.",)
+    assert reversal.notes == ("/etc/fifo was a fifo: that is recorded, not written, so it stays as it is.",)
     put(machine, reversal.targets)
     assert not (machine.etc / "new").exists()
 

@@ -130,7 +130,7 @@ def test_a_killed_run_stops_whatever_changes_things(
     assert machine.picture() == before
     assert wizard.run(machine, "recover", "--show") == 0
     said = capfd.readouterr()
-    assert "In progress: firewall" in said.out
+    assert "In hand: firewall" in said.out
     assert "file /etc/firewall/rules.v4" in said.out
     assert machine.interrupted()
     assert wizard.run(machine, "recover") == 0

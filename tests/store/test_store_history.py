@@ -59,17 +59,17 @@ def test_diff_shows_content_and_metadata_in_words(machine: Machine) -> None:
         os.chown(path, 107, 114)
     commit(store)
     text = store.diff("HEAD")
-    assert "etc/mail/sendmail.mc: mode 0644 -> 0600\n" in text
+    assert "/etc/mail/sendmail.mc: mode 0644 -> 0600\n" in text
     assert "-MAILER(`local')dnl\n+\\x1b[2Jclear\\x0d\n" in text
     assert "Binary files /dev/null and b/etc/binary differ" in text
     assert "Binary files /dev/null and b/etc/huge differ" in text
-    assert "etc/empty: created, directory, mode 0755" in text
+    assert "/etc/empty: created, directory, mode 0755" in text
     assert "etc/group: attribute user.note added (3 bytes)\n" in text
     assert ".metadata" not in text
     assert ".record" not in text
     assert len(text) < 3000
     if os.geteuid() == 0:
-        assert "etc/mail/sendmail.mc: owner root -> smmta\n" in text
+        assert "/etc/mail/sendmail.mc: owner root -> smmta\n" in text
         assert "etc/mail/sendmail.mc: group root -> smmsp\n" in text
 
 

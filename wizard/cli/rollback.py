@@ -274,7 +274,7 @@ def _killed_text(killed: Unfinished, commits: Sequence[Commit]) -> str:
     if steps:
         lines += fold(f"Applied before that: {', '.join(steps)}.")
     if killed.step:
-        lines.append(f"In progress: {killed.step}, with these changes begun:")
+        lines.append(f"In hand: {killed.step}, with these changes begun:")
         lines += [f"  {begun_text(change)}" for change in killed.changes] or ["  none yet"]
     then = f"undoes {'all of that' if steps else 'it'}; `recover --finish` finishes it"
     if killed.operation == OPERATION:
