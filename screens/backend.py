@@ -104,6 +104,7 @@ class Backend:
         stored = replace(answers, replace_mta=False, watch_restart=0)
         with self.alone("save the settings"):
             words = save_settings(self.host, SAVED, as_toml(stored, facts), self.store_to_add_to)
+        self.session.saved.append(f"the settings, in {SAVED}")
         self.saved = stored
         return words
 
@@ -418,8 +419,12 @@ class Backend:
             if not answer:
                 return None
             result = work.do(rollback, job.say, job.interrupt)
+            target = rollback.target
+            if result.failed is not None and result.not_undone:
+                self.session.half_way.append(
+                    f"rolling back {target.words}: {result.failed}; NOT undone: {', '.join(result.not_undone)}"
+                )
             if result.failed is None:
-                target = rollback.target
                 back = [commit for commit in applied(store.history()) if commit.id not in before]
                 self.session.took_back(
                     (*target.steps, *target.dependents),
@@ -439,11 +444,14 @@ class Backend:
             if killed is None:
                 return None
             report = self.session.heard(job.report)
-            result = act(Recovery(self.host, store, journal, killed, report, job.say, job.interrupt))
-            if self.killed() is None:
-                self.session.recovered.append(killed.words())
+            try:
+                return act(Recovery(self.host, store, journal, killed, report, job.say, job.interrupt))
+            finally:
                 self.session.events += 1
-            return result
+                if self.killed() is None:
+                    self.session.recovered.append(killed.words())
+                else:
+                    self.session.half_way.append(f"{killed.words()}, and is not recovered yet")
 
     def commits(self) -> tuple[Commit, ...]:
         """The history, newest first."""

@@ -477,6 +477,12 @@ def spelled(key: str) -> str:
     return "+".join(words)
 
 
+def about_input(problem: ValueError) -> str:
+    """What is wrong with what was typed, as a sentence, cleaned."""
+    text = clean(str(problem))
+    return f"{text[:1].upper()}{text[1:]}"
+
+
 def sentence(error: Exception) -> str:
     """What to say of `error`, cleaned. Raises `error` itself where it is a mistake of ours: for the crash report."""
     from snapshots.errors import (

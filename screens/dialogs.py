@@ -20,6 +20,7 @@ from screens.base import (
     SCROLLS,
     Dialog,
     Field,
+    about_input,
     headline,
     keys,
     scrolled,
@@ -245,7 +246,7 @@ password from a server that does not work. The password stays in memory and is w
             try:
                 self.dismiss(Credentials(user.value.strip(), password.value))
             except ValueError as problem:
-                self.say(clean(str(problem)))
+                self.say(about_input(problem))
 
 
 class LocalEdits(Dialog[str | None]):
@@ -418,7 +419,7 @@ it: y, or `msa-wizard confirm` in another session. Its files are written after t
 
 
 def _time_left(left: float) -> Content:
-    words = f"! The firewall's new rules are active: {math.ceil(left)} s left to confirm them"
+    words = f"! The firewall gets new rules: {math.ceil(left)} s left to confirm them"
     return Content.styled(words, "bold ansi_yellow")
 
 

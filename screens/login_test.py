@@ -11,7 +11,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from screens.base import FORM, Field, Frame, sentence
+from screens.base import FORM, Field, Frame, about_input, sentence
 from screens.dialogs import AskCertificate, asking
 from screens.jobs import CertificateWaits, Job, JobEnded, Stopped
 from screens.widgets.contents import check_content, line_shown, with_meaning
@@ -140,7 +140,7 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
             port = int(self.entered("port"))
             credentials = Credentials(user, self.query_one("#password", Input).value) if user else None
         except ValueError as problem:
-            self.say(clean(str(problem)))
+            self.say(about_input(problem))
             return
         self._same()
         self._lines.clear()
@@ -185,7 +185,7 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
             case JobEnded(error=Stopped() | Interrupted()):
                 self.say("It was stopped.")
             case JobEnded(error=ValueError() as error):
-                self.say(clean(str(error)))
+                self.say(about_input(error))
             case JobEnded(error=Exception() as error):
                 self.say(sentence(error))
             case JobEnded(result=Result() as result):
@@ -234,7 +234,7 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
         try:
             credentials = Credentials(user, password) if user and password else None
         except ValueError as problem:
-            self.say(clean(str(problem)))
+            self.say(about_input(problem))
             return
         if not self.desk.changing:
             self.app.push_screen(Troubleshoot(credentials))

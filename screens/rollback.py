@@ -436,7 +436,7 @@ maps) in full, or folds them again.
         elif os.geteuid() == 0:
             self.say("There is no history yet: nothing was ever applied on this host.")
         else:
-            self.say("Only root can read the history: leave with F10, then run `sudo msa-wizard`.")
+            self.say("Only root can read the history: leave with F10, then start this with sudo.")
 
     def on_resize(self) -> None:
         """There is another room for the columns."""

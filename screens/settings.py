@@ -284,13 +284,24 @@ says what does the same. To take them from another file: `msa-wizard answers --a
             return False
         try:
             saved = self.backend.choose(answers, self._facts)
-            words = f"✓ {saved} Every command uses them now."
+            words = f"✓ {saved} Every command uses them now.{self._strange(answers)}"
         except WizardError as problem:
             saved, words = "", f"They are used here until you quit, but are not saved. {sentence(problem)}"
         self._before = answers
         self._same(answers)
         self.say(words)
         return bool(saved)
+
+    def _strange(self, answers: Answers) -> str:
+        """A sentence on addresses that this host does not have: it may get them later, and the steps wait for that."""
+        from wizard.sendmail.own_address import can_listen
+
+        named = dict.fromkeys([*answers.listen.submission, *answers.listen.smtp])
+        strange = [each for each in named if self._facts is not None and not can_listen(self._facts, each)]
+        if not strange:
+            return ""
+        be = "is no address" if len(strange) == 1 else "are no addresses"
+        return f"\n! {clean(', '.join(strange))} {be} of this host: until it has it, the steps cannot be applied."
 
     @property
     def _changed(self) -> bool:

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input, Static
 
 from screens.backend import ManualLoginRequest
-from screens.base import FORM, Field, Frame, sentence
+from screens.base import FORM, Field, Frame, about_input, sentence
 from screens.dialogs import AskCertificate, asking
 from screens.jobs import CertificateWaits, ChangesWait, Job, JobEnded, MoveWaits, Reply, Stopped
 from screens.widgets.contents import check_content, line_shown
@@ -180,7 +180,7 @@ the connection is lost or msa-wizard is killed, everything is restored.
         try:
             credentials = Credentials(self.entered("user"), self.query_one("#password", Input).value)
         except ValueError as problem:
-            self.say(clean(str(problem)))
+            self.say(about_input(problem))
             return
         request = ManualLoginRequest(
             credentials, send_to=self.entered("send-to"), encrypted=self._mode == 0, loopback=self._mode == 1
@@ -272,7 +272,7 @@ the connection is lost or msa-wizard is killed, everything is restored.
             case JobEnded(error=Stopped() | Interrupted()):
                 self.say("It was stopped, and everything is restored.")
             case JobEnded(error=ValueError() as error):
-                self.say(f"✗ {clean(str(error))}")
+                self.say(f"✗ {about_input(error)}")
             case JobEnded(error=Exception() as error):
                 self.say(f"✗ {sentence(error)}")
             case JobEnded(result=ConversationResult() as result) if result.accepted and not result.problem:

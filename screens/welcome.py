@@ -142,6 +142,8 @@ def _summary(overview: Overview) -> str:
         return "A run was interrupted. First finish it or undo it: Enter on the first line."
     if any(check.sign is Sign.FAILED for check in overview.checks):
         return "A check failed. Fix it as shown, then press F5."
+    if blocked := [name for name, word in overview.states.items() if word == "blocked"]:
+        return f"{', '.join(blocked)} cannot be applied now: Enter on the first line says why."
     if remaining := len(overview.remaining):
         have = "has" if remaining == 1 else "have"
         return f"{remaining} of {count(len(overview.plans), 'step')} {have} something to do."

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 PANES = ("diff", "why", "commands", "output", "checks")
 _STATES = {UNKNOWN: "Unknown", UNTESTED: "To test"}
+_UNSETTLED = (*REMAINING, "working", "waiting", "failed", "blocked")
+"""The states of steps that still have something to do, the one at work among them."""
 _WORDS = {
     Outcome.PENDING: "To do",
     Outcome.DONE: "Already done",
@@ -301,10 +303,13 @@ class StepBoard(Horizontal):
         """How far the set-up is, and which step is in front."""
         names, width = list(self.steps), self.query_one("#meter").content_size.width
         settled = sum(state in SETTLED for state in self.states.values())
+        left = sum(state in _UNSETTLED for state in self.states.values())
+        unknown = sum(state == UNKNOWN for state in self.states.values())
+        says = f"{unknown} unknown" if unknown and not left else f"{left}{'+' if unknown else ''} to do"
         self.query_one("#where", Static).update(
             Content.assemble(
                 (f"Step {names.index(self.chosen) + 1} of {len(names)}", "bold"),
-                f", {len(self.remaining)} to do",
+                f", {says}",
             )
         )
         self.query_one("#meter", Static).update(meter(settled, len(names), width))

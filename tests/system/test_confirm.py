@@ -126,7 +126,9 @@ def test_on_the_screens_a_countdown_waits_for_a_key(guarded: tuple[Machine, SetU
         terminal.until("I can still log in", 60)
         wait_until_open(debian)
         terminal.press("enter")
-        terminal.until(lambda: any(f"active: {left} s left" in terminal.text for left in range(50, 58)), 15)
+        terminal.until(
+            lambda: any(f"new rules: {left} s left" in terminal.text for left in range(50, 58)), 15
+        )
         assert kept(debian, firewall) == before[1], "the files are written after the word"
         terminal.press("n")
         terminal.until("it was reverted before anyone confirmed it", 60)

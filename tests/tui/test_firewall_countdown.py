@@ -65,7 +65,7 @@ def test_y_keeps_the_rules_and_enter_decides_nothing(bench: Bench) -> None:
         await pilot.pause(0.6)
         assert isinstance(app.screen, FirewallCountdown)
         assert bench.text("/etc/a") == "old a\n", "the file is written after the word"
-        await until(pilot, lambda: counts(app, "active: ", " left") and not shows(app, "60 s left"))
+        await until(pilot, lambda: counts(app, "new rules: ", " left") and not shows(app, "60 s left"))
         await pilot.press("y")
         await until(pilot, lambda: isinstance(app.screen, Summary))
 

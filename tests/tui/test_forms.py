@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,22 @@ def test_saved_settings_are_in_the_history_as_the_program_s_own(bench: Bench) ->
 
     play(bench, story)
     assert bench.operations() == ["settings", "baseline"]
+
+
+def test_an_address_that_this_host_does_not_have_is_saved_and_said(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = replace(bench.facts(), addresses=("192.0.2.1",), any_address=frozenset())
+    monkeypatch.setattr(Bench, "facts", lambda _: facts)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "settings", "The IP addresses of this host")
+        await pilot.press(*"192.0.2.1,192.0.2.25", "f2")
+        await until(pilot, lambda: says(app, "Every command uses them now"))
+        await until(pilot, lambda: says(app, "! 192.0.2.25 is no address of this host"))
+
+    play(bench, story)
+    assert bench.saved.listen.submission == ("192.0.2.1", "192.0.2.25")
 
 
 def test_settings_are_not_saved_while_another_one_is_at_work(bench: Bench) -> None:

@@ -22,7 +22,9 @@ from tests.tui.bench import Bench, Writes, counts, play, shows, until, use
 from wizard.changes.file import FileEffect
 from wizard.changes.records import intent
 from wizard.engine.engine import Engine
+from wizard.errors import HostError
 from wizard.model.answers import Answers
+from wizard.rollback.recovery import Recovery
 from wizard.rollback.rollback import RollbackRun
 from wizard.system.signals import Interrupt
 
@@ -236,6 +238,30 @@ def test_an_interrupted_run_is_offered_first_and_y_takes_the_highlighted_way(ben
     assert "Recovered    `apply`, begun by carol" in words, "something was done"
     assert not (bench.root / "etc/d").exists()
     assert bench.killed() is None
+
+
+def test_a_recovery_that_fails_half_way_is_not_called_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bench.root / "etc/d").write_text("half\n")
+    killed_in_three(bench)
+
+    def fail(_: Recovery) -> None:
+        raise HostError("the disk is full")
+
+    monkeypatch.setattr(Recovery, "undo", fail)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_the_interrupted(pilot, app)
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, "Undoes the run"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "The disk is full"))
+
+    words = " ".join(play(bench, story).backend.parting_words().split())
+    assert "Failed `apply`, begun by carol" in words
+    assert "was interrupted in three, and is not recovered yet" in words
+    assert "nothing was changed" not in words
 
 
 def test_as_long_as_a_run_is_interrupted_nothing_is_called_done(bench: Bench) -> None:

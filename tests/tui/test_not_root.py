@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,12 @@ from screens.app import WizardApp
 from screens.backend import Backend
 from screens.certificate import Certificate
 from screens.troubleshoot import Troubleshoot
-from tests.tui.bench import Bench, play, shows, until
+from tests.tui.bench import Bench, Writes, at, play, shows, until, use
+from tests.unit.steps.recorded import machine
+from wizard.engine.overview import found
 from wizard.errors import NotRoot
+from wizard.model.facts import Process
+from wizard.model.plan import Plan
 
 
 @pytest.mark.parametrize(
@@ -40,6 +45,29 @@ def test_troubleshooting_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         await until(pilot, lambda: shows(app, "Only root can look at all of this host"))
 
     play(bench, story)
+
+
+def test_steps_that_only_root_can_see_are_counted_as_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(root=tmp_path)
+    hidden, seen = (Writes(name, bench.host, f"/etc/{name}", f"old {name}\n") for name in ("a", "b"))
+    monkeypatch.setattr(hidden, "plan", lambda *_: Plan.unseen("a", "only root can see it"))
+    use(monkeypatch, bench, hidden, seen)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "set-up", "Step 1 of 2, 1 unknown")
+        assert not shows(app, "0 to do")
+
+    play(bench, story)
+
+
+def test_daemons_that_only_root_can_ask_are_not_said_to_be_silent() -> None:
+    processes = tuple(Process(2, name, (name,), 1.0) for name in ("saslauthd", "sendmail-mta"))
+    facts = replace(machine("12"), euid=1000, processes=processes, listeners=(), saslauthd_says=None)
+    said = {check.id: check.says for check in found(facts)}
+    assert said["saslauthd"] == "saslauthd runs; only root can see whether it answers"
+    assert said["sendmail"] == "sendmail runs; only root can see on which ports"
 
 
 def test_what_is_in_the_way_stays_said_in_a_window_of_another_width(

@@ -59,6 +59,7 @@ def test_y_applies_what_is_shown_and_then_shows_the_next(bench: Bench) -> None:
         assert bench.text("/etc/a") == "old a\n"
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "y applies two"))
+        assert shows(app, "Step 2 of 3, 2 to do"), "the next one is not done yet"
         assert bench.text("/etc/a") == "old a\nnew a\n"
         await until(pilot, lambda: shows(app, "+new b"))
         assert bench.text("/etc/b") == "old b\n", "the second waits for its own key"

@@ -15,6 +15,7 @@ from screens.review_and_run import RunSteps
 from screens.steps import Steps
 from screens.summary import Summary
 from tests.tui.bench import Bench, Writes, at, play, shows, until, use
+from wizard.model.plan import Plan
 from wizard.steps.order import step
 
 
@@ -127,6 +128,31 @@ def test_who_only_looks_is_told_that_nothing_was_changed(bench: Bench) -> None:
         await until(pilot, lambda: shows(app, "Set up, step by step"))
 
     assert play(bench, story).backend.parting_words() == "msa-wizard: nothing was changed."
+
+
+def test_who_saved_the_settings_is_not_told_that_nothing_was_changed(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "settings", "every field may stay as it is")
+        app.screen.query_one("#test-user", Input).value = "alice"
+        await until(pilot, lambda: shows(app, "$ msa-wizard answers --set test.user=alice --save"))
+        await pilot.press("f2")
+        await until(pilot, lambda: bench.saved.test.user == "alice")
+
+    words = play(bench, story).backend.parting_words()
+    assert "Saved        the settings, in /etc/msa-wizard/answers.toml\n" in words
+
+
+def test_a_step_that_cannot_be_applied_is_said_on_the_first_screen(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = Writes("two", bench.host, "/etc/b", "new b\n")
+    monkeypatch.setattr(blocked, "plan", lambda *_: Plan.blocked("two", "it is in the way"))
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n"), blocked)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "two cannot be applied now: Enter on the first line says why."))
+
+    play(bench, story)
 
 
 def test_steps_end_in_it_and_say_what_a_skipped_step_means(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from wizard.changes.lineage import LineageChange
 from wizard.cli.options import answers_of, ask, asks, must_be_asked, say
 from wizard.cli.steps import applied, exit_code
 from wizard.client_settings import ClientSettings, check_dns
-from wizard.console import clean, data, error, out
+from wizard.console import clean, data, error, fold, out, terminal_columns
 from wizard.engine.engine import Engine
 from wizard.engine.state_dir import must_be_root
 from wizard.errors import CANNOT, DONE, FAILED, AnswersError, UsageError
@@ -44,10 +45,15 @@ def show(arguments: argparse.Namespace) -> int:
     if arguments.json:
         as_json.show(**{**report.to_json(), "checks": as_json.checks(report.checks)})
         return int(report.refused)
+    columns = terminal_columns(sys.stdout)
     for named in report.named:
         out(f"== {named.option}: {clean(named.path)}")
         for word, value in details(named):
-            out(f"   {word:<12} {clean(value)}")
+            head = f"   {word:<12} "
+            for line in (
+                fold(clean(value), head, " " * len(head), columns) if columns else [head + clean(value)]
+            ):
+                out(line)
     out("== what a mail client will think of it")
     for check in report.checks:
         out(check_text(check))

@@ -123,8 +123,8 @@ def _accept(command: Parser) -> None:
         "--accept",
         action="append",
         default=[],
-        metavar="ID",
-        help="agree that what has this ID ends, though it works now (`plan` lists it); may be repeated",
+        metavar="NAME",
+        help="agree that what has this name ends, though it works now (`plan` lists it); may be repeated",
     )
 
 

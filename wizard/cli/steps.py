@@ -280,7 +280,7 @@ def history(arguments: argparse.Namespace) -> int:
     if arguments.json:
         as_json.show(commits=[as_json.commit(commit) for commit in commits])
     else:
-        page("\n".join(history_lines(commits, whole)))
+        page("\n".join(history_lines(commits, whole, terminal_columns(sys.stdout))))
     return 0
 
 
@@ -295,7 +295,8 @@ def diff(arguments: argparse.Namespace) -> int:
     if arguments.json:
         as_json.show(commit=as_json.commit(commit), effects=effects, diff=text)
     else:
-        parts = [f"{commit_text(commit, list(store.history()))}\n", *effects, *([text] if text else [])]
+        head = commit_text(commit, list(store.history()), terminal_columns(sys.stdout))
+        parts = [f"{head}\n", *effects, *([text] if text else [])]
         page("\n".join(parts))
     return 0
 

@@ -127,7 +127,8 @@ def _sendmail(facts: Facts) -> Check:
     if ports:
         return Check("sendmail", Sign.OK, f"sendmail listens on {numbered(ports, 'port')}")
     if facts.process("sendmail-mta") is not None:
-        return Check("sendmail", Sign.UNKNOWN, "sendmail runs")
+        unseen = "" if facts.euid == 0 else "; only root can see on which ports"
+        return Check("sendmail", Sign.UNKNOWN, f"sendmail runs{unseen}")
     return Check("sendmail", Sign.PENDING, "sendmail is not running")
 
 
@@ -136,6 +137,8 @@ def _saslauthd(facts: Facts) -> Check:
         return Check("saslauthd", Sign.OK, "saslauthd answers on its socket")
     if facts.process("saslauthd") is None:
         return Check("saslauthd", Sign.PENDING, "saslauthd is not running")
+    if facts.euid != 0:
+        return Check("saslauthd", Sign.UNKNOWN, "saslauthd runs; only root can see whether it answers")
     return Check("saslauthd", Sign.UNKNOWN, "saslauthd does not answer")
 
 

@@ -21,6 +21,10 @@ class Session:
     """Each in words, with its steps."""
     recovered: list[str] = field(default_factory=list)
     """Each interrupted run that was finished, undone, or accepted as it was, in words."""
+    saved: list[str] = field(default_factory=list)
+    """Each time that the settings were saved, in words."""
+    half_way: list[str] = field(default_factory=list)
+    """Each recovery or rollback that failed and has left something changed, in words."""
     events: int = 0
     """How many things have happened: what was seen of the host before the last one is outdated."""
 
@@ -33,7 +37,9 @@ class Session:
     @property
     def nothing(self) -> bool:
         """Whether nothing was done, nor tried."""
-        return not (self.applied or self.failed or self.rollbacks or self.recovered)
+        return not (
+            self.applied or self.failed or self.rollbacks or self.recovered or self.saved or self.half_way
+        )
 
     def heard(self, report: Report) -> Report:
         """`report`, with each event noted here first."""

@@ -323,24 +323,30 @@ def commit_time(commit: Commit) -> str:
     return commit.time.astimezone().strftime("%F %R")
 
 
-def history_lines(commits: Sequence[Commit], history: Sequence[Commit]) -> list[str]:
-    """Some commits of the whole history, a line each."""
+def history_lines(
+    commits: Sequence[Commit], history: Sequence[Commit], columns: int | None = None
+) -> list[str]:
+    """Some commits of the whole history, a line each where `columns` has room for it."""
     words = commit_words(history)
     widest = max((len(words[commit.id]) for commit in commits), default=0)
-    return [
-        f"{commit.short}  {commit_time(commit)}  {words[commit.id]:<{widest}}  {clean(commit.subject)}  "
-        f"({clean(commit.author.name)})"
-        for commit in commits
-    ]
+    lines = []
+    for commit in commits:
+        head = f"{commit.short}  {commit_time(commit)}  {words[commit.id]:<{widest}}  "
+        says = f"{clean(commit.subject)}  ({clean(commit.author.name)})"
+        lines += fold(says, head, " " * len(head), columns or _ENDLESS)
+    return lines
 
 
-def commit_text(commit: Commit, history: Sequence[Commit]) -> str:
+def commit_text(commit: Commit, history: Sequence[Commit], columns: int | None = None) -> str:
     """A commit as the history has it; what it rolled back, or what rolled it back."""
     rolled_back = [each for each in history if each.id in commit.reverts]
     by = [each for each in in_force.commits_in_force(history) if commit.id in each.reverts]
-    lines = history_lines([commit], history)
+    lines = history_lines([commit], history, columns)
+    inside = columns and columns - 2
     for words, commits in (("it rolled back:", rolled_back), ("rolled back by:", by)):
-        lines += [words, *(f"  {line}" for line in history_lines(commits, history))] if commits else []
+        lines += (
+            [words, *(f"  {line}" for line in history_lines(commits, history, inside))] if commits else []
+        )
     return "\n".join(lines)
 
 

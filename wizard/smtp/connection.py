@@ -60,16 +60,16 @@ class Target:
         object.__setattr__(self, "mechanism", self.mechanism.upper())
         for label, port in (("port", self.port), ("SMTP port", self.smtp_port)):
             if port is not None and not 1 <= port <= 65535:
-                raise ValueError(f"The {label} {port} is not between 1 and 65535.")
+                raise ValueError(f"the {label} {port} is not between 1 and 65535.")
         if self.mechanism not in ("LOGIN", "PLAIN"):
             shown = visible(self.mechanism, 40)
             raise ValueError(
                 f"The mechanism {shown} cannot be tested: use LOGIN or PLAIN, saslauthd serves no other."
             )
         if self.family not in FAMILIES:
-            raise ValueError(f"The address family {visible(self.family, 40)} is not any, ipv4 or ipv6.")
+            raise ValueError(f"the address family {visible(self.family, 40)} is not any, ipv4 or ipv6.")
         if not 0 < self.timeout <= 600 or not 0 < self.deadline <= 3600:
-            raise ValueError("The timeout must be within 0 to 600 seconds, the deadline within 0 to 3600.")
+            raise ValueError("the timeout must be within 0 to 600 seconds, the deadline within 0 to 3600.")
         for address in filter(None, (self.send_to, self.sender)):
             mailbox(address)
 
@@ -281,7 +281,7 @@ class Wire(smtplib.SMTP):
         """Send a command, read its reply; `shown` stands for a secret text, with MASK for the password, which goes to
         a server alone that was admitted. Raises WireError."""
         if re.search(r"[\r\n\0]", text):
-            raise ValueError("An SMTP command cannot hold a line end or NUL.")
+            raise ValueError("an SMTP command cannot hold a line end or NUL.")
         secret = shown is not None and MASK in shown
         if secret and not self._admitted:
             raise WireError("the password is withheld: nobody has checked whether the server may have it")

@@ -67,7 +67,7 @@ def converse(
     sender = ""
     if target.send_to:
         if credentials is None:
-            raise ValueError("A test message needs a login: give a user and a password.")
+            raise ValueError("a test message needs a login: give a user and a password.")
         sender = sender_of(target, credentials)
     transcript, deadline = Transcript(credentials, on_line), Deadline(target.deadline)
     return _Conversation(target, credentials, sender, transcript, deadline, on_connection).result()

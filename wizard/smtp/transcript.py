@@ -43,16 +43,16 @@ class Credentials:
     def __post_init__(self) -> None:
         for label, value in (("user name", self.user), ("password", self.password)):
             if not value:
-                raise ValueError(f"The {label} is empty: give one.")
+                raise ValueError(f"the {label} is empty: give one.")
             if len(value) > 1000:
-                raise ValueError(f"The {label} is longer than 1,000 characters: give the real one.")
+                raise ValueError(f"the {label} is longer than 1,000 characters: give the real one.")
             if any(unicodedata.category(c) == "Cc" for c in value):
                 raise ValueError(
                     f"The {label} holds a control character (NUL, newline, tab, escape): no login "
                     "can; look for a stray line end where it was typed or read from."
                 )
             if any(unicodedata.category(c) == "Cs" for c in value):
-                raise ValueError(f"The {label} is not valid UTF-8: type it in a UTF-8 terminal.")
+                raise ValueError(f"the {label} is not valid UTF-8: type it in a UTF-8 terminal.")
         log.hide(self, Mask(self))
 
 
