@@ -168,7 +168,9 @@ class Backend:
 
         store = self.store()
         history = store.history() if store and store.head() else ()
-        return overview.overview(self.host, self._guarded(), history, self.killed(), store, self._skipped)
+        return overview.overview(
+            self.host, self._guarded(self.answers), history, self.killed(), store, self._skipped
+        )
 
     @property
     def held(self) -> Overview | None:
@@ -205,7 +207,9 @@ class Backend:
             return held
         moment, apt = self._moment(), self._apt_says()
         with self._looking:
-            whole = overview.with_apt(held, apt, self.host, self._guarded(), self.store(), self._skipped)
+            whole = overview.with_apt(
+                held, apt, self.host, self._guarded(self.answers), self.store(), self._skipped
+            )
             if self.held is held:
                 self._seen = moment, whole
         return whole
@@ -252,16 +256,17 @@ class Backend:
         decide: Decide,
         wanted: Sequence[str] = (),
         make: Callable[[], Sequence[Step]] | None = None,
+        answers: Answers | None = None,
     ) -> Run:
         """Apply the wanted steps of the howto (all when none is named), or those that `make` returns while the host is
-        ours; see Engine.apply."""
+        ours, by `answers` where they are not ours; see Engine.apply."""
         from wizard.engine.engine import Engine
 
         with self.at_work(job.interrupt) as (store, journal, _):
             steps = tuple(make()) if make else self.steps
             asked = self.seen_with_apt().facts.apt_plan if make is None and self.held else None
             report = self.session.heard(job.report)
-            engine = Engine(self.host, self._guarded(), report, steps, apt_plan=asked)
+            engine = Engine(self.host, self._guarded(answers or self.answers), report, steps, apt_plan=asked)
             run = engine.apply(store, journal, wanted, decide, job.interrupt, consent=job.consent)
             if run.failed == "auth-test":
                 from wizard.troubleshoot.explain import of_run
@@ -269,12 +274,13 @@ class Backend:
                 of_run(engine, run)
             return run
 
-    def _guarded(self) -> Answers:
+    @staticmethod
+    def _guarded(answers: Answers) -> Answers:
         """The answers; a change of the firewall must be confirmed where it could cut our own connection."""
         from wizard.changes.confirm_or_revert import DEFAULT
         from wizard.gather.firewall import ssh_connection
 
-        return replace(self.answers, confirm_within=DEFAULT if ssh_connection() else 0)
+        return replace(answers, confirm_within=DEFAULT if ssh_connection() else 0)
 
     def confirmation(self) -> float | None:
         """Seconds left to confirm a change of the firewall; None where none waits."""

@@ -33,11 +33,12 @@ Mail clients see this certificate when they start TLS. Debian's is self-signed a
 where clients look for the name, so each client warns. n makes a new self-signed one with the name: clients
 warn once, then remember it.
 
-With a CA-issued certificate (Let's Encrypt and others) no client warns: i installs one after checking it. Both are
-steps that can be rolled back in the history.
+With a CA-issued certificate (Let's Encrypt and others) no client warns: o gets one by certbot, i installs one that you
+have after checking it. All are steps that can be rolled back in the history.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "renew", "New", tooltip="Make a new self-signed certificate"),
+        Binding("o", "obtain", "Obtain", tooltip="Get a certificate from an authority, by certbot"),
         Binding("i", "install", "Install", tooltip="Install a certificate from an authority"),
         Binding("f5", "look", "Again", tooltip="Look again"),
         *PAGES,
@@ -67,6 +68,13 @@ steps that can be rolled back in the history.
             make = self.backend.certificate_renewal
             run = RunSteps("A new certificate", "msa-wizard certificate renew", make)
             self.app.push_screen(run, lambda _: self.action_look())
+
+    def action_obtain(self) -> None:
+        """One from an ACME authority."""
+        from screens.certificate_obtain import ObtainCertificate
+
+        if not self.desk.changing:
+            self.app.push_screen(ObtainCertificate(), lambda _: self.action_look())
 
     def action_install(self) -> None:
         """A CA-issued one."""
@@ -114,9 +122,8 @@ class InstallCertificate(Frame[None]):
     AUTO_FOCUS = "#cert"
     SAYS = "#about"
     HELP_TEXT = """
-With a CA-issued certificate (one from an authority such as Let's Encrypt) no mail client warns. If you have none,
-`apt install certbot` and `certbot certonly --standalone -d NAME` get one where the Internet reaches port 80; NAME is the
-server's name.
+With a CA-issued certificate (one from an authority such as Let's Encrypt) no mail client warns. If you have none, o on
+the screen before this one gets one.
 
 Name the file with the certificate and the one with its private key. They are checked first: that they belong together, the dates, the name, the chain. You see what will be written
 before anything is; sendmail is restarted and asked for it, and if it presents another one, everything is undone. If

@@ -27,6 +27,7 @@ from wizard.render.text import DIFF_INDENT, event_text, plan_text
 
 if TYPE_CHECKING:
     from wizard.engine.engine import Run
+    from wizard.model.answers import Answers
     from wizard.model.plan import Plan, Step
 
 DRAWN = 0.3
@@ -212,10 +213,17 @@ done is a commit in the history and can be rolled back from there. If it fails, 
         *PAGES,
     ]
 
-    def __init__(self, heading: str, command: str, make: Callable[[], Sequence[Step]]) -> None:
+    def __init__(
+        self,
+        heading: str,
+        command: str,
+        make: Callable[[], Sequence[Step]],
+        answers: Answers | None = None,
+    ) -> None:
+        """`answers` are those of the run where they are not the settings."""
         super().__init__()
         self.HEADING = heading  # type: ignore[misc]
-        self._command, self._make = command, make
+        self._command, self._make, self._answers = command, make, answers
         self._run: Run | None = None
         self._done: list[str] = []
         """The steps that were applied."""
@@ -223,8 +231,8 @@ done is a commit in the history and can be rolled back from there. If it fails, 
     def on_mount(self) -> None:
         """Begin; the plan comes as a message."""
         self.same(self._command)
-        apply = self.backend.apply
-        self.start(self._command, lambda job: apply(job, partial(self._decide, job), make=self._make))
+        apply = partial(self.backend.apply, make=self._make, answers=self._answers)
+        self.start(self._command, lambda job: apply(job, partial(self._decide, job)))
 
     def _decide(self, job: Job, step: Step, plan: Plan) -> bool:
         from wizard.engine.engine import Enough

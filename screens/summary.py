@@ -27,7 +27,7 @@ _ADVISED = ("policy", "guess")
 """Not there where it was chosen, or cannot be."""
 NEXT = {
     "login": ("test", "Test a login"),
-    "certificate": ("certificate", "Make or install a certificate that clients accept"),
+    "certificate": ("certificate", "Get, make or install a certificate that clients accept"),
     "outside": ("from-outside", "Wait for a login from another machine"),
     "clients": ("clients", "Settings for mail clients, and their DNS records"),
     "policy": ("settings", _CHOICES),

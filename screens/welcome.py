@@ -196,6 +196,11 @@ TOOLS: dict[str, Place] = {
     "from-outside": Place(
         "A test from outside", "msa-wizard test --from-outside", "screens.tools:RemoteLogin"
     ),
+    "obtain": Place(
+        "Get a certificate",
+        "msa-wizard certificate obtain --email ADDRESS",
+        "screens.certificate_obtain:ObtainCertificate",
+    ),
     "install": Place(
         "Install a certificate",
         "msa-wizard certificate install CERT KEY",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.killing.in_machine import kill_at, operations
 from tests.system.acme import DOOR, NAME, SERVER, WORDS, acme
 from tests.system.conftest import BootMachine
 from tests.system.machine import Machine
@@ -21,6 +22,7 @@ from tests.system.test_certificate import (
     verified_login,
 )
 
+QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
 OBTAIN = ("certificate", "obtain", "--yes", *WORDS, SERVER)
 LIVE = f"/etc/letsencrypt/live/{NAME}"
 PORT_HOOK = "/etc/letsencrypt/msa-wizard-port-80"
@@ -40,7 +42,8 @@ table inet filter {
 
 def tree(debian: Machine) -> str:
     """All below /etc but what others make of authorities, and what certbot leaves elsewhere."""
-    found = "find /etc -path /etc/ssl/certs -prune -o -path /etc/mail/aliases.db -prune -o -printf '%p %M %u %g %l\\n'"
+    made = ("/etc/ssl/certs", "/etc/mail/aliases.db", "/etc/cron.d/sendmail")  # again and again, by starts
+    found = f"find /etc {' '.join(f'-path {path} -prune -o' for path in made)} -printf '%p %M %u %g %l\\n'"
     return debian.run(f"{found} | sort; dpkg -l | grep -c '^ii'").stdout
 
 
@@ -105,7 +108,7 @@ def account_key(debian: Machine) -> list[str]:
 
 def test_port_80_is_open_in_the_firewall_for_that_while_alone(machine: BootMachine, tmp_path: Path) -> None:
     debian = machine("certbot")
-    debian.run("apt-get install --yes --quiet=2 nftables", env={"DEBIAN_FRONTEND": "noninteractive"})
+    debian.run("apt-get install --yes --quiet=2 nftables", env=QUIET)
     debian.put("/etc/nftables.conf", CLOSED)
     debian.run("systemctl enable --now nftables; nft -f /etc/nftables.conf")
     rules = debian.run("nft list ruleset").stdout
@@ -138,7 +141,7 @@ def test_a_web_server_answers_where_it_holds_port_80(machine: BootMachine, tmp_p
     debian = machine("certbot")
     debian.run(
         "apt-get install --yes --quiet=2 --no-install-recommends nginx-light",
-        env={"DEBIAN_FRONTEND": "noninteractive"},
+        env=QUIET,
     )
     with acme(debian, tmp_path):
         found = tree(debian)
@@ -170,7 +173,7 @@ def test_each_refusal_is_told_in_plain_words_and_changes_nothing(
     debian = machine("certbot")
     debian.run(
         "apt-get install --yes --quiet=2 --no-install-recommends certbot",
-        env={"DEBIAN_FRONTEND": "noninteractive"},
+        env=QUIET,
     )
     with acme(debian, tmp_path) as authority:
         wizard(debian, *OBTAIN, "--dry-run")  # compiled by now
@@ -212,7 +215,7 @@ def test_each_refusal_is_told_in_plain_words_and_changes_nothing(
         authority.refuses("")
         debian.run(
             "nft add table inet other 2>/dev/null || apt-get install --yes --quiet=2 nftables",
-            env={"DEBIAN_FRONTEND": "noninteractive"},
+            env=QUIET,
         )
         found = tree(debian)
         debian.run(
@@ -229,3 +232,44 @@ def test_each_refusal_is_told_in_plain_words_and_changes_nothing(
         refused(debian, tree(debian), 1, "does not know certbot's account any more")
         debian.run("rm -r /etc/letsencrypt/accounts")
         obtained(debian)
+
+
+def test_killed_at_any_stage_it_is_undone_and_port_80_closed(machine: BootMachine, tmp_path: Path) -> None:
+    debian = machine("certbot")
+    debian.run("apt-get install --yes --quiet=2 --no-install-recommends certbot nftables", env=QUIET)
+    debian.put("/etc/nftables.conf", CLOSED)
+    debian.run("systemctl enable --now nftables; nft -f /etc/nftables.conf")
+    rules, before = debian.run("nft list ruleset").stdout, contents(debian)
+    with acme(debian, tmp_path):
+        wizard(debian, *OBTAIN, "--dry-run")
+        found = tree(debian)
+        names, done = operations(debian, *OBTAIN)
+        assert done.returncode == 0, done.stdout + done.stderr
+        after = contents(debian)
+        rolled_back(debian)
+        asks = next(at for at, name in enumerate(names, 1) if name.startswith("start certbot"))
+        writes = [at for at, name in enumerate(names, 1) if at > asks and "sendmail-common.key" in name]
+        restarts = next(at for at, name in enumerate(names, 1) if at > asks and "restart sendmail" in name)
+        points: list[tuple[int, float | None]] = [
+            (asks, None),
+            (asks, 0.3),
+            (asks, 0.8),
+            (asks, 1.5),
+            (asks, 2.5),
+        ]
+        points += [(writes[0], None), (writes[-1] + 1, None), (restarts, None)]
+        for at, seconds in points:
+            killed = kill_at(debian, at, *OBTAIN, after=seconds)
+            assert killed, (at, seconds)
+            assert wizard(debian, *OBTAIN).returncode == 6
+            recovered = wizard(debian, "recover")
+            assert recovered.returncode == 0, (killed, recovered.stdout + recovered.stderr)
+            assert debian.run("nft list ruleset").stdout == rules, (killed, seconds)
+            differs = set(tree(debian).splitlines()) ^ set(found.splitlines())
+            assert (differs, contents(debian)) == (set(), before), (killed, seconds)
+            assert first_of(presented(debian)) == first_of(before[0]), (killed, seconds)
+        assert kill_at(debian, writes[0], *OBTAIN)
+        finished = wizard(debian, "recover", "--finish")
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+        assert contents(debian)[0] not in (before[0], after[0])
+        assert first_of(presented(debian)) == first_of(debian.read(f"{LIVE}/fullchain.pem"))

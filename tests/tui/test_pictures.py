@@ -23,6 +23,7 @@ from textual.widgets import Input
 from screens.app import WizardApp
 from screens.certificate import Certificate as CertificateScreen
 from screens.certificate import InstallCertificate
+from screens.certificate_obtain import ObtainCertificate
 from screens.dialogs import ConfirmQuit, FirewallCountdown, Help, LocalEdits, StepFailed
 from screens.jobs import JobEnded, MoveWaits, RollbackWaits
 from screens.login_test import LoginTest
@@ -318,6 +319,7 @@ SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
     "saslauthd-debug": (saslauthd_talks, "response: OK"),
     "manual-login": (asks_for_the_next, "Enter sends: ********"),
     "install-certificate": (InstallCertificate, "The certificate in PEM format"),
+    "obtain-certificate": (ObtainCertificate, "Where the authority may write"),
     "mail-clients": (MailClients, "STARTTLS"),
     "report": (Report, "Mail submission on"),
     "step-failed": (lambda: StepFailed("restart", "port 587 does not greet", ["Restarting sendmail"], ["service sendmail"], []), "failed"),

@@ -17,6 +17,7 @@ from textual.widgets import Input, OptionList
 from screens.app import WizardApp
 from screens.backend import ManualLoginRequest
 from screens.certificate import InstallCertificate
+from screens.certificate_obtain import ObtainCertificate
 from screens.dialogs import AskCertificate
 from screens.jobs import Job
 from screens.review_and_run import RunSteps
@@ -454,5 +455,31 @@ def test_a_field_that_must_not_be_empty_is_named(bench: Tools) -> None:
         await until(pilot, lambda: shows(app, "The intermediate certificates"))
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, "✗ Private key: its file is missing here."))
+
+    play(bench, story)
+
+
+def test_an_authority_is_asked_by_what_was_typed(bench: Tools) -> None:
+    """What is looked at first says why the authority is not asked at all."""
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "certificate", "certificate show")
+        await pilot.press("o")
+        await until(pilot, lambda: shows(app, "Where the authority may write to you"))
+        await until(pilot, lambda: shows(app, "$ msa-wizard certificate obtain --email ADDRESS"))
+        await pilot.press(*"a@example.org", "enter", *"mail", "f5")
+        await until(pilot, lambda: shows(app, "✗ name: 'mail' is not a qualified host name"))
+        app.screen.query_one("#name", Input).value = "mail.example.org"
+        await pilot.press("enter", *"webroot", "enter", *"/srv", "enter", "enter")
+        await pilot.press(*"https://127.0.0.1:9/dir", "enter", "space")
+        says = "--email a@example.org"
+        await until(pilot, lambda: shows(app, says) and shows(app, "--agree-tos"))
+        await pilot.press("enter")
+        await until(
+            pilot, lambda: isinstance(app.screen, RunSteps) and shows(app, "BLOCKED: https://127.0.0.1:9")
+        )
+        await until(pilot, lambda: shows(app, "Esc goes back"))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, ObtainCertificate))
 
     play(bench, story)

@@ -88,3 +88,13 @@ def test_an_address_that_nobody_reaches_proves_nothing() -> None:
 def test_an_authority_has_a_name() -> None:
     assert authority("") == "Let's Encrypt"
     assert authority("https://acme.example.org:14000/dir") == "acme.example.org"
+
+
+def test_the_log_tells_what_certbot_leaves_out() -> None:
+    """5.5 prints the words of the problem alone, 2.1 an AttributeError in their place."""
+    problem = (
+        "urn:ietf:params:acme:error:rejectedIdentifier :: The server will not issue for it :: it is on a list"
+    )
+    for printed in ("it is on a list", "An unexpected error occurred:\nAttributeError: can't set attribute"):
+        assert "does not sign for such a name" in refusal(printed, problem)[0]
+    assert refusal(_PORT, problem)[0] == refusal(_PORT)[0], "what it prints comes first"

@@ -14,11 +14,11 @@ import wizard
 from building.archive import zipped
 from tests import stand_ins
 from tests.json_documents import document
+from wizard.certificates.acme import HOOK, PORT_HOOK
 from wizard.cli import main as cli
 from wizard.cli import remove as command
 from wizard.engine import state_dir
 from wizard.engine.removal import CHECKOUT, take_away, what_is_there, why_it_stays
-from wizard.steps.certificate_install import HOOK
 from wizard.system.host import Host
 
 TOP = Path(__file__).resolve().parents[2]
@@ -161,8 +161,10 @@ def test_a_link_to_the_program_goes_with_it(host: Host, program: Path) -> None:
 
 def test_certbots_hook_stays_and_is_named(host: Host, program: Path) -> None:
     put(host.path(HOOK))
+    put(host.path(PORT_HOOK))
     found = what_is_there(host, program)
     assert any(HOOK in line for line in found.stays)
+    assert any(PORT_HOOK in line for line in found.stays)
     assert host.path(HOOK) not in [path for path, _ in found.goes]
 
 

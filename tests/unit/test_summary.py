@@ -108,7 +108,8 @@ def test_a_certificate_that_clients_refuse_is_told_with_the_offer(self_signed: s
     checks = {check.id: check for check in summary(overview, session("install"), needing).missing}
     assert checks["certificate"].sign in (Sign.WARNING, Sign.FAILED)
     assert "subjectAltName" in checks["certificate"].says
-    install, renew = checks["certificate"].remedy.splitlines()
+    obtain, install, renew = checks["certificate"].remedy.splitlines()
+    assert obtain.startswith("`msa-wizard certificate obtain`")
     assert install.startswith("`msa-wizard certificate install CERT KEY`")
     assert renew == "`msa-wizard certificate renew` makes a new self-signed one for this host's name"
     assert list(checks) == ["login", "certificate", "outside", "dns", "clients"]

@@ -10,6 +10,10 @@ from urllib.parse import urlsplit
 
 CERTBOT = "/etc/letsencrypt"
 """Where certbot keeps everything."""
+HOOK = f"{CERTBOT}/renewal-hooks/deploy/msa-wizard-sendmail"
+"""Brings renewals to sendmail."""
+PORT_HOOK = f"{CERTBOT}/msa-wizard-port-80"
+"""Opens port 80 while certbot asks for a certificate."""
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 IDENTITIES = ("letsencrypt.org",)
 """What CAA records call Let's Encrypt (https://letsencrypt.org/docs/caa/)."""
@@ -90,7 +94,7 @@ _REFUSALS = (
 """What certbot prints, what that means, and what to do: the first that fits counts."""
 _DETAIL = re.compile(r"^\s*(?:Detail:\s+|.*urn:ietf:params:acme:error:\w+ :: )(?P<words>.+)$", re.MULTILINE)
 _CHATTER = re.compile(
-    r"^(?:Saving debug log|Ask for help|Hint:|Some challenges|Requesting a|An unexpected error|Hook '|- - -|\s*$).*"
+    r"^(?:Saving debug log|Ask for help|Account registered|Hint:|Some challenges|Requesting a|An unexpected error|Hook '|- - -|\s*$).*"
 )
 
 
@@ -117,14 +121,16 @@ def caa_refusal(domain: str, issue: Sequence[str], identities: Collection[str]) 
     )
 
 
-def refusal(output: str) -> tuple[str, str]:
-    """What it means that certbot failed and printed this, and what to do; certbot's own last words where nobody knows."""
-    for pattern, means, remedy in _REFUSALS:
-        if re.search(pattern, output):
-            detail = _DETAIL.search(output)
-            words = f"{means} ({detail['words'].strip()[:300]})" if detail else means
-            return words, remedy
-    own = [line.strip() for line in output.splitlines() if not _CHATTER.match(line)]
+def refusal(*texts: str) -> tuple[str, str]:
+    """What it means that certbot failed and said this, in the first of the texts that tells, and what to do; certbot's own last
+    words where nobody knows."""
+    for output in texts:
+        for pattern, means, remedy in _REFUSALS:
+            if re.search(pattern, output):
+                detail = _DETAIL.search(output)
+                words = f"{means} ({detail['words'].strip()[:300]})" if detail else means
+                return words, remedy
+    own = [line.strip() for line in texts[0].splitlines() if not _CHATTER.match(line)]
     return (
         f"certbot says: {' '.join(own[-3:])[:400] or 'nothing'}",
         "see /var/log/letsencrypt/letsencrypt.log",

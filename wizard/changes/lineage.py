@@ -64,13 +64,10 @@ class LineageEffect:
 
 
 def refused(host: Host, result: Completed, log: str = LOG) -> tuple[str, str]:
-    """What it means that certbot failed, and what to do. certbot of Debian 12 prints an AttributeError where it means to print
-    what the authority said; its log, begun anew by each run, has that."""
-    said = f"{result.stdout}\n{result.stderr}"
-    if "can't set attribute" in said:
-        problems = re.findall(r"urn:ietf:params:acme:error:\w+ :: .*", host.text(log, "utf-8"))
-        said = problems[-1] if problems else said
-    return refusal(said)
+    """What it means that certbot failed, and what to do. Of what the authority said it prints the words alone, that of Debian 12
+    not even these; its log, begun anew by each run, has the kind of the problem, too."""
+    problems = re.findall(r"urn:ietf:params:acme:error:\w+ :: .*", host.text(log, "utf-8"))
+    return refusal(f"{result.stdout}\n{result.stderr}", *problems[-1:])
 
 
 @dataclass(frozen=True)

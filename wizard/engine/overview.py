@@ -164,7 +164,10 @@ def _judged(facts: Facts, path: str) -> Check:
     if not objections:
         return Check("certificate", Sign.OK, f"{path} is there")
     says = f"the certificate {'; it '.join(each.says for each in objections)}"
-    ways = ["`msa-wizard certificate install CERT KEY` installs one from an authority"]
+    ways = [
+        "`msa-wizard certificate obtain` gets one from an authority",
+        "`msa-wizard certificate install CERT KEY` installs one that you have",
+    ]
     if seen is not None and seen.self_signed and len(objections) > 1:  # a new one remains self-signed
         ways.append("`msa-wizard certificate renew` makes a new self-signed one for this host's name")
     remedy = "\n".join(ways)

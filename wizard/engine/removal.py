@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from wizard.certificates.acme import HOOK, PORT_HOOK
 from wizard.delivery import delivery, one_file
 from wizard.errors import HostError
-from wizard.steps.certificate_install import HOOK
 from wizard.system.host import Host, user_name
 
 HOME = "/var/lib/msa-wizard"
@@ -163,6 +163,8 @@ def _staying(host: Host) -> Iterator[str]:
     yield "the mail server as it is set up now: it does not need msa-wizard"
     if host.path(HOOK).exists():
         yield f"{HOOK}: by it Sendmail gets the certificates that certbot renews"
+    if host.path(PORT_HOOK).exists():
+        yield f"{PORT_HOOK}: by it certbot opens port 80 while it renews them"
     with contextlib.suppress(KeyError):
         user = pwd.getpwnam(os.environ.get("SUDO_USER", ""))
         cache = Path(user.pw_dir, ".cache/msa-wizard")

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from snapshots.live.entry import Entry, Kind
 from templates import render
 from wizard.certificates import as_pem, certificates, chain_error, judge, judged, private_key, self_issued
-from wizard.certificates.acme import CERTBOT
+from wizard.certificates.acme import CERTBOT, HOOK
 from wizard.console import clean
 from wizard.errors import HostError, PemError, UsageError
 from wizard.gather.certificates import CHAIN
@@ -28,7 +28,6 @@ from wizard.system.host import Host
 
 _LINEAGE = re.compile(rf"({CERTBOT}/live/[A-Za-z0-9._-]+)/[^/]+")
 HOOKS = f"{CERTBOT}/renewal-hooks"
-HOOK = f"{HOOKS}/deploy/msa-wizard-sendmail"
 _TAKEN = ("self-signed", "authority", "expires-soon")
 """What an admin may want all the same. The rest is refused: it can be put right before the certificate is installed."""
 _WRONG_ORDER = "put them in order: the server's first, each one's issuer behind it"

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from snapshots.live.entry import Entry, Kind
 from templates import render
-from wizard.certificates.acme import CERTBOT, LETS_ENCRYPT, authority, reached_from_outside
+from wizard.certificates.acme import CERTBOT, HOOK, LETS_ENCRYPT, PORT_HOOK, authority, reached_from_outside
 from wizard.changes.file import FileChange
 from wizard.changes.lineage import LineageChange
 from wizard.changes.packages import PackagesChange
@@ -19,21 +19,20 @@ from wizard.firewalls.kinds import FIREWALLS
 from wizard.firewalls.opening import CannotOpenError, PortRequest
 from wizard.gather.acme import keeps, look_at_acme
 from wizard.gather.firewall import read_entries
+from wizard.gather.renewal import TIMER, idle
 from wizard.model import facts as f
 from wizard.model.answers import STANDALONE, WEBROOT, Answers, Certificate, certified_name
 from wizard.model.facts import Acme, Facts, KeptPair
 from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
 from wizard.sendmail.cf_needs import TlsFiles
 from wizard.steps.certificate import Pair
-from wizard.steps.certificate_install import HOOK, CertificateInstall, Source, chosen
+from wizard.steps.certificate_install import CertificateInstall, Source, chosen
 from wizard.steps.firewall import chosen as chosen_firewalls
 from wizard.system.host import Host
 
-PORT_HOOK = f"{CERTBOT}/msa-wizard-port-80"
 PORT = 80
 MINUTES = 10
 """After which the timer closes port 80."""
-TIMER = "certbot.timer"
 CHOOSE = "msa-wizard certificate obtain --email ADDRESS --agree-tos"
 OPTIONAL = "optional, and not asked for (certificate.challenge in the settings)"
 
@@ -351,15 +350,12 @@ def _hook_runs(host: Host, name: str) -> Check:
 
 def renews(host: Host) -> Check:
     """Whether something runs certbot by itself."""
-    if not host.exists("/run/systemd/system"):
-        cron = host.exists("/etc/cron.d/certbot") and (
-            host.exists("/usr/sbin/cron") or host.exists("/usr/sbin/anacron")
+    if why := idle(host):
+        return Check(
+            "renews",
+            Sign.WARNING,
+            f"nothing renews the certificate: {why}",
+            f"systemctl enable --now {TIMER}",
         )
-        says = "cron runs certbot twice a day" if cron else "nothing runs certbot by itself"
-        return Check("renews", Sign.OK if cron else Sign.WARNING, says, "" if cron else "apt install cron")
-    shown = host.run(["systemctl", "show", "-p", "ActiveState,UnitFileState", TIMER], timeout=30).stdout
-    state = dict(line.partition("=")[::2] for line in shown.splitlines())
-    if state.get("ActiveState") == "active":
-        return Check("renews", Sign.OK, f"{TIMER} runs certbot twice a day; it renews a month before the end")
-    says = f"{TIMER} is not active, so nothing renews the certificate"
-    return Check("renews", Sign.WARNING, says, f"systemctl enable --now {TIMER}")
+    by = TIMER if host.exists("/run/systemd/system") else "cron"
+    return Check("renews", Sign.OK, f"{by} runs certbot twice a day; it renews a month before the end")

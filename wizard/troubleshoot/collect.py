@@ -21,6 +21,7 @@ from wizard.gather.certificates import certificate_files
 from wizard.gather.firewall import live_rules
 from wizard.gather.host import look, running
 from wizard.gather.pam import Pam
+from wizard.gather.renewal import Renewal, look_at_renewal
 from wizard.maillog import read as mail_log
 from wizard.maillog.read import LogLine
 from wizard.model import facts as f
@@ -91,6 +92,7 @@ def take(
         confined = pool.submit(confinement.look, host, daemons, began - LOOKED_BACK)
         asked_backend = pool.submit(backend.look, host, daemons)
         limited = pool.submit(fail2ban.at_work, host)
+        renewed = pool.submit(_renewal, host, cf)
         owner = _owner(host, credentials, daemons, stack)
         used = None if tried or hopeless(owner) or (mux and "saslauthd" in _method(host)) else credentials
         wanted = _each_port(sendmail_cf.daemons(cf))
@@ -161,11 +163,20 @@ def take(
             included=_included(host, facts),
             overrides=_overrides(host, facts),
             guess_limit=limited.result(),
+            renewal=renewed.result(),
             backend=asked_backend.result(),
             began=began,
             seconds=time.monotonic() - clock,
             waited=max((*(talk.seconds for talk in talks), seen.result().waited)),
         )
+
+
+def _renewal(host: Host, cf: str) -> Renewal | None:
+    """Nothing where systemd cannot be asked."""
+    try:
+        return look_at_renewal(host, cf)
+    except HostError:
+        return None
 
 
 def _owner(

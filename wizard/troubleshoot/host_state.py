@@ -9,6 +9,7 @@ from enum import StrEnum
 from wizard.editors import EditError, sasl_conf, shell_defaults
 from wizard.gather.certificates import CertificateFiles
 from wizard.gather.pam import Pam
+from wizard.gather.renewal import Renewal
 from wizard.maillog.read import LogLine
 from wizard.model import facts as f
 from wizard.model.answers import SERVABLE, Answers
@@ -126,6 +127,8 @@ class Picture:
     """The files that sendmail.mc includes, but those of the packages."""
     overrides: Mapping[str, str] = field(default_factory=dict)
     """What an admin has put over the units of daemons that do not run: path and text."""
+    renewal: Renewal | None = None
+    """How certbot's renewals reach sendmail; None where no hook of ours brings them."""
     guess_limit: bool = False
     """Whether fail2ban's jail for sendmail is at work."""
     backend: Backend = field(default_factory=Backend)

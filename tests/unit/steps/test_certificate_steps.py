@@ -14,6 +14,7 @@ from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority
 from tests.unit.steps.recorded import machine
 from wizard.certificates import DAYS, new_key, self_signed
+from wizard.certificates.acme import HOOK
 from wizard.changes.file import FileChange
 from wizard.errors import HostError
 from wizard.mends.certificate import MendCertificate
@@ -25,7 +26,7 @@ from wizard.model.plan import Outcome, Plan
 from wizard.render import as_json
 from wizard.sendmail.cf_needs import TlsFiles, unsafe
 from wizard.steps.certificate import CertificateRenew, CertificateStep, renewed
-from wizard.steps.certificate_install import HOOK, CertificateInstall, Source, chosen
+from wizard.steps.certificate_install import CertificateInstall, Source, chosen
 from wizard.steps.order import STEPS
 from wizard.system.host import Host
 

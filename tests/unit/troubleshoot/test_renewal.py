@@ -1,0 +1,77 @@
+"""What is said of certbot's renewals: that they come, in time, and get to sendmail."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.authority import Authority
+from tests.unit.troubleshoot.pictures import picture
+from wizard.certificates import Certificate
+from wizard.certificates.acme import HOOK
+from wizard.gather import renewal as gathered
+from wizard.gather.certificates import parsed
+from wizard.gather.renewal import Renewal, look_at_renewal
+from wizard.model.plan import Sign
+from wizard.system.host import Host
+from wizard.troubleshoot.verdict import judge
+
+NOW = 2e9
+LIVE = "/etc/letsencrypt/live/mail.example.test"
+
+
+def kept(folder: Path, days: float) -> Certificate:
+    """One of 90 days, of which so many are left."""
+    seen = parsed(Authority(folder).leaf().certificate.encode(), "")
+    assert seen is not None
+    end = datetime.fromtimestamp(NOW, UTC) + timedelta(days=days)
+    return dataclasses.replace(seen, not_after=end, not_before=end - timedelta(days=90))
+
+
+def test_what_is_wrong_with_renewals_is_a_warning(tmp_path: Path) -> None:
+    fresh = kept(tmp_path, 60)
+    cases = {
+        "": Renewal(LIVE, fresh),
+        "renewal-idle": Renewal(LIVE, kept(tmp_path, 10), idle="certbot.timer is not active"),
+        "renewal-late": Renewal(LIVE, kept(tmp_path, 20)),
+        "renewal-stuck": Renewal(LIVE, fresh, arrived=False),
+        "renewal-gone": Renewal(LIVE),
+    }
+    for name, seen in cases.items():
+        faults = [
+            each
+            for each in judge(dataclasses.replace(picture(), renewal=seen, now=NOW)).faults
+            if each.id[:8] == "renewal-"
+        ]
+        assert [each.id for each in faults] == [name] * bool(name)
+        assert all(each.sign is Sign.WARNING for each in faults)
+    assert not [each for each in judge(picture()).faults if each.id[:8] == "renewal-"]
+
+
+def test_what_the_hook_waits_for_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathered, "idle", lambda _: "")
+    host, authority = Host(tmp_path / "root"), Authority(tmp_path)
+    pair, other = authority.leaf(), authority.leaf()
+    cf = "O ServerCertFile=/etc/mail/tls/own.crt\nO ServerKeyFile=/etc/mail/tls/own.key\n"
+
+    def put(path: str, text: str) -> None:
+        host.path(path).parent.mkdir(parents=True, exist_ok=True)
+        host.path(path).write_text(text)
+
+    assert look_at_renewal(host, cf) is None
+    put(HOOK, f"#!/bin/sh\nlineage={LIVE}\n")
+    gone = look_at_renewal(host, cf)
+    assert gone is not None
+    assert (gone.kept, gone.arrived) == (None, True)
+    put(f"{LIVE}/fullchain.pem", pair.certificate)
+    put("/etc/mail/tls/own.crt", pair.certificate)
+    same = look_at_renewal(host, cf)
+    assert same is not None
+    assert (same.kept is not None, same.arrived) == (True, True)
+    put("/etc/mail/tls/own.crt", other.certificate)
+    stuck = look_at_renewal(host, cf)
+    assert stuck is not None
+    assert not stuck.arrived
