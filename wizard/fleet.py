@@ -102,13 +102,15 @@ def inventory(answers: Answers, facts: Facts) -> dict[str, str]:
         for name, value in (("submission", answers.listen.submission), ("smtp", answers.listen.smtp))
         if set(value) - set(_LOOPBACK)
     }
-    shared = as_yaml(as_toml(answers, facts), leave_out=addresses)
+    name = {"name": json.dumps(answers.certificate.name)} if answers.certificate.name else {}
+    own = {section: values for section, values in (("listen", addresses), ("certificate", name)) if values}
+    shared = as_yaml(as_toml(answers, facts), leave_out={**addresses, **name})
     group = "inventory/group_vars/msa"
     return {
         "inventory/hosts.yml": render("fleet/hosts.yml.j2", host=host),
         f"{group}/answers.yml": render("fleet/group_vars.yml.j2", host=host, answers=shared, user=user),
         f"{group}/vault.yml.example": (_SOURCE / "vault.yml.example").read_text(),
-        f"inventory/host_vars/{host}.yml": render("fleet/host_vars.yml.j2", host=host, addresses=addresses),
+        f"inventory/host_vars/{host}.yml": render("fleet/host_vars.yml.j2", host=host, own=own),
     }
 
 

@@ -20,7 +20,7 @@ from wizard.changes.file import FileChange
 from wizard.changes.service import ServiceChange
 from wizard.errors import AnswersError, UsageError
 from wizard.fleet import COLLECTION, PROGRAM, as_yaml, collection, export, inventory, program_for_hosts
-from wizard.model.answers import Answers, Listen
+from wizard.model.answers import Answers, Certificate, Listen
 from wizard.model.set_option import KEYS, with_set
 from wizard.render import as_json
 from wizard.render.files import as_toml
@@ -122,6 +122,17 @@ def test_addresses_of_this_host_are_not_for_the_others() -> None:
     assert '    submission: ["192.0.2.7"]\n' in own
     assert '    # submission: ["192.0.2.7"]\n' in shared
     assert "    ipv6: true\n" in shared
+
+
+def test_the_name_of_this_hosts_certificate_is_not_for_the_others() -> None:
+    wanted = Certificate("standalone", "mail.example.org", "admin@example.org", True)
+    files = inventory(Answers(certificate=wanted), FACTS)
+    (own,) = (text for name, text in files.items() if name.startswith("inventory/host_vars/"))
+    shared = files["inventory/group_vars/msa/answers.yml"]
+    assert '  certificate:\n    name: "mail.example.org"\n' in own
+    assert '    # name: "mail.example.org"\n' in shared
+    assert '    challenge: "standalone"\n' in shared
+    assert "    agree_tos: true\n" in shared
 
 
 def test_every_setting_is_in_the_yaml_and_the_login_of_the_test_is_not() -> None:
