@@ -119,7 +119,8 @@ rollback is a commit too and can itself be rolled back.
             *parts,
             diff_content(rollback_text(rollback, warn=False), indent=DIFF_INDENT, columns=width()),
         )
-        self.add_to_title(f"  {rollback.target.words}")
+        back_to = f", back to {self._ref[:10]}" if self._to else ""
+        self.add_to_title(f"  {rollback.target.words}{back_to}")
         words = "y rolls this back. Enter and Esc cancel: nothing is changed."
         if conflicts:
             words = "k keeps yours there, r restores what was before, e edits; Esc cancels (the default)."

@@ -198,7 +198,7 @@ skipped: left out with s. BLOCKED: something is in the way, and has to be put ri
                 return bool(board.remaining) or desk.waiting
             case "skip":
                 return desk.waiting or word in (*REMAINING, "failed")
-        return board.in_force or word in ("later", "unknown", "skipped", "failed")
+        return board.in_force
 
     def action_read(self) -> None:
         """To the text of the chosen step."""

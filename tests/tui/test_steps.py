@@ -222,6 +222,25 @@ def test_a_step_is_later_only_until_it_is_decided(bench: Bench, monkeypatch: pyt
     play(bench, story)
 
 
+def test_what_was_never_applied_is_not_offered_to_be_rolled_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = Writes("two", bench.host, "/etc/b", "new b\n")
+    monkeypatch.setattr(later, "plan", lambda *_: Plan.later("two", "one decides it"))
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n"), later)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, "Decided later") and shows(app, "s Skip"))
+        assert not shows(app, "Roll back")
+        await pilot.press("s")
+        await until(pilot, lambda: shows(app, "skipped two"))
+        assert not shows(app, "Roll back")
+
+    play(bench, story)
+
+
 def test_news_of_a_step_goes_when_another_one_is_shown(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)

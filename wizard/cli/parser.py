@@ -75,7 +75,9 @@ def parser() -> Parser:
     completion = add(
         "completion", "completion", "print the script by which a shell completes our command line"
     )
-    completion.add_argument("shell", choices=SHELLS, help="the shell that is to read it")
+    completion.add_argument(
+        "shell", metavar="SHELL", choices=SHELLS, help="the shell that is to read it: bash, zsh or fish"
+    )
     asked = commands.add_parser("help", help=_HELP, description=_HELP)
     asked.add_argument("command", nargs="*", metavar="COMMAND", help="the command; without one, all of them")
     return whole

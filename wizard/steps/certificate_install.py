@@ -92,16 +92,30 @@ def checked_name(name: str) -> str:
         raise UsageError(str(error)) from error
 
 
+def _contents(host: Host, source: Source) -> dict[str, bytes]:
+    """What each of the files holds. Raises HostError that names all that cannot be read."""
+    contents, problems = {}, []
+    for path in filter(None, (source.certificate, source.key, source.chain)):
+        try:
+            contents[path] = host.small_file(path, MOST)[0]
+        except HostError as problem:
+            problems.append(problem)
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise HostError("; ".join(map(str, problems)))
+    return contents
+
+
 def chosen(host: Host, source: Source) -> CertificateInstall:
     """The step, with the pair of `source`, checked; nothing is changed yet.
 
     Raises HostError that says what is wrong with it, and what to do."""
     cf = host.entry(f.SENDMAIL_CF)
     files = TlsFiles.of(cf.content.decode("latin-1") if cf else "")
-    contents = {path: host.small_file(path, MOST)[0] for path in (source.certificate, source.key) if path}
+    contents = _contents(host, source)
     ders = _read(source.certificate, contents[source.certificate])
     if source.chain:
-        contents[source.chain] = host.small_file(source.chain, MOST)[0]
         ders += [der for der in _read(source.chain, contents[source.chain]) if der not in ders]
     try:
         key = private_key(contents[source.key])

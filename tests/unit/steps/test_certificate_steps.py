@@ -95,6 +95,12 @@ def test_they_are_not_in_the_order_and_have_json() -> None:
     assert as_json.plan(Plan.done("certificate-install", "is so"))["howto"] == "5.3"
 
 
+def test_all_files_that_cannot_be_read_are_named_at_once(host: Host) -> None:
+    with pytest.raises(HostError) as refused:
+        chosen(host, Source("/root/cert.pem", "/root/key.pem", "/root/chain.pem", NAME))
+    assert all(f"/root/{name}.pem cannot be read" in str(refused.value) for name in ("cert", "key", "chain"))
+
+
 def test_renew_keeps_a_good_key(host: Host) -> None:
     step = renewed(host, [NAME], DAYS, replace_authority=False)
     made = plan(host, step)
