@@ -201,8 +201,8 @@ class WizardApp(App[int]):
 
     async def on_event(self, event: Event) -> None:
         """Keys count in the order in which they were typed: one is handed on when the one before it has done what it does.
-        Textual lets a key come up again from the focus before its binding runs; what arrives in the same moment would
-        overtake it, and a password get into another field than the one that Tab leads to."""
+        Textual lets a key come up again from the focus before its binding runs; letters that arrive in the same moment would
+        overtake it, a Backspace say, and other words stand in the field than were typed."""
         if not isinstance(event, Key | Paste) or event.is_forwarded:
             await super().on_event(event)
         elif not self.screen_stack:

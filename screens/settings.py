@@ -282,26 +282,19 @@ says what does the same. To take them from another file: `msa-wizard answers --a
         if self.desk.changing:
             self.say("A run is at work with the settings as they were. Save when it has ended.")
             return False
+        from wizard.sendmail.own_address import not_here
+
         try:
             saved = self.backend.choose(answers, self._facts)
-            words = f"✓ {saved} Every command uses them now.{self._strange(answers)}"
+            strange = not_here(self._facts, answers.listen) if self._facts is not None else ""
+            more = f"\n! {clean(strange)}" if strange else ""
+            words = f"✓ {saved} Every command uses them now.{more}"
         except WizardError as problem:
             saved, words = "", f"They are used here until you quit, but are not saved. {sentence(problem)}"
         self._before = answers
         self._same(answers)
         self.say(words)
         return bool(saved)
-
-    def _strange(self, answers: Answers) -> str:
-        """A sentence on addresses that this host does not have: it may get them later, and the steps wait for that."""
-        from wizard.sendmail.own_address import can_listen
-
-        named = dict.fromkeys([*answers.listen.submission, *answers.listen.smtp])
-        strange = [each for each in named if self._facts is not None and not can_listen(self._facts, each)]
-        if not strange:
-            return ""
-        be = "is no address" if len(strange) == 1 else "are no addresses"
-        return f"\n! {clean(', '.join(strange))} {be} of this host: until it has it, the steps cannot be applied."
 
     @property
     def _changed(self) -> bool:

@@ -48,7 +48,7 @@ def test_what_is_typed_ahead_goes_to_its_own_field(bench: Bench, monkeypatch: py
     play(bench, story)
 
 
-def test_tab_is_not_overtaken_by_what_is_typed_behind_it(
+def test_keys_count_in_the_order_in_which_they_were_typed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[bool] = []

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.steps.recorded import machine
 from wizard.errors import AnswersError
 from wizard.model.answers import Answers, Listen, load, parse
 from wizard.render.files import as_toml
+from wizard.sendmail.own_address import not_here
 
 
 def test_what_is_left_out_is_the_howtos_own_set_up() -> None:
@@ -151,3 +154,12 @@ def test_the_shell_sees_no_value_of_ours() -> None:
     for hostile in ("`", "'", '"', "$", "\\", "\n", ";", "(", ","):
         with pytest.raises(AnswersError):
             parse(f"[test]\nuser = {subprocess.list2cmdline(['a'])!r}\nhost = '''a{hostile}b'''\n")
+
+
+def test_addresses_that_this_host_does_not_have_are_named() -> None:
+    facts = replace(machine("13"), addresses=("192.0.2.1",), any_address=frozenset())
+    assert not_here(facts, Listen(("192.0.2.1",))) == ""
+    assert not_here(facts, Listen(("192.0.2.1", "192.0.2.2"))).startswith(
+        "192.0.2.2 is no address of this host"
+    )
+    assert not_here(facts, Listen(("192.0.2.2",), ("192.0.2.3",))).startswith("192.0.2.2, 192.0.2.3 are no")

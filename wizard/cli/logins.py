@@ -307,7 +307,8 @@ def test(arguments: argparse.Namespace) -> int:
         why = as_json.checks([cause])[0] if cause else None
         as_json.show(**result.to_json(), **watched.to_json(), cause=why)
         return int(bad)
-    out()
+    if result.findings:
+        out()
     for finding in result.findings:
         out(check_text(Check(finding.id, Sign(finding.state), finding.says)))
     says = result.headline if cause is not None and cause.sign is Sign.FAILED else result.verdict

@@ -56,6 +56,7 @@ from wizard.render.text import (
     summary_text,
 )
 from wizard.render.waiting import watched
+from wizard.sendmail.own_address import not_here
 from wizard.steps.order import STEPS
 from wizard.steps.restart import AuthTest
 from wizard.system.guard import Decision
@@ -314,7 +315,10 @@ def answers(arguments: argparse.Namespace) -> int:
             raise UsageError("--save and --output are two places: give one of them")
         with alone("save the settings"):
             host = Host()
-            error(save_settings(host, SAVED, as_toml(chosen, look(host)), store_to_add_to))
+            facts = look(host)
+            error(save_settings(host, SAVED, as_toml(chosen, facts), store_to_add_to))
+            if strange := not_here(facts, chosen.listen):
+                error(f"note: {clean(strange)}")
         return 0
     facts = look(Host())
     text = as_toml(as_this_host(chosen, facts), facts)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 from wizard.editors.daemon_options import DaemonOption, is_loopback, plain_address
+from wizard.model.answers import Listen
 from wizard.model.facts import Facts
 
 _NUMBERS = re.compile(r"[0-9.]+|[0-9a-f:]*:[0-9a-f:.]+")
@@ -23,6 +24,16 @@ def can_listen(facts: Facts, address: str | None) -> bool:
 def elsewhere(facts: Facts, listeners: Iterable[DaemonOption]) -> tuple[DaemonOption, ...]:
     """Those at an address that this host does not have; of an optional one (M=O) sendmail goes on without it."""
     return tuple(each for each in listeners if not each.optional and not can_listen(facts, each.address))
+
+
+def not_here(facts: Facts, listen: Listen) -> str:
+    """A sentence on chosen addresses that this host does not have: it may get them later, and the steps wait for that."""
+    named = dict.fromkeys([*listen.submission, *listen.smtp])
+    strange = [each for each in named if not can_listen(facts, each)]
+    if not strange:
+        return ""
+    be, they = ("is no address", "it") if len(strange) == 1 else ("are no addresses", "them")
+    return f"{', '.join(strange)} {be} of this host: until it has {they}, the steps cannot be applied."
 
 
 def why(listener: DaemonOption) -> str:
