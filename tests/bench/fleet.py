@@ -1,5 +1,7 @@
 """A fleet by Ansible: `plan` of a host that is set up against `ansible.builtin.setup` on it; and, run by itself, what more hosts
-cost: `python -m tests.bench.fleet [HOSTS...]` prints a table of seconds, memory and bytes, and a fitted line."""
+cost: `python -m tests.bench.fleet [HOSTS...]` prints a table of time, memory and bytes, and the lines that fit it.
+
+All machines share the processors of one host, so the seconds of a run say less than the processor's."""
 
 from __future__ import annotations
 
@@ -8,18 +10,60 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
-from tests.system.fleet import FOLDER, VAULT_OPTIONS, Fleet
+from tests.system.fleet import FOLDER, PROGRAM, VAULT_OPTIONS, Fleet
+from tests.system.machine import Machine
 
 LIMIT = 3.0
 _ROUNDS = 5
+_FORKS = 5
 _MEASURED = """
 import json, resource, subprocess, sys, time
 began = time.monotonic()
 done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(json.dumps([done.returncode, time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss]))
+print(json.dumps([done.returncode, time.monotonic() - began, used.ru_utime + used.ru_stime]))
 """
+_PEAK = """
+import os, pathlib, re, time
+word, out, peak, before = os.environ["WORD"].encode(), pathlib.Path(os.environ["OUT"]), -1, None
+while True:
+    held = 0
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if word in (process / "cmdline").read_bytes() and process.name != str(os.getpid()):
+                held += int(re.search("^Pss: +([0-9]+)", (process / "smaps_rollup").read_text(), re.M)[1])
+        except (OSError, TypeError):
+            pass
+    before = held if before is None else before
+    if held - before > peak:
+        peak = held - before
+        out.write_text(str(peak))
+    time.sleep(0.2)
+"""
+"""The most that all processes with a word in their command line held at a time, over what they held at first, in KB; pages that
+they share count once."""
+
+
+_WATCHER = "/run/watcher"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one run took."""
+
+    seconds: float
+    controller_processor: float
+    """Seconds, of all its processes."""
+    host_processor: float
+    """Seconds, of each host."""
+    controller_memory: float
+    """MB, of all of Ansible's processes at a time."""
+    host_memory: float
+    """MB, of Ansible's and the program's processes at a time."""
+    bytes_per_host: float
+    """KB that the controller has sent and received."""
 
 
 def measured() -> Iterator[tuple[str, float, float, str]]:
@@ -40,8 +84,9 @@ def measured() -> Iterator[tuple[str, float, float, str]]:
 
 def main(counts: Sequence[int]) -> None:
     """Print a row for each number of hosts, all of which are set up already but for the program, and the lines."""
-    print("hosts  run     seconds  processor  controller MB  KB over the network per host")
-    rows = []
+    names = [field.name.replace("_", " ") for field in fields(Row)]
+    print(" | ".join(("hosts", "run", *names)), flush=True)
+    rows: dict[str, dict[int, Row]] = {"first": {}, "second": {}}
     with Fleet("trixie") as fleet:
         for count in counts:
             while len(fleet.hosts) < count:
@@ -49,25 +94,50 @@ def main(counts: Sequence[int]) -> None:
             fleet.controller.run(["rm", "-rf", FOLDER])
             fleet.export(msa_serial=[1, "100%"])
             for host in fleet.hosts.values():
-                host.run("rm -f /usr/local/sbin/msa-wizard")
-            for run in ("first", "second"):
-                before = _bytes(fleet)
-                command = ["ansible-playbook", *VAULT_OPTIONS, "site.yml", "--forks", str(max(5, count))]
-                done = fleet.controller.run(["python3", "-c", _MEASURED, *command], cwd=FOLDER, timeout=3600)
-                code, seconds, processor, memory = json.loads(done.stdout)
-                assert code == 0, f"{count} hosts: exit {code}"
-                over = (_bytes(fleet) - before) / count / 1024
-                print(
-                    f"{count:<6} {run:<7} {seconds:7.1f} {processor:10.1f} {memory / 1024:14.0f} {over:12.0f}",
-                    flush=True,
-                )
-                rows.append((run, count, seconds, processor))
-    for run in ("first", "second"):
-        for name, index in (("seconds", 2), ("processor seconds of the controller", 3)):
-            points = [(float(row[1]), float(row[index])) for row in rows if row[0] == run]
-            if len(points) > 1:
-                slope, start = statistics.linear_regression(*zip(*points, strict=True))
+                host.run(["rm", "-f", PROGRAM])
+            for run in rows:
+                row = rows[run][count] = one_run(fleet)
+                shown = (f"{getattr(row, field.name):.1f}" for field in fields(Row))
+                print(" | ".join((str(count), run, *shown)), flush=True)
+    for run, by_count in rows.items():
+        for field, name in zip(fields(Row), names, strict=True):
+            if len(by_count) > 1:
+                found = [getattr(row, field.name) for row in by_count.values()]
+                slope, start = statistics.linear_regression(list(by_count), found)
                 print(f"{run}: {name} = {start:.1f} + {slope:.2f} * hosts")
+
+
+def one_run(fleet: Fleet) -> Row:
+    """site.yml on all hosts, five at a time."""
+    host, count = fleet.hosts["mail1"], len(fleet.hosts)
+    _watch(fleet.controller, "ansible")
+    _watch(host, "python")
+    before, used = _bytes(fleet), _processor(fleet)
+    command = ["ansible-playbook", *VAULT_OPTIONS, "site.yml", "--forks", str(_FORKS)]
+    done = fleet.controller.run(["python3", "-c", _MEASURED, *command], cwd=FOLDER, timeout=3600)
+    code, seconds, processor = json.loads(done.stdout)
+    assert code == 0, f"{count} hosts: exit {code}"
+    over, used = (_bytes(fleet) - before) / count / 1024, (_processor(fleet) - used) / count
+    return Row(seconds, processor, used, _peak(fleet.controller), _peak(host), over)
+
+
+def _watch(machine: Machine, word: str) -> None:
+    """Begin to watch the memory of processes."""
+    machine.put(f"{_WATCHER}.py", _PEAK)
+    env = {"WORD": word, "OUT": f"{_WATCHER}.peak"}
+    machine.run(f"setsid python3 {_WATCHER}.py >/dev/null 2>&1 & echo $! >{_WATCHER}.pid", env=env)
+
+
+def _peak(machine: Machine) -> float:
+    """MB, at most since `_watch`."""
+    machine.run(f"kill $(cat {_WATCHER}.pid)")
+    return int(machine.read(f"{_WATCHER}.peak")) / 1024
+
+
+def _processor(fleet: Fleet) -> float:
+    """Seconds that all processes of all hosts have used (cgroup v2, cpu.stat)."""
+    texts = [(machine.cgroup / "cpu.stat").read_text() for machine in fleet.hosts.values()]
+    return sum(int(dict(map(str.split, text.splitlines()))["usage_usec"]) for text in texts) / 1_000_000
 
 
 def _bytes(fleet: Fleet) -> int:
