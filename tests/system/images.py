@@ -3,8 +3,9 @@
 `debian` is a bare Debian with systemd, without Python and git, with what tests install in apt's cache; `minimal` adds
 the wheels that pip finds there; `ready` adds the launcher's packages and its Python environment; `mail` adds Sendmail
 and SASL as apt leaves them; `sysvinit` is `ready` with the init of sysvinit-core; `msa` is what `apply` makes of that, with alice. A layer is built again when its recipe, or
-one below it, changes; `msa` with every change of the program. `controller` is `ready` with Debian's own Ansible, and `certbot` is
-`msa` with certbot's packages in apt's cache; these are built only where a test asks for them.
+one below it, changes; `msa` with every change of the program. `controller` is `ready` with Debian's own Ansible, `certbot` is
+`msa` with certbot's packages in apt's cache, `sssd` is `mail` with SSSD and an LDAP server; these are built only where a test asks
+for them.
 `python -m tests.system.images` builds all of them.
 """
 
@@ -30,7 +31,7 @@ from tests.system.machine import PROJECT, Machine
 from tests.system.msa import PASSWORD, add_alice, apply
 from tests.system.releases import PYTHON_OF, RELEASES, Release
 
-Layer = Literal["debian", "minimal", "ready", "sysvinit", "mail", "msa", "controller", "certbot"]
+Layer = Literal["debian", "minimal", "ready", "sysvinit", "mail", "msa", "controller", "certbot", "sssd"]
 
 _TOP = Path(__file__).resolve().parents[2]
 _BELOW: dict[Layer, Layer | None] = {
@@ -42,6 +43,7 @@ _BELOW: dict[Layer, Layer | None] = {
     "msa": "mail",
     "controller": "ready",
     "certbot": "msa",
+    "sssd": "mail",
 }
 
 _INCLUDED = "systemd,systemd-sysv,dbus,procps,iproute2,ca-certificates,perl,openssl,adduser,hostname"
@@ -70,8 +72,13 @@ _CONTROLLER = (
     "apt-get install --yes --quiet=2 --no-install-recommends ansible-core openssh-client openssh-server"
 )
 _CERTBOT = "apt-get install --yes --quiet=2 --no-install-recommends --download-only certbot python3-certbot-dns-rfc2136 nginx-light"
+# Without an answer the suffix would be made of the name of the machine that builds this.
+_SSSD = (
+    "echo slapd slapd/domain string example.test | debconf-set-selections; "
+    "apt-get install --yes --quiet=2 --no-install-recommends slapd sssd-ldap libnss-sss libpam-sss"
+)
 _COMMANDS: dict[Layer, str] = {"ready": _READY, "sysvinit": _SYSVINIT, "mail": _MAIL}
-_FETCHED: dict[Layer, str] = {"controller": _CONTROLLER, "certbot": _CERTBOT}
+_FETCHED: dict[Layer, str] = {"controller": _CONTROLLER, "certbot": _CERTBOT, "sssd": _SSSD}
 _TEXTS = (".py", ".j2", ".json")
 _NONINTERACTIVE = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
 
@@ -120,12 +127,10 @@ def _recipe_hash(release: Release, layer: Layer) -> str:
         texts += [_READY, (_TOP / "msa-wizard").read_text()]
     if layer == "sysvinit":
         texts += [_SYSVINIT]
-    if layer in ("mail", "msa", "certbot"):
+    if layer in ("mail", "msa", "certbot", "sssd"):
         texts += [_MAIL]
-    if layer == "controller":
-        texts += [_CONTROLLER]
-    if layer == "certbot":
-        texts += [_CERTBOT]
+    if layer in _FETCHED:
+        texts += [_FETCHED[layer]]
     if layer in ("msa", "certbot"):
         texts += [PASSWORD, *(f"{file.relative_to(_TOP)}\0{file.read_text()}" for file in _program())]
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]

@@ -211,7 +211,8 @@ def _obstacle(logins: Logins, policy: Policy) -> tuple[str, str] | None:
         why = f"there is no group {', '.join(missing)} on this host (getent group)"
         return (
             why,
-            "correct login.groups in the settings, or make it: `addgroup NAME`, then `adduser USER NAME`",
+            "correct login.groups in the settings. A group of a directory must be found by `getent group NAME`, so see "
+            "that the directory answers; one of this host is made by `addgroup NAME`, then `adduser USER NAME`",
         )
     if policy.uid_min is not None and not 0 < policy.uid_min <= NOBODY:
         why = f"UID_MIN in /etc/login.defs is {policy.uid_min}, which tells no user from root"
