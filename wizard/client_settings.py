@@ -13,7 +13,7 @@ from wizard.model.facts import SENDMAIL_CF, Facts
 from wizard.model.plan import Check, Sign
 from wizard.sendmail import cf as sendmail_cf
 
-IMPLICIT_TLS = 465
+SUBMISSION, IMPLICIT_TLS = 587, 465
 FORMATS = ("table", "text", "autoconfig", "mobileconfig", "srv")
 """A table, a text to mail to users, Thunderbird's autoconfig, Apple's profile, DNS records."""
 PATIENCE = 5.0
@@ -22,8 +22,12 @@ PATIENCE = 5.0
 
 def serves_implicit_tls(facts: Facts) -> bool:
     """Whether sendmail.cf has port 465 for other machines."""
+    return _serves(facts, IMPLICIT_TLS)
+
+
+def _serves(facts: Facts, port: int) -> bool:
     daemons = sendmail_cf.daemons(facts.text(SENDMAIL_CF) or "")
-    return any(each.port == IMPLICIT_TLS and not is_loopback(each.address) for each in daemons)
+    return any(each.port == port and not is_loopback(each.address) for each in daemons)
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,11 @@ class ClientSettings:
 
     @classmethod
     def of(cls, facts: Facts, answers: Answers, imap: str = "") -> ClientSettings:
-        """The settings of this host; its mail domain is taken to be what follows its own name. Port 465 counts where it is
-        chosen, and where sendmail serves it already."""
+        """The settings of this host; its mail domain is taken to be what follows its own name. Port 465 counts where
+        sendmail serves it; before anything is set up, where it is chosen."""
         host = facts.fqdn or facts.hostname
-        implicit_tls = answers.listen.implicit_tls or serves_implicit_tls(facts)
+        chosen = answers.listen.implicit_tls and not _serves(facts, SUBMISSION)
+        implicit_tls = chosen or serves_implicit_tls(facts)
         return cls(host, host.partition(".")[2] or host, implicit_tls, imap)
 
     @property

@@ -23,6 +23,7 @@ def test_what_was_saved_is_what_every_command_does(machine: BootMachine) -> None
     assert states["submission-port"]["state"] == "pending"
     assert "your settings ask for [listen] implicit_tls = true" in states["submission-port"]["reason"]
     assert "0.0.0.0:465" not in listening(debian)
+    assert "465" not in wizard(debian, "client-settings").stdout
     apply(debian)
     assert "0.0.0.0:465" in listening(debian)
     assert "465, with SSL/TLS" in wizard(debian, "client-settings").stdout

@@ -70,3 +70,11 @@ def test_port_465_counts_where_the_host_serves_it_and_nobody_has_chosen_it(
     assert ClientSettings.of(facts, Answers()).implicit_tls is serves
     assert not ClientSettings.of(machine("13"), Answers()).implicit_tls
     assert ClientSettings.of(machine("13"), Answers(Listen(implicit_tls=True))).implicit_tls
+
+
+def test_port_465_that_is_chosen_counts_until_the_host_serves_clients_without_it() -> None:
+    chosen = Answers(Listen(implicit_tls=True))
+    for address, counts in (("", False), ("Addr=127.0.0.1, ", True)):
+        cf = f"O DaemonPortOptions=Name=MSP, Family=inet, {address}Port=submission, M=Ea\n"
+        facts = machine("13", files={SENDMAIL_CF: file(cf)})
+        assert ClientSettings.of(facts, chosen).implicit_tls is counts
