@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.system.conftest import BootMachine
 from tests.system.machine import Machine
 from tests.system.msa import wizard
 from tests.system.test_certificate import (
+    HOOK,
     contents,
     first_of,
     key_lines,
@@ -21,6 +23,7 @@ from tests.system.test_certificate import (
     show,
     verified_login,
 )
+from tests.system.test_troubleshoot import troubleshoot
 
 QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
 OBTAIN = ("certificate", "obtain", "--yes", *WORDS, SERVER)
@@ -92,12 +95,29 @@ def test_obtained_renewed_and_rolled_back(machine: BootMachine, tmp_path: Path) 
         assert verified_login(debian, tmp_path, authority.root) == "logged in"
         assert wizard(debian, "plan", "--exit-code").returncode == 0
 
+        # Should something keep the next one away, `troubleshoot` says so.
+        assert renewal_faults(debian) == {}
+        debian.run("systemctl stop certbot.timer")
+        assert renewal_faults(debian) == {"renewal-idle": "warning"}
+        debian.run("systemctl start certbot.timer")
+        debian.run(["chmod", "0644", HOOK])
+        debian.run(RENEW, check=False)
+        assert renewal_faults(debian) == {"renewal-stuck": "warning"}
+        debian.run(f"chmod 0755 {HOOK}; {HOOK}")
+        assert renewal_faults(debian) == {}
+
         keys = [key_lines(first[1]), key_lines(contents(debian)[1]), account_key(debian)]
         back = rolled_back(debian)
         assert (contents(debian), modes(debian)) == (before, dressed)
         assert first_of(presented(debian)) == first_of(before[0])
         assert tree(debian) == found, "packages, lineage and its renewal are gone"
         no_key_anywhere(debian, keys, said, back)
+
+
+def renewal_faults(debian: Machine) -> dict[str, str]:
+    """What `troubleshoot` says of certbot's renewals: the signs by id."""
+    seen = troubleshoot(debian, user="")["faults"]
+    return {item["id"]: item["sign"] for item in seen if item["id"].startswith("renewal-")}
 
 
 def account_key(debian: Machine) -> list[str]:
@@ -176,8 +196,10 @@ def test_each_refusal_is_told_in_plain_words_and_changes_nothing(
         env=QUIET,
     )
     with acme(debian, tmp_path) as authority:
-        wizard(debian, *OBTAIN, "--dry-run")  # compiled by now
+        wizard(debian, "plan")  # compiled by now
         found = tree(debian)
+        tried = json.loads(wizard(debian, *OBTAIN, "--dry-run", "--json").stdout)
+        assert (tried["ok"], "would sign" in tried["says"], tree(debian)) == (True, True, found), tried
         # Seen before the authority is asked.
         for options, says in (
             (OBTAIN[:3], "no e-mail address"),
@@ -273,3 +295,13 @@ def test_killed_at_any_stage_it_is_undone_and_port_80_closed(machine: BootMachin
         assert finished.returncode == 0, finished.stdout + finished.stderr
         assert contents(debian)[0] not in (before[0], after[0])
         assert first_of(presented(debian)) == first_of(debian.read(f"{LIVE}/fullchain.pem"))
+
+
+def test_a_rehearsal_leaves_it_out_and_says_so(machine: BootMachine) -> None:
+    debian = machine("msa")
+    chosen = ("challenge=standalone", "email=admin@example.test", "agree_tos=true")
+    done = wizard(debian, "rehearse", *(word for each in chosen for word in ("--set", f"certificate.{each}")))
+    said = " ".join(done.stdout.split())
+    assert (done.returncode, "certificate-obtain is not rehearsed" in said) == (0, True), (
+        done.stdout + done.stderr
+    )

@@ -95,7 +95,6 @@ def obtain(arguments: argparse.Namespace) -> int:
         as_json.show(**as_json.run(run, events))
     elif run.applied:
         out(f"\nDone. To roll it back:  msa-wizard rollback {CertificateObtain.id}")
-        out("What may be revoked is yours to say: it stays valid until it ends.")
     elif run.skipped or run.enough:
         out("\nNothing was changed.")
     return exit_code(run)
