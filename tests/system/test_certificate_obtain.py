@@ -10,6 +10,7 @@ import pytest
 from tests.killing.in_machine import kill_at, operations
 from tests.system.acme import DOOR, NAME, SERVER, WORDS, acme
 from tests.system.conftest import BootMachine
+from tests.system.firewalls import live, set_up
 from tests.system.machine import Machine
 from tests.system.msa import wizard
 from tests.system.test_certificate import (
@@ -305,3 +306,20 @@ def test_a_rehearsal_leaves_it_out_and_says_so(machine: BootMachine) -> None:
     assert (done.returncode, "certificate-obtain is not rehearsed" in said) == (0, True), (
         done.stdout + done.stderr
     )
+
+
+@pytest.mark.parametrize("name", ["ufw", "firewalld", "iptables-persistent", "shorewall"])
+def test_each_firewall_lets_the_authority_in_and_is_as_before(
+    machine: BootMachine, tmp_path: Path, name: str
+) -> None:
+    debian = machine("certbot")
+    debian.client()
+    set_up(debian, name)
+    with acme(debian, tmp_path):
+        before = live(debian)
+        said = obtained(debian)
+        assert "port 80 is open in the firewall meanwhile" in " ".join(said.split())
+        assert live(debian) == before
+        renewed = debian.run(RENEW, check=False)
+        assert (renewed.returncode, live(debian)) == (0, before), renewed.stdout + renewed.stderr
+        assert first_of(presented(debian)) == first_of(debian.read(f"{LIVE}/fullchain.pem"))

@@ -23,7 +23,12 @@ from wizard.packet_filter.walk import Packet
 from wizard.system.host import Completed, Host, Say
 
 FAMILIES = (4, 6)
-PORT_NAMES = {25: "SMTP", 587: "Submission", 465: "Submission with TLS from the start"}
+PORT_NAMES = {
+    25: "SMTP",
+    80: "The challenge of a certificate authority",
+    587: "Submission",
+    465: "Submission with TLS from the start",
+}
 DEADLINE = 90.0
 """Seconds for a gate: shorewall compiles all its rules."""
 
