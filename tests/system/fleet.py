@@ -9,10 +9,13 @@ with Fleet("trixie") as fleet:
 from __future__ import annotations
 
 import json
+import platform
 import re
 import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,7 +24,7 @@ from tests.system.firewalls import QUIET
 from tests.system.images import Layer, layers
 from tests.system.machine import Machine
 from tests.system.msa import PASSWORD, add_alice
-from tests.system.releases import Release
+from tests.system.releases import PYTHON_OF, Release
 from tests.system.room import Room
 
 FOLDER = "/root/fleet"
@@ -32,12 +35,22 @@ _VAULT = f"{FOLDER}/inventory/group_vars/msa/vault.yml"
 _VAULT_KEY = "/root/vault-key"
 VAULT_OPTIONS = ("--vault-password-file", _VAULT_KEY)
 _SSHD = """
-set -e
 apt-get install --yes --quiet=2 --no-install-recommends openssh-server >/dev/null
-mkdir -p -m 0700 /root/.ssh
-cat >/root/.ssh/authorized_keys
+install --directory --mode=0700 --owner="$1" "$2/.ssh"
+cat >"$2/.ssh/authorized_keys"
 systemctl restart ssh
 until ss -ltn | grep -q ':22 '; do sleep 0.05; done
+"""
+_SUDOER = """
+useradd --create-home --shell /bin/bash "$1"
+echo "$1 ALL=(ALL:ALL) NOPASSWD: ALL" >"/etc/sudoers.d/$1"
+"""
+_NEWEST = """
+set -e
+mkdir /opt/wheels; tar -x -C /opt/wheels
+python3 -m venv /opt/ansible
+/opt/ansible/bin/pip install --quiet --no-index --find-links /opt/wheels ansible-core
+ln -s /opt/ansible/bin/ansible* /usr/local/bin/
 """
 _SSH = "ssh_args = -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5 "
 
@@ -50,6 +63,7 @@ class Fleet:
         self.release = release
         self.hosts: dict[str, Machine] = {}
         self._addresses: dict[str, str] = {}
+        self._users: dict[str, str] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -72,10 +86,32 @@ class Fleet:
     ) -> None:
         self._stack.close()
 
-    def add(self, name: str, release: Release, layer: Layer = "mail") -> Machine:
-        """A host with sshd, where root logs in by the controller's key, and alice can send mail."""
+    def take_newest_ansible(self, place: Path) -> str:
+        """Have the controller use the newest Ansible of the package index in place of Debian's, fetched into a folder of the
+        host; its version."""
+        fetched = [
+            *(sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "download"),
+            *("--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON_OF[self.release]}"),
+            *(f"--abi=cp{PYTHON_OF[self.release].replace('.', '')}", "--abi=abi3", "--abi=none"),
+            *(f"--platform=manylinux2014_{platform.machine()}", f"--dest={place}", "ansible-core"),
+        ]
+        subprocess.run(fetched, check=True)
+        wheels = subprocess.run(["tar", "-c", "-C", str(place), "."], check=True, capture_output=True).stdout
+        self.controller.run(_NEWEST, input=wheels, timeout=600)
+        shown = self.controller.run(["ansible", "--version"]).stdout
+        return shown.partition("[core ")[2].partition("]")[0]
+
+    def add(self, name: str, release: Release, layer: Layer = "mail", user: str = "root") -> Machine:
+        """A host with sshd, where the user logs in by the controller's key, and alice can send mail. Another user than root may
+        do everything by sudo, which the layer must have."""
         machine = self._boot(name, release, layer)
-        machine.run(_SSHD, input=self.controller.read(f"{_KEY}.pub"), env=QUIET)
+        home = "/root"
+        if user != "root":
+            home = f"/home/{user}"
+            machine.run(["sh", "-euc", _SUDOER, "sh", user])
+        key = self.controller.read(f"{_KEY}.pub")
+        machine.run(["sh", "-euc", _SSHD, "sh", user, home], input=key, env=QUIET)
+        self._users[name] = user
         if layer != "msa":  # which has her
             add_alice(machine)
         self.hosts[name] = machine
@@ -93,13 +129,14 @@ class Fleet:
         """The folder for Ansible, made on the controller by the one file, with all hosts in the inventory."""
         self.controller.run(["python3", _PYZ, "export", "ansible", FOLDER])
         names = {
-            name: {"ansible_host": self._addresses[name]} for name in self._addresses if name != "controller"
+            name: {"ansible_host": address, "ansible_user": self._users.get(name, "root")}
+            for name, address in self._addresses.items()
+            if name != "controller"
         }
         inventory = {
             "msa": {
                 "hosts": names,
                 "vars": {
-                    "ansible_user": "root",
                     "ansible_python_interpreter": "/usr/bin/python3",
                     **variables,
                 },
@@ -123,8 +160,8 @@ class Fleet:
 
     def report(self) -> dict[str, dict[str, Any]]:
         """What the last run has reported, by host."""
-        told = json.loads(self.controller.read(f"{FOLDER}/report/report.json"))
-        return {each["host"]: each for each in told["hosts"]}
+        report = json.loads(self.controller.read(f"{FOLDER}/report/report.json"))
+        return {each["host"]: each for each in report["hosts"]}
 
     def power_on(self, name: str) -> None:
         """Boot a host again that has lost its power; it is on the network then."""

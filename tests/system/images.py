@@ -4,8 +4,8 @@
 the wheels that pip finds there; `ready` adds the launcher's packages and its Python environment; `mail` adds Sendmail
 and SASL as apt leaves them; `sysvinit` is `ready` with the init of sysvinit-core; `msa` is what `apply` makes of that, with alice. A layer is built again when its recipe, or
 one below it, changes; `msa` with every change of the program. `controller` is `ready` with Debian's own Ansible, `certbot` is
-`msa` with certbot's packages in apt's cache, `sssd` is `mail` with SSSD and an LDAP server; these are built only where a test asks
-for them.
+`msa` with certbot's packages in apt's cache, `sssd` is `mail` with SSSD and an LDAP server, `directory` is `mail` with sudo and
+an LDAP server; these are built only where a test asks for them.
 `python -m tests.system.images` builds all of them.
 """
 
@@ -31,7 +31,9 @@ from tests.system.machine import PROJECT, Machine
 from tests.system.msa import PASSWORD, add_alice, apply
 from tests.system.releases import PYTHON_OF, RELEASES, Release
 
-Layer = Literal["debian", "minimal", "ready", "sysvinit", "mail", "msa", "controller", "certbot", "sssd"]
+Layer = Literal[
+    "debian", "minimal", "ready", "sysvinit", "mail", "msa", "controller", "certbot", "sssd", "directory"
+]
 
 _TOP = Path(__file__).resolve().parents[2]
 _BELOW: dict[Layer, Layer | None] = {
@@ -44,6 +46,7 @@ _BELOW: dict[Layer, Layer | None] = {
     "controller": "ready",
     "certbot": "msa",
     "sssd": "mail",
+    "directory": "mail",
 }
 
 _INCLUDED = "systemd,systemd-sysv,dbus,procps,iproute2,ca-certificates,perl,openssl,adduser,hostname"
@@ -77,8 +80,17 @@ _SSSD = (
     "echo slapd slapd/domain string example.test | debconf-set-selections; "
     "apt-get install --yes --quiet=2 --no-install-recommends slapd sssd-ldap libnss-sss libpam-sss"
 )
+_DIRECTORY = (
+    "echo slapd slapd/domain string example.test | debconf-set-selections; "
+    "apt-get install --yes --quiet=2 --no-install-recommends sudo slapd"
+)
 _COMMANDS: dict[Layer, str] = {"ready": _READY, "sysvinit": _SYSVINIT, "mail": _MAIL}
-_FETCHED: dict[Layer, str] = {"controller": _CONTROLLER, "certbot": _CERTBOT, "sssd": _SSSD}
+_FETCHED: dict[Layer, str] = {
+    "controller": _CONTROLLER,
+    "certbot": _CERTBOT,
+    "sssd": _SSSD,
+    "directory": _DIRECTORY,
+}
 _TEXTS = (".py", ".j2", ".json")
 _NONINTERACTIVE = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
 
@@ -127,7 +139,7 @@ def _recipe_hash(release: Release, layer: Layer) -> str:
         texts += [_READY, (_TOP / "msa-wizard").read_text()]
     if layer == "sysvinit":
         texts += [_SYSVINIT]
-    if layer in ("mail", "msa", "certbot", "sssd"):
+    if layer in ("mail", "msa", "certbot", "sssd", "directory"):
         texts += [_MAIL]
     if layer in _FETCHED:
         texts += [_FETCHED[layer]]
@@ -208,9 +220,9 @@ def _build_with_network(under: tuple[Path, ...], command: str, target: Path) -> 
     )
     with tempfile.TemporaryDirectory(dir=target.parent) as place:
         lower = ":".join(map(str, under))
-        made = ["unshare", "--mount", "sh", "-euc", script, "sh", lower, place, command]
+        argv = ["unshare", "--mount", "sh", "-euc", script, "sh", lower, place, command]
         done = subprocess.run(
-            made,
+            argv,
             capture_output=True,
             text=True,
             check=False,

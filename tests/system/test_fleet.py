@@ -23,9 +23,12 @@ OF_LOOKING = {
     "/var/lib/systemd/": "clocks and seeds",
     "/var/lib/private/": "clocks and seeds",
     "/root/.ansible": "Ansible's own folder for its modules",
+    "/home/deploy/.ansible": "the same, of an ordinary user",
     "/root/.cache": "systemd's and Ansible's",
     "/var/cache/": "apt's package lists as it keeps them",
     "/etc/.pwd.lock": "the lock file of useradd's",
+    "/var/backups/": "Debian's own daily copies",
+    "/var/lib/apt/daily_lock": "of apt's own daily timers",
     "/var/spool/": "the queue, where cron and sendmail work",
 }
 """What may differ on a host that was only looked at."""
@@ -36,11 +39,11 @@ def fleet() -> Iterator[Fleet]:
     """A host without Sendmail, behind a firewall, and one that was set up by hand before."""
     if why := why_no_machines():
         pytest.skip(why)
-    with Fleet("trixie") as made:
-        set_up(made.add("mail1", "forky", "ready"), "nftables")
-        made.add("mail2", "bookworm", "msa")
-        made.export()
-        yield made
+    with Fleet("trixie") as fleet:
+        set_up(fleet.add("mail1", "forky", "ready"), "nftables")
+        fleet.add("mail2", "bookworm", "msa")
+        fleet.export()
+        yield fleet
 
 
 def succeeded(done: subprocess.CompletedProcess[str]) -> str:
@@ -74,24 +77,24 @@ def found_with(machine: Machine, word: str) -> list[str]:
 def test_the_inventory_has_the_settings_that_answers_prints(fleet: Fleet) -> None:
     printed = tomllib.loads(fleet.controller.run(["python3", "/root/msa-wizard.pyz", "answers"]).stdout)
     del printed["test"]
-    asked = fleet.controller.run(["ansible-inventory", *VAULT_OPTIONS, "--host", "mail1"], cwd=FOLDER)
-    assert json.loads(asked.stdout)["msa_answers"] == printed
+    host = fleet.controller.run(["ansible-inventory", *VAULT_OPTIONS, "--host", "mail1"], cwd=FOLDER)
+    assert json.loads(host.stdout)["msa_answers"] == printed
 
 
 def a_check_shows_the_plan_of_each_host_and_changes_nothing(fleet: Fleet) -> None:
     before = {name: picture(machine) for name, machine in fleet.hosts.items()}
     done = fleet.play("site.yml", "--check", "--diff")
-    said = succeeded(done)
-    assert "sasl2-bin" in said
-    assert "+ nft insert rule inet filter input" in said
-    assert "PRIVATE KEY" not in said
+    output = succeeded(done)
+    assert "sasl2-bin" in output
+    assert "+ nft insert rule inet filter input" in output
+    assert "PRIVATE KEY" not in output
     assert changed(done) == {"mail1": 2, "mail2": 1}, (
         "the program would be brought to both, one would be set up"
     )
-    told = fleet.report()
-    assert {name: each["verdict"] for name, each in told.items()} == {"mail1": "to do", "mail2": "ok"}
-    assert {"install", "firewall"} <= set(told["mail1"]["pending"])
-    assert told["mail2"]["steps"]["submission-port"] == "applied"
+    report = fleet.report()
+    assert {name: each["verdict"] for name, each in report.items()} == {"mail1": "to do", "mail2": "ok"}
+    assert {"install", "firewall"} <= set(report["mail1"]["pending"])
+    assert report["mail2"]["steps"]["submission-port"] == "applied"
     for name, machine in fleet.hosts.items():
         left = differences(before[name], picture(machine))
         assert [line for line in left if not line.startswith(tuple(OF_LOOKING))] == []
@@ -101,15 +104,15 @@ def a_run_sets_up_what_is_to_do_and_another_host_logs_in(fleet: Fleet) -> None:
     for machine in (fleet.controller, *fleet.hosts.values()):
         watched(machine)
     done = fleet.play("site.yml", "-vvv")
-    said = succeeded(done)
+    output = succeeded(done)
     assert changed(done)["mail2"] == 1, "the program itself"
     assert {name: each["verdict"] for name, each in fleet.report().items()} == {"mail1": "ok", "mail2": "ok"}
     assert re.search(
-        r"(?s)Confirm the new rules through a fresh connection.*?^changed: \[mail1\]", said, re.M
+        r"(?s)Confirm the new rules through a fresh connection.*?^changed: \[mail1\]", output, re.M
     )
-    assert re.search(r"(?s)Log in from another host.*?^ok: \[mail1 -> mail2", said, re.M)
-    assert "235 2.0.0" in said
-    assert PASSWORD not in said + done.stderr
+    assert re.search(r"(?s)Log in from another host.*?^ok: \[mail1 -> mail2", output, re.M)
+    assert "235 2.0.0" in output
+    assert PASSWORD not in output + done.stderr
     for machine in (fleet.controller, *fleet.hosts.values()):
         assert found_with(machine, PASSWORD) == []
     assert "submission-port" in fleet.wizard("mail1", "history").stdout
@@ -137,10 +140,10 @@ def drift_is_named_and_left_alone(fleet: Fleet) -> None:
     done = fleet.play("drift.yml")
     assert done.returncode == 2, done.stdout[-3000:]
     assert {host: numbers["failed"] for host, numbers in recap(done).items()} == {"mail1": 1, "mail2": 0}
-    told = fleet.report()["mail1"]
-    assert told["verdict"] == "drifted"
-    assert told["drifted"][0] == "mc-includes"
-    assert "mc-includes: " in told["says"]
+    row = fleet.report()["mail1"]
+    assert row["verdict"] == "drifted"
+    assert row["drifted"][0] == "mc-includes"
+    assert "mc-includes: " in row["says"]
     assert machine.read(MC) == before
     machine.put(MC, text)
 
