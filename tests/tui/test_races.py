@@ -69,6 +69,7 @@ def test_a_key_that_is_held_down_applies_one_step(bench: Bench, monkeypatch: pyt
             await pilot.pause(0.02)
         assert app.desk.waiting
         assert not shows(app, "y applies b"), "it says its keys once it listens"
+        await until(pilot, lambda: app._in_hand is None, listens=False)
         listen(app)
         await until(pilot, lambda: shows(app, "y applies b"))
         assert bench.text("/etc/b") == "old b\n"
@@ -113,7 +114,7 @@ def test_a_key_that_is_held_down_applies_one_fix(bench: Bench, monkeypatch: pyte
         await until(pilot, lambda: not app.desk.waiting, listens=False)
         await until(pilot, lambda: app.desk.waiting or pressed(app, "y"), listens=False)
         pressed(app, *"yyyy")
-        await until(pilot, lambda: shows(app, "+new b"), listens=False)
+        await until(pilot, lambda: shows(app, "+new b") and app._in_hand is None, listens=False)
         listen(app)
         await until(pilot, lambda: shows(app, "y applies b"))
         assert bench.text("/etc/b") == "old b\n"
