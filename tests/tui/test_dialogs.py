@@ -75,7 +75,7 @@ FULL: dict[type[Dialog[Any]], tuple[Callable[[], Dialog[Any]], str, str]] = {
         f"{STEP} failed",
         "Enter look around",
     ),
-    FirewallCountdown: (lambda: FirewallCountdown(60), "The firewall's new rules", "n revert now"),
+    FirewallCountdown: (lambda: FirewallCountdown(60), "The firewall gets new rules", "n revert now"),
     Search: (Search, "Find in the output", ""),
     Help: (lambda: Help(Welcome()), "Sendmail as a message", "Esc close"),
     ConfirmReplace: (lambda: ConfirmReplace(Path(PATH)), "This file exists already", "Enter keep it"),

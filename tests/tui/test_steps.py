@@ -649,7 +649,7 @@ def test_the_cursor_begins_on_what_is_in_the_way(bench: Bench, monkeypatch: pyte
             return Plan.blocked(self.id, "another MTA is installed")
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await until(pilot, lambda: shows(app, "something to do"))
+        await until(pilot, lambda: shows(app, "cannot be applied now"))
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, "nother MTA is installed"))
 
@@ -667,7 +667,7 @@ def test_while_something_is_in_the_way_no_key_applies_and_f5_goes_on(
             return Plan.done(self.id, "free") if free else Plan.blocked(self.id, "port 587 is held")
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await until(pilot, lambda: shows(app, "something to do"))
+        await until(pilot, lambda: shows(app, "cannot be applied now"))
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, "fix what preflight shows, then press F5"))
         await pilot.press("down")
