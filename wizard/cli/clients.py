@@ -84,11 +84,10 @@ def obtain(arguments: argparse.Namespace) -> int:
     """A certificate from an ACME authority: 0 done or there already, 1 refused, or failed and undone, 3 blocked."""
     must_be_root()
     answers = _chosen(arguments)
+    answers = _asked(answers) if asks(arguments) else answers
     host = Host()
     if arguments.dry_run:
         return _tried(host, arguments, answers)
-    if asks(arguments) and not answers.certificate.agree_tos and _agrees(answers.certificate):
-        answers = with_set(answers, ["certificate.agree_tos=true"])
     must_be_asked(arguments, "certificate obtain", " (--dry-run only tries it out)")
     run, events = applied(host, arguments, lambda: STEPS, answers, [CertificateObtain.id])
     if arguments.json:
@@ -120,8 +119,17 @@ def _chosen(arguments: argparse.Namespace) -> Answers:
     )
 
 
+def _asked(answers: Answers) -> Answers:
+    """With what the authority wants to know of the admin, asked on the terminal where it is not given. Raises AnswersError."""
+    if not answers.certificate.email and (email := ask("Your e-mail address, for the authority: ")):
+        answers = with_set(answers, [f"certificate.email={email}"])
+    if not answers.certificate.agree_tos and _agrees(answers.certificate):
+        answers = with_set(answers, ["certificate.agree_tos=true"])
+    return answers
+
+
 def _agrees(wanted: Certificate) -> bool:
-    """Asked on the terminal; no is the default."""
+    """No is the default."""
     who, seen = authority(wanted.server), directory(wanted.server or LETS_ENCRYPT)
     if seen.unreachable:
         return False  # the plan says so

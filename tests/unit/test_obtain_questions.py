@@ -1,0 +1,72 @@
+"""What `certificate obtain` asks on the terminal: nothing that was given, and it assumes nothing."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from wizard.cli import clients
+from wizard.cli import main as cli
+from wizard.errors import USAGE
+from wizard.model.answers import Answers, Certificate
+from wizard.model.facts import Acme
+
+TERMS = "https://ca.example.org/terms"
+
+
+@dataclass
+class Admin:
+    """Somebody at the terminal, what he replies, and what he was asked."""
+
+    replies: Iterator[str]
+    asked: list[str]
+    got: list[Answers]
+
+
+@pytest.fixture
+def admin(monkeypatch: pytest.MonkeyPatch) -> Admin:
+    one = Admin(iter(()), [], [])
+
+    def ask(words: str) -> str:
+        one.asked.append(words)
+        return next(one.replies)
+
+    def tried(_host: object, _arguments: argparse.Namespace, answers: Answers) -> int:
+        one.got.append(answers)
+        return 0
+
+    monkeypatch.setattr(clients, "must_be_root", lambda: None)
+    monkeypatch.setattr(clients, "asks", lambda _: True)
+    monkeypatch.setattr(clients, "answers_of", lambda _: Answers())
+    monkeypatch.setattr(clients, "directory", lambda _: Acme(terms=TERMS))
+    monkeypatch.setattr(clients, "ask", ask)
+    monkeypatch.setattr(clients, "_tried", tried)
+    return one
+
+
+def test_address_and_consent_are_asked_for_where_they_are_not_given(
+    admin: Admin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    admin.replies = iter(["admin@example.org", "y"])
+    assert cli.main(["certificate", "obtain", "--dry-run"]) == 0
+    assert admin.got[0].certificate == Certificate("standalone", email="admin@example.org", agree_tos=True)
+    assert TERMS in capsys.readouterr().out
+    assert cli.main(["certificate", "obtain", "--email", "a@b.org", "--agree-tos", "--dry-run"]) == 0
+    assert len(admin.asked) == 2, "nothing that was given"
+
+
+@pytest.mark.parametrize("reply", ["", "no", "n", "what?"])
+def test_whoever_does_not_agree_has_not_agreed(admin: Admin, reply: str) -> None:
+    admin.replies = iter(["", reply])
+    assert cli.main(["certificate", "obtain", "--dry-run"]) == 0
+    assert admin.got[0].certificate == Certificate("standalone")
+
+
+def test_what_is_no_address_ends_it(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
+    admin.replies = iter(["somebody", "y"])
+    assert cli.main(["certificate", "obtain", "--dry-run"]) == USAGE
+    assert "'somebody' is not a mail address" in capsys.readouterr().err
+    assert admin.got == []
