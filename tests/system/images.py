@@ -4,8 +4,8 @@
 the wheels that pip finds there; `ready` adds the launcher's packages and its Python environment; `mail` adds Sendmail
 and SASL as apt leaves them; `sysvinit` is `ready` with the init of sysvinit-core; `msa` is what `apply` makes of that, with alice. A layer is built again when its recipe, or
 one below it, changes; `msa` with every change of the program. `controller` is `ready` with Debian's own Ansible, `certbot` is
-`msa` with certbot's packages in apt's cache, `sssd` is `mail` with SSSD and an LDAP server, `directory` is `mail` with sudo and
-an LDAP server; these are built only where a test asks for them.
+`msa` with certbot's packages in apt's cache, `directory` is `mail` with sudo and an LDAP server, `sssd` is that with SSSD; these
+are built only where a test asks for them.
 `python -m tests.system.images` builds all of them.
 """
 
@@ -45,8 +45,8 @@ _BELOW: dict[Layer, Layer | None] = {
     "msa": "mail",
     "controller": "ready",
     "certbot": "msa",
-    "sssd": "mail",
     "directory": "mail",
+    "sssd": "directory",
 }
 
 _INCLUDED = "systemd,systemd-sysv,dbus,procps,iproute2,ca-certificates,perl,openssl,adduser,hostname"
@@ -76,20 +76,17 @@ _CONTROLLER = (
 )
 _CERTBOT = "apt-get install --yes --quiet=2 --no-install-recommends --download-only certbot python3-certbot-dns-rfc2136 nginx-light"
 # Without an answer the suffix would be made of the name of the machine that builds this.
-_SSSD = (
-    "echo slapd slapd/domain string example.test | debconf-set-selections; "
-    "apt-get install --yes --quiet=2 --no-install-recommends slapd sssd-ldap libnss-sss libpam-sss"
-)
 _DIRECTORY = (
     "echo slapd slapd/domain string example.test | debconf-set-selections; "
     "apt-get install --yes --quiet=2 --no-install-recommends sudo slapd"
 )
+_SSSD = "apt-get install --yes --quiet=2 --no-install-recommends sssd-ldap libnss-sss libpam-sss"
 _COMMANDS: dict[Layer, str] = {"ready": _READY, "sysvinit": _SYSVINIT, "mail": _MAIL}
 _FETCHED: dict[Layer, str] = {
     "controller": _CONTROLLER,
     "certbot": _CERTBOT,
-    "sssd": _SSSD,
     "directory": _DIRECTORY,
+    "sssd": _SSSD,
 }
 _TEXTS = (".py", ".j2", ".json")
 _NONINTERACTIVE = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
@@ -143,6 +140,8 @@ def _recipe_hash(release: Release, layer: Layer) -> str:
         texts += [_MAIL]
     if layer in _FETCHED:
         texts += [_FETCHED[layer]]
+    if layer == "sssd":
+        texts += [_DIRECTORY]
     if layer in ("msa", "certbot"):
         texts += [PASSWORD, *(f"{file.relative_to(_TOP)}\0{file.read_text()}" for file in _program())]
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
