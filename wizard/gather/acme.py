@@ -14,10 +14,9 @@ from urllib.error import URLError
 
 from wizard.certificates.acme import CERTBOT, IDENTITIES, LETS_ENCRYPT, caa_refusal
 from wizard.console import clean
-from wizard.errors import HostError
-from wizard.gather.host import ASK_DPKG, installed, package_sizes
+from wizard.gather.host import ASK_DPKG, apt_simulation, installed
 from wizard.model.answers import STANDALONE, WEBROOT, Certificate
-from wizard.model.facts import Acme, AptPlan
+from wizard.model.facts import Acme
 from wizard.system.host import Host
 
 PATIENCE = 8.0
@@ -31,7 +30,7 @@ def look_at_acme(host: Host, wanted: Certificate, name: str) -> Acme:
     there = installed(host.run([*ASK_DPKG, *packages], timeout=30).stdout)
     missing = tuple(package for package in packages if package not in there)
     with ThreadPoolExecutor(max_workers=4) as pool:
-        apt = pool.submit(_simulated, host, missing)
+        apt = pool.submit(apt_simulation, host, False, missing) if missing else None
         dns = pool.submit(_addresses, name)
         asked = pool.submit(directory, wanted.server or LETS_ENCRYPT)
         seen, (addresses, unresolved) = asked.result(), dns.result()
@@ -41,7 +40,7 @@ def look_at_acme(host: Host, wanted: Certificate, name: str) -> Acme:
             seen,
             name=name,
             missing=missing,
-            apt_plan=apt.result(),
+            apt_plan=apt.result() if apt else None,
             addresses=addresses,
             unresolved=unresolved,
             forbidden=forbids.result(),
@@ -61,19 +60,6 @@ def keeps(host: Host, name: str) -> bool:
     return host.exists(f"{CERTBOT}/live/{name}/fullchain.pem") and host.exists(
         f"{CERTBOT}/renewal/{name}.conf"
     )
-
-
-def _simulated(host: Host, missing: Sequence[str]) -> AptPlan | None:
-    if not missing:
-        return None
-    try:
-        result = host.run(["apt-get", "-s", "-q", "--no-install-recommends", "install", *missing], timeout=60)
-        lines = tuple(line for line in result.stdout.splitlines() if line.startswith(("Inst ", "Remv ")))
-        comes = [line.split()[1] for line in lines if line.startswith("Inst ")]
-        shown = host.run(["apt-cache", "show", "--no-all-versions", *comes], timeout=60) if comes else None
-    except HostError:
-        return None
-    return AptPlan(lines, package_sizes(shown.stdout if shown else "")) if result.code == 0 else None
 
 
 def _addresses(name: str) -> tuple[tuple[str, ...], str]:
