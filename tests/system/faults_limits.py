@@ -152,7 +152,7 @@ LIMITS = (
         "greeting",
         f"sed -i 's/^ClientRate:127.*/ClientRate:127\\t1/' {_ACCESS}; {_MADE}; {_CONNECT}; {_CONNECT}; true",
         fix=False,
-        name="in a minute",
+        name="within the window",
         asked="https://experts123.com/q/what-does-the-error-421-4.3.2-connection-rate-limit-exceeded-mean.html",
     ),
     Fault(

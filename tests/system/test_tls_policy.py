@@ -24,7 +24,7 @@ UNLIMITED = (
     "printf 'GreetPause:198.51.100.2 0\\nClientRate:198.51.100.2 0\\nClientConn:198.51.100.2 0\\n' >>/etc/mail/access\n"
     "make -C /etc/mail -s >/dev/null 2>&1; systemctl restart sendmail\n"
 )
-"""Debian's own limit is ten connections a minute."""
+"""Debian's own limit is ten connections in ten minutes."""
 OLD = f"""
 sed -i 's/^\\[ *openssl_init *\\]/[openssl_init]\\nssl_conf = of_old/' {CNF}
 printf '[of_old]\\nsystem_default = as_then\\n[as_then]\\n' >>{CNF}

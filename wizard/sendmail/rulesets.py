@@ -47,7 +47,7 @@ class Admission:
     discarded: bool = False
     """Whether it takes the client's mail and throws it away."""
     rate: int = 0
-    """Connections a minute, 0 for any number."""
+    """Connections within sendmail's window (ConnectionRateWindowSize), 0 for any number."""
     connections: int = 0
     """Connections at once, 0 for any number."""
     pause: float = 0.0

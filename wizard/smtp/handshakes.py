@@ -103,7 +103,7 @@ def _tried(daemon: Daemon, name: str, kind: Kind) -> Handshake:
 
 
 def _source(daemon: Daemon) -> str:
-    """Where we come from: sendmail's rate limits, ten connections a minute in Debian, do not count 127.0.0.1."""
+    """Where we come from: sendmail's rate limits, ten connections in ten minutes in Debian, do not count 127.0.0.1."""
     return "" if ":" in daemon.reachable_at else "127.0.0.1"
 
 

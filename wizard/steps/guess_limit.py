@@ -83,7 +83,7 @@ class GuessLimit(Step):
     id = "guess-limit"
     title = "Ban who guesses passwords"
     why = (
-        "Port 587 is open to the world, and sendmail lets everybody try passwords for ever, ten connections a minute from an "
+        "Port 587 is open to the world, and sendmail lets everybody try passwords for ever, ten connections in ten minutes from an "
         "address as Debian sets it up. With this step fail2ban bans an address for a while once too many wrong ones came from "
         "there; everybody else goes on as before. It is chosen in the settings (guess.limit), and so is what is too many, and who "
         "is never banned."

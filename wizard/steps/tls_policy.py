@@ -204,7 +204,7 @@ def _no_good_one(made: Iterable[tuple[int, tuple[Handshake, ...]]]) -> tuple[str
     """Why a port cannot be judged, or is already without good TLS, and what to do."""
     for port, each in made:
         if late := next((one for one in each if not one.begun), None):
-            return f"port {port} does not answer now: {late.says}", "try again in a minute"
+            return f"port {port} does not answer now: {late.says}", "try again in ten minutes"
         if not any(one.taken for one in each if not one.kind.weak):
             return (
                 f"port {port} takes neither TLS 1.3 nor TLS 1.2 with forward secrecy",
@@ -260,7 +260,7 @@ def _checks(port: int, made: tuple[Handshake, ...]) -> Iterator[Check]:
     late = next((each for each in made if not each.begun), None)
     if late is not None:
         says = f"port {port} did not answer each time: {late.says}"
-        yield Check(f"answers-{port}", Sign.UNKNOWN, says, "in a minute: `msa-wizard troubleshoot`")
+        yield Check(f"answers-{port}", Sign.UNKNOWN, says, "in ten minutes: `msa-wizard troubleshoot`")
     if strong:
         yield Check(f"tls-{port}", Sign.OK, f"port {port} takes {' and '.join(strong)}")
     elif late is None:

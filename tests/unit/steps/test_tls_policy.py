@@ -252,7 +252,7 @@ def test_a_port_that_limits_connections_is_not_judged(monkeypatch: pytest.Monkey
     monkeypatch.setattr(tls_policy, "handshakes", busy)
     made = TlsPolicy().gathered(Host(), host(None), CHOSEN).tls
     assert made == TlsTaken(
-        broken=("port 587 does not answer now: it greets with 421", "try again in a minute")
+        broken=("port 587 does not answer now: it greets with 421", "try again in ten minutes")
     )
     monkeypatch.setattr(Restart, "verify", lambda *_: [])
     signs = {check.id: check.sign for check in TlsPolicy().verify(Host(), host(), CHOSEN)}

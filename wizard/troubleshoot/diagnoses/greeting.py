@@ -84,10 +84,10 @@ def _limit(picture: Picture) -> Finding | None:
         return None
     logged = picture.logged("rejecting connections", "Connection rate", "too many", since=picture.began - 60)
     return Finding(
-        "sendmail rejects connections with 421: too many at once or per minute, or too high a load",
+        "sendmail rejects connections with 421: too many at once or within its window, or too high a load",
         (*(line for talk in limited for line in picture.conversation_evidence(talk)), *logged),
         Mend(
-            text=f"wait a minute; the limits are ClientRate and ClientConn in {Text.ACCESS}, and confREFUSE_LA in sendmail.mc"
+            text=f"wait ten minutes, Debian's window; the limits are ClientRate and ClientConn in {Text.ACCESS}, and confREFUSE_LA in sendmail.mc"
         ),
     )
 
@@ -205,8 +205,8 @@ DIAGNOSES = (
         "",
         "the greeting",
         _limit,
-        cause="there are more connections at once, or per minute, than sendmail's limits allow, or the load is too high",
-        fix="wait a minute, or raise ClientRate and ClientConn in /etc/mail/access",
+        cause="there are more connections at once, or within ten minutes, than sendmail's limits allow, or the load is too high",
+        fix="wait ten minutes, or raise ClientRate and ClientConn in /etc/mail/access",
     ),
     Diagnosis(
         "other-server",
