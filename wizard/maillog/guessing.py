@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from wizard.maillog.read import LogLine, lines, matching, where
+from wizard.maillog.read import Logged, LogLine
+from wizard.maillog.recent import logins
 from wizard.system.host import Host
 
-DAYS = 30
-_PATIENCE = 4.0
-"""Seconds for a long journal, of which the newest comes first."""
-_WORDS = r"^AUTH=server, relay=.*authid=|AUTH failure \("
+_WORDS = r"AUTH failure \("
 _FAILED = re.compile(r"\w+: AUTH failure \([^)]*\):.* \(-(?:13|20)\) .*?(?:, user=(?P<user>.*))?, relay=")
 """A password that was wrong, or a user whom nobody knows (sasl_errors(3))."""
 
@@ -37,12 +34,9 @@ def wrong_password(line: LogLine) -> str | None:
     return (match["user"] or "") if match else None
 
 
-def recent(host: Host) -> tuple[LogLine, ...]:
-    """The logins and the wrong passwords of the last DAYS. Raises HostError where there is a log that cannot be read."""
-    since = time.time() - DAYS * 86400
-    if where(host) == "journal":
-        return matching(host, since, _WORDS, _PATIENCE)
-    return lines(host, since, ("sm-mta",)) or ()
+def recent(host: Host, cf: str) -> Logged:
+    """The logins lately, and the wrong passwords from where somebody logged in. `cf` is the sendmail.cf by which was logged."""
+    return logins(host, cf, _WORDS)
 
 
 def spared(address: str, networks: Iterable[str]) -> bool:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import json
+import math
 import os
 import re
 import stat
@@ -51,6 +52,8 @@ _MOST = 2000
 """Lines of the journal that are read at once."""
 _MATCHING = 5000
 """Of a whole day."""
+_FILE_END = 16 * 1024 * 1024
+"""Bytes of a log file in which something is looked for."""
 _FIELDS = "MESSAGE,SYSLOG_IDENTIFIER,_PID,_UID,_EXE,_TRANSPORT,_SOURCE_REALTIME_TIMESTAMP"
 _ANY_ENTRY = ("journalctl", "-q", "--no-pager", "-n", "1")
 _ACCOUNTS = re.compile(r"^(?:smmta|smmsp):[^:\n]*:(\d+):", re.MULTILINE)
@@ -155,22 +158,80 @@ def lines(host: Host, since: float, names: Sequence[str] = NAMES) -> tuple[LogLi
     return tuple(filter(None, map(journal.line, result.stdout.splitlines())))
 
 
-def matching(host: Host, since: float, words: str, within: float) -> tuple[LogLine, ...]:
-    """sendmail's own lines since then that the expression `words` (pcre2pattern(3)) matches, oldest first: the last ones,
-    as many as come `within` so many seconds. Empty where there is no journal: a line of a file proves nothing."""
+@dataclass(frozen=True)
+class Logged:
+    """Lines of a log, oldest first, and how far they are all that there was."""
+
+    lines: tuple[LogLine, ...] = ()
+    lacks: str = ""
+    """Why some may be missing, empty where none is."""
+    whole_since: float = math.inf
+    """Where some are missing: since when none is (seconds since the epoch); infinite where nobody knows."""
+
+
+def matching(host: Host, since: float, words: str, within: float, most: int = _MATCHING) -> Logged:
+    """sendmail's own lines since then that the expression `words` (pcre2pattern(3)) matches: the last ones, `most` at most,
+    as many as come `within` so many seconds. None where there is no journal: a line of a file proves nothing."""
     if where(host) != "journal":
-        return ()
-    journal, lines = Journal(host, [name for name in NAMES if name != "saslauthd"]), list[LogLine]()
+        return Logged(lacks="this host keeps no journal")
+    journal = Journal(host, [name for name in NAMES if name != "saslauthd"])
+    found, end = list[str](), time.monotonic() + within
+    argv = journal.argv(since, "--reverse", "-n", str(most), "--case-sensitive", "-g", words)
+    late, lacks = False, ""
 
-    def add(text: str) -> None:
-        if line := journal.line(text):
-            lines.append(line)
+    def over() -> bool:
+        nonlocal late
+        late = late or time.monotonic() > end
+        return late
 
-    argv = journal.argv(since, "--reverse", "-n", str(_MATCHING), "--case-sensitive", "-g", words)
-    end = time.monotonic() + within
-    with suppress(HostError):  # what was read so far counts
-        host.run(argv, timeout=2 * within, say=add, over=lambda: time.monotonic() > end)
-    return tuple(reversed(lines))
+    try:
+        result = host.run(argv, timeout=2 * within, say=found.append, over=over)
+        # It ends with 1, too, where nothing matches; of a corrupted file it complains, and reads the others.
+        if not late and (result.stderr.strip() or result.code not in (0, 1)):
+            lacks = f"journalctl ended with status {result.code}: {result.stderr.strip()[-300:]}"
+    except HostError as error:  # what was read so far counts
+        lacks = str(error)
+    lines = tuple(reversed([*filter(None, map(journal.line, found))]))
+    if lacks:
+        return Logged(lines, lacks)
+    if late or len(found) >= most:
+        why = f"{within:.0f} seconds did not do for more" if late else f"more than {most} lines were logged"
+        return Logged(lines, why, lines[0].time if lines else math.inf)
+    return Logged(lines)
+
+
+def journal_begin(host: Host) -> float:
+    """The second of the journal's oldest entry (since the epoch), infinite where it has none. Raises HostError."""
+    found = list[str]()
+    argv = ["journalctl", "-q", "--no-pager", "-o", "json", "--output-fields=_PID"]
+    host.run(argv, timeout=30, say=found.append, over=lambda: bool(found))
+    match = re.search(r'"__REALTIME_TIMESTAMP" ?: ?"(\d{1,19})"', found[0]) if found else None
+    return int(match[1]) / 1e6 if match else math.inf
+
+
+def matching_in_file(host: Host, since: float, words: str) -> Logged:
+    """The same out of the end of the log file, all that is dated since then or has no whole date. Raises HostError where
+    it cannot be read."""
+    try:
+        with _opened(host.path(LOG)) as log:
+            size = os.fstat(log.fileno()).st_size
+            log.seek(max(0, size - _FILE_END))
+            texts = log.read(_FILE_END).decode("utf-8", "replace").splitlines()[size > _FILE_END :]
+    except OSError as error:
+        raise HostError(f"{LOG} cannot be read: {error.strerror}") from error
+    all_lines = [line for text in texts if (line := file_line(text, 0.0))]
+    matches = re.compile(words).search
+    lines = tuple(
+        line
+        for line in all_lines
+        if line.name == "sm-mta" and matches(line.text) and (not line.time or line.time >= since)
+    )
+    if not all(line.time for line in all_lines):
+        return Logged(lines, f"the dates in {LOG} have no year")
+    if not all_lines or all_lines[0].time > since:
+        why = f"only the end of {LOG} is read" if size > _FILE_END else f"{LOG} goes back no further"
+        return Logged(lines, why, all_lines[0].time if all_lines else math.inf)
+    return Logged(lines)
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -1,39 +1,50 @@
-"""Who logged in lately, by what sendmail logged of each accepted login."""
+"""What was logged lately of logins, and how far back that is known."""
 
 from __future__ import annotations
 
+import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from wizard.maillog.read import LogLine, lines, matching, where
+from wizard.errors import HostError
+from wizard.maillog.read import Logged, LogLine, journal_begin, matching, matching_in_file, where
 from wizard.model.facts import WeakLogin
+from wizard.sendmail import cf as sendmail_cf
 from wizard.system.host import Host
 
 DAYS = 30
 """What counts as lately: somebody who sends rarely sends within a month."""
 _PATIENCE = 4.0
 """Seconds for a long journal, of which the newest comes first."""
+_MOST = 20_000
+"""Logins, or other lines of those who logged in."""
+_ADDRESSES = 2000
+"""So many are asked for by name; of more, all lines are."""
+_LOGS_LOGINS = 9
+"""The LogLevel from which on sendmail logs a login, its TLS, and a wrong password (tried on Debian 12, 13 and 14)."""
 _ACCEPTED = "^AUTH=server, relay=.*authid="
-_ENCRYPTED = "^(?:STARTTLS=server, relay=.*version=|AUTH=server, relay=.*authid=)"
+_ENCRYPTED = "^STARTTLS=server, "
 _TLS = re.compile(r"STARTTLS=server, relay=.*, version=([\w.]+), verify=[^,]*, cipher=([\w-]+),")
 _SESSION = 3600.0
 """Seconds after its handshake within which a process's login belongs to it; the kernel gives pids again."""
 
 
-def recent_logins(host: Host) -> dict[str, float]:
-    """By name, without a realm, the time of the last login (seconds since the epoch; 0.0: not known). Raises HostError
-    where there is a log that cannot be read."""
-    logged = _logged(host, _ACCEPTED)
-    return {line.authid.partition("@")[0]: line.time for line in logged if line.authid}
+def recent_logins(host: Host, cf: str) -> tuple[dict[str, float], str]:
+    """By name, without a realm, the time of the last login (seconds since the epoch; 0.0: not known); and what is not known
+    of that, a clause, empty where all is. `cf` is the sendmail.cf by which was logged."""
+    logged = logins(host, cf)
+    return {line.authid.partition("@")[0]: line.time for line in logged.lines if line.authid}, unknown(logged)
 
 
-def recent_tls(host: Host, refused: Callable[[str, str], bool]) -> tuple[WeakLogin, ...]:
-    """The logins whose TLS, a version and a cipher, is `refused`, each user, address and kind once, the last first.
+def recent_tls(host: Host, cf: str, refused: Callable[[str, str], bool]) -> tuple[tuple[WeakLogin, ...], str]:
+    """The logins whose TLS, a version and a cipher, is `refused`, each user, address and kind once, the last first; and what
+    is not known, as above.
 
-    Only logins count: what came without one came from another server, or a stranger. Raises HostError as above."""
+    Only logins count: what came without one came from another server, or a stranger."""
+    logged = logins(host, cf, _ENCRYPTED)
     begun, found = dict[int, tuple[LogLine, str, str]](), dict[tuple[str, str, str, str], float]()
-    for line in _logged(host, _ENCRYPTED):
+    for line in logged.lines:
         if match := _TLS.match(line.text):
             begun[line.pid] = line, match[1], match[2]
         elif line.authid and (session := begun.get(line.pid)):
@@ -41,12 +52,61 @@ def recent_tls(host: Host, refused: Callable[[str, str], bool]) -> tuple[WeakLog
             if line.time - handshake.time <= _SESSION and refused(version, cipher):
                 key = line.authid.partition("@")[0], line.peer or "", version, cipher
                 found[key] = line.time
-    return tuple(WeakLogin(*key, at) for key, at in sorted(found.items(), key=lambda item: -item[1]))
+    weak = tuple(WeakLogin(*key, at) for key, at in sorted(found.items(), key=lambda item: -item[1]))
+    return weak, unknown(logged)
 
 
-def _logged(host: Host, words: str) -> tuple[LogLine, ...]:
-    """What the MTA logged of it lately, oldest first. Raises HostError."""
+def logins(host: Host, cf: str, also: str = "") -> Logged:
+    """The logins of the last DAYS, oldest first; and what `also` matches, an expression for the begin of lines with a relay.
+    In the journal such lines of those alone who logged in: of others there may be any number."""
+    if not cf:  # nothing that could let anybody in
+        return Logged()
+    level = sendmail_cf.option(cf, "LogLevel") or ""
+    if level.isdigit() and int(level) < _LOGS_LOGINS:
+        return Logged(lacks=f"sendmail logs no login with LogLevel={level} (sendmail.cf)")
     since = time.time() - DAYS * 86400
-    if where(host) == "journal":
-        return matching(host, since, words, _PATIENCE)
-    return lines(host, since, ("sm-mta",)) or ()
+    if also and where(host) != "journal":
+        return _logged(host, since, f"{_ACCEPTED}|{also}")
+    accepted = _logged(host, since, _ACCEPTED)
+    peers = {line.peer for line in accepted.lines} - {None}
+    if not also or not peers:
+        return accepted
+    of_them = _logged(host, since, also + _relays(filter(None, peers)))
+    lines = sorted((*of_them.lines, *accepted.lines), key=lambda line: line.time)
+    lacking = max((accepted, of_them), key=lambda each: each.whole_since if each.lacks else 0.0)
+    return Logged(tuple(lines), lacking.lacks, lacking.whole_since)
+
+
+def unknown(logged: Logged) -> str:
+    """What is not known of it: a clause, empty where nothing is missing."""
+    if not logged.lacks:
+        return ""
+    if logged.whole_since < math.inf:
+        begin = time.strftime("%F %R", time.localtime(logged.whole_since))
+        return f"who logged in before {begin} is not known: {logged.lacks}"
+    what = "may not be all that there is to see" if logged.lines else "cannot be seen"
+    return f"who logged in lately {what}: {logged.lacks}"
+
+
+def _logged(host: Host, since: float, words: str) -> Logged:
+    """What the MTA logged of it."""
+    place = where(host)
+    if place is None:
+        return Logged(lacks="this host keeps no log of mail that can be read")
+    try:
+        if place != "journal":
+            return matching_in_file(host, since, words)
+        found = matching(host, since, words, _PATIENCE, _MOST)
+        if found.lacks or (begin := journal_begin(host)) <= since:
+            return found
+        return Logged(found.lines, "the journal goes back no further", begin)
+    except HostError as error:
+        return Logged(lacks=str(error))
+
+
+def _relays(peers: Iterable[str]) -> str:
+    """An expression for the rest of a line up to the address of one of these, as sendmail writes it."""
+    named = sorted(peers)
+    if len(named) > _ADDRESSES:
+        return ""
+    return rf".*relay=.*\[(?:IPv6:)?(?:::ffff:)?(?:{'|'.join(map(re.escape, named))})\]"

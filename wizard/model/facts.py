@@ -244,6 +244,8 @@ class Fail2ban:
     """The client's address of the SSH connection that this runs in."""
     lost: tuple[str, ...] = ()
     """Who logged in lately from an address that would have been banned then, a line each."""
+    unseen: str = ""
+    """What cannot be known of that."""
 
     @property
     def by_nft(self) -> bool:

@@ -20,8 +20,9 @@ from wizard.errors import GateError, HostError
 from wizard.gather import fail2ban
 from wizard.gather.fail2ban import CLIENT, FOLDER, SERVICE
 from wizard.gather.host import apt_simulation
-from wizard.maillog.guessing import DAYS, bans, recent, spared
+from wizard.maillog.guessing import bans, recent, spared
 from wizard.maillog.read import UNPROVED, where
+from wizard.maillog.recent import DAYS, unknown
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Guess, seconds
 from wizard.model.facts import Facts, Fail2ban
@@ -106,7 +107,8 @@ class GuessLimit(Step):
                 refused, there = str(error), {}
             seen = replace(seen, refused=refused, wanted=there.get(NAME))
         if facts.euid == 0 and facts.text(f.JAIL) is None and not seen.theirs:
-            seen = replace(seen, lost=_lost(host, seen, answers))
+            lost, unseen = _lost(host, facts, seen, answers)
+            seen = replace(seen, lost=lost, unseen=unseen)
         return replace(facts, fail2ban=seen)
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
@@ -277,6 +279,8 @@ def _notes(facts: Facts, seen: Fail2ban, answers: Answers) -> Iterator[str]:
         yield f"{seen.log} is read: {UNPROVED}, and so have an address banned"
     if facts.euid != 0:
         yield "only root can see who would have been banned lately"
+    elif seen.unseen:
+        yield seen.unseen
 
 
 def _overridden(seen: Fail2ban, guess: Guess) -> Iterator[str]:
@@ -293,19 +297,18 @@ def _overridden(seen: Fail2ban, guess: Guess) -> Iterator[str]:
             yield f"{key} = {there} in your own configuration of fail2ban counts more than {asked} in the settings"
 
 
-def _lost(host: Host, seen: Fail2ban, answers: Answers) -> tuple[str, ...]:
+def _lost(host: Host, facts: Facts, seen: Fail2ban, answers: Answers) -> tuple[tuple[str, ...], str]:
+    """Who would have been banned and logged in lately, a line each; and what is not known of that."""
     guess = answers.guess
     networks = (*LOOPBACK, *(seen.stock.ignored if seen.stock else ()), seen.connection, *guess.never)
-    try:
-        logged = recent(host)
-    except HostError:
-        return ()
-    found = bans(logged, guess.attempts, seconds(guess.window), seconds(guess.ban))
-    return tuple(
+    logged = recent(host, facts.text(f.SENDMAIL_CF) or "")
+    found = bans(logged.lines, guess.attempts, seconds(guess.window), seconds(guess.ban))
+    lines = tuple(
         f"{ban.address}: banned {_clock(ban.begin)}, but {ban.user} logged in from there {_clock(ban.login)}"
         for ban in found
         if not spared(ban.address, networks)
     )
+    return lines, unknown(logged)
 
 
 def _clock(at: float) -> str:

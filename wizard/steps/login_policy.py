@@ -178,10 +178,12 @@ def _look(host: Host, facts: Facts, login: Login, *, lately: bool) -> Logins:
     """`lately`: also who logged in lately, for which the log is read."""
     names = {*(login.groups if login.policy == GROUPS else ()), *_groups_now(facts)}
     numbers = {name: number for name in names if (number := group_id(host, name)) is not None}
-    recent, unseen = list[RecentLogin](), "" if facts.euid == 0 else "only root can see who logged in lately"
+    found, unseen = recent_logins(host, facts.text(f.SENDMAIL_CF) or "") if lately else ({}, "")
+    if facts.euid != 0:
+        unseen = "only root can see who logged in lately"
+    latest, recent = sorted(found.items(), key=lambda item: -item[1])[:_MOST], list[RecentLogin]()
     try:
-        latest = sorted(recent_logins(host).items() if lately else (), key=lambda item: -item[1])
-        recent = [RecentLogin(name, at, *user_ids(host, name)) for name, at in latest[:_MOST]]
+        recent = [RecentLogin(name, at, *user_ids(host, name)) for name, at in latest]
     except HostError as error:
         unseen = f"who logged in lately cannot be seen: {error}"
     stack = pam.look(host)

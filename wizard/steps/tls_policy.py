@@ -15,7 +15,6 @@ from wizard.changes.command import DialogueChange
 from wizard.changes.service import ServiceChange
 from wizard.console import count, numbered
 from wizard.editors import EditError, sendmail_mc
-from wizard.errors import HostError
 from wizard.gather.tls import ciphers, suites
 from wizard.maillog.recent import DAYS, recent_tls
 from wizard.model import facts as f
@@ -164,7 +163,7 @@ def _look(host: Host, facts: Facts, cf: str) -> TlsTaken:
     """What is in force, what is taken; and, where something is to be done, who comes with it."""
     if problem := _m4_problem(host, facts):
         return TlsTaken(broken=problem)
-    known, unseen = ciphers(host, cf), ""
+    known = ciphers(host, cf)
     if known.broken:
         return TlsTaken(broken=(known.broken, known.remedy))
     barred = tls_rules.drops_dh(facts.text(f.SENDMAIL_MC) or "")
@@ -180,11 +179,10 @@ def _look(host: Host, facts: Facts, cf: str) -> TlsTaken:
         f"{one.kind.says} on port {port}: {one.says}" for port, one in each_one if one.taken is None
     )
     small = barred or any(SMALL_DH in weak(each) for _, each in made)
-    recent: tuple[WeakLogin, ...] = ()
-    try:
-        recent = recent_tls(host, partial(_refuses, small_dh=small)) if clauses else ()
-    except HostError as error:
-        unseen = f"who logged in lately cannot be seen: {error}"
+    recent, unseen = tuple[WeakLogin, ...](), ""
+    if clauses:
+        logged_by = facts.text(f.SENDMAIL_CF) or ""
+        recent, unseen = recent_tls(host, logged_by, partial(_refuses, small_dh=small))
     if facts.euid != 0:
         unseen = "only root can see who logged in lately"
     return TlsTaken(known.listed, small, clauses, untried, recent, unseen)

@@ -87,7 +87,7 @@ def take(
     with ThreadPoolExecutor(max_workers=16) as pool:
         rules = pool.submit(live_rules, host)
         room = pool.submit(storage.look, host)
-        day = pool.submit(mail_log.matching, host, began - DAY, DAY_WORDS, DAY_TIMEOUT)
+        day = pool.submit(lambda: mail_log.matching(host, began - DAY, DAY_WORDS, DAY_TIMEOUT).lines)
         filters = [pool.submit(milters.look, host, cf, milter) for milter in milters.named(cf)]
         confined = pool.submit(confinement.look, host, daemons, began - LOOKED_BACK)
         asked_backend = pool.submit(backend.look, host, daemons)

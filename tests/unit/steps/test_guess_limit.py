@@ -14,6 +14,7 @@ from wizard.changes.file import FileChange
 from wizard.changes.packages import PackagesChange
 from wizard.changes.service import ServiceChange
 from wizard.editors.fail2ban import Jail
+from wizard.maillog.read import Logged
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Guess, Listen
 from wizard.model.facts import Facts, Fail2ban
@@ -205,6 +206,16 @@ def test_who_would_have_been_banned_is_asked_about() -> None:
     (ending,) = plan(host(seen)).ends
     assert (ending.id, ending.lines) == (ENDS, seen.lost)
     assert "logins from 1 address would" in ending.says
+
+
+def test_what_the_log_does_not_tell_of_them_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wizard.gather.fail2ban.look", lambda *_: ABSENT)
+    monkeypatch.setattr(guess_limit, "apt_simulation", lambda *_: None)
+    monkeypatch.setattr(guess_limit, "recent", lambda *_: Logged(lacks="x"))
+    facts = dataclasses.replace(host(), fail2ban=None, euid=0)
+    seen = GuessLimit().gathered(Host(), facts, LIMIT).fail2ban
+    assert seen is not None
+    assert "who logged in lately cannot be seen: x" in plan(host(seen, euid=0)).notes
 
 
 class Banning(Host):

@@ -203,9 +203,9 @@ def test_who_writes_the_service_anew_is_told_that_the_policy_goes() -> None:
 def test_the_engine_looks_further_only_where_it_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def logged(_: Host) -> dict[str, float]:
+    def logged(*_: object) -> tuple[dict[str, float], str]:
         asked.append("log")
-        return {"root": 1.0}
+        return {"root": 1.0}, "who logged in before yesterday is not known: x"
 
     monkeypatch.setattr(login_policy, "recent_logins", logged)
     monkeypatch.setattr(login_policy, "user_ids", lambda _host, name: (0, frozenset({0})))
@@ -224,6 +224,7 @@ def test_the_engine_looks_further_only_where_it_is_chosen(monkeypatch: pytest.Mo
         assert made.outcome is outcome
     assert asked == ["log", "log"]
     assert [ending.id for ending in made.ends] == ["logins-refused"]
+    assert "who logged in before yesterday is not known: x" in made.notes
 
 
 def test_a_directory_that_does_not_answer_blocks_the_step_and_no_more(
@@ -264,7 +265,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Sign]]:
             f.PAM_SMTP, (PamLine("/etc/pam.d/common-account", 1, account, "account", "required", account),)
         )
         monkeypatch.setattr("wizard.gather.pam.look", lambda _: stack)
-        monkeypatch.setattr(login_policy, "recent_logins", lambda _: {})
+        monkeypatch.setattr(login_policy, "recent_logins", lambda *_: ({}, ""))
         monkeypatch.setattr(login_policy, "uid_min", lambda _: 1000)
         monkeypatch.setattr(login_policy, "group_id", lambda _host, name: GROUPS.get(name))
         monkeypatch.setattr(

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from tests.unit.steps.recorded import NOW, bare, file, machine
-from wizard.errors import HostError
 from wizard.gather import tls as gathered_tls
 from wizard.gather.tls import Ciphers
 from wizard.maillog import recent
-from wizard.maillog.read import LogLine
+from wizard.maillog.read import Logged, LogLine
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Tls
 from wizard.model.facts import Facts, TlsTaken, WeakLogin
@@ -202,7 +201,7 @@ def gathered(monkeypatch: pytest.MonkeyPatch, taken: tuple[Kind, ...], facts: Fa
     monkeypatch.setattr(tls_policy, "expand_text", lambda *_: Expansion(0, "", ""))
     monkeypatch.setattr(tls_policy, "ciphers", lambda *_: Ciphers("DEFAULT"))
     monkeypatch.setattr(
-        tls_policy, "recent_tls", lambda _host, refused: (OLD,) if refused("TLSv1.1", "x") else ()
+        tls_policy, "recent_tls", lambda _host, _cf, refused: ((OLD,) if refused("TLSv1.1", "x") else (), "")
     )
     return TlsPolicy().gathered(Host(), facts, CHOSEN).tls
 
@@ -269,13 +268,12 @@ def test_a_small_group_stays_barred_once_it_was_seen(monkeypatch: pytest.MonkeyP
 def test_a_log_that_cannot_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     gathered(monkeypatch, (TLS13, RSA), host(None))
 
-    def unreadable(*_: object) -> Any:
-        raise HostError("no")
-
-    monkeypatch.setattr(tls_policy, "recent_tls", unreadable)
+    unknown = "who logged in lately cannot be seen: no"
+    monkeypatch.setattr(tls_policy, "recent_tls", lambda *_: ((), unknown))
     made = TlsPolicy().gathered(Host(), host(None), CHOSEN).tls
     assert made is not None
-    assert made.unseen == "who logged in lately cannot be seen: no"
+    assert made.unseen == unknown
+    assert unknown in plan(host(made)).notes
 
 
 STARTED = "STARTTLS=server, relay=laptop.example [192.0.2.7], version={}, verify=NOT, cipher={}, bits=256/256"
@@ -298,11 +296,11 @@ def test_a_login_belongs_to_the_handshake_of_its_process(monkeypatch: pytest.Mon
         line(STARTED.format("TLSv1.2", "AES256-SHA"), pid=10),
         line(LOGGED_IN.format("dora"), pid=10, at=NOW + 3),
     )
-    monkeypatch.setattr(recent, "where", lambda _: "journal")
-    monkeypatch.setattr(recent, "matching", lambda *_: logged)
-    found = recent.recent_tls(
-        Host(), lambda version, cipher: tls_policy._refuses(version, cipher, small_dh=False)
+    monkeypatch.setattr(recent, "logins", lambda *_: Logged(logged))
+    found, unknown = recent.recent_tls(
+        Host(), CF, lambda version, cipher: tls_policy._refuses(version, cipher, small_dh=False)
     )
+    assert unknown == ""
     assert [(each.user, each.address, each.version, each.cipher) for each in found] == [
         ("dora", "192.0.2.7", "TLSv1.2", "AES256-SHA"),
         ("alice", "192.0.2.7", "TLSv1.1", "ECDHE-RSA-AES256-SHA"),
