@@ -62,8 +62,8 @@ No mail client warns of a certificate from an authority that it knows. Debian's 
 another ACME authority, and renews it by itself; a hook brings each renewal to Sendmail.
 
 It needs a public name that leads to this host, and for most challenges port 80, which is opened in the firewall for that
-while alone. All that can be seen from here is looked at first, and a trial is made that counts against no limit. You see
-what will be done before anything is. If Sendmail does not present the certificate in the end, all of it is undone. It can be
+while alone. All that can be seen from here is looked at first, and Let's Encrypt is asked for a trial that counts against
+no limit. You see what will be done before anything is. If Sendmail does not present the certificate in the end, all of it is undone. It can be
 rolled back in the history.
 """
     BINDINGS: ClassVar[list[BindingType]] = [

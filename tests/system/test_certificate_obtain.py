@@ -200,7 +200,9 @@ def test_each_refusal_is_told_in_plain_words_and_changes_nothing(
         wizard(debian, "plan")  # compiled by now
         found = tree(debian)
         tried = json.loads(wizard(debian, *OBTAIN, "--dry-run", "--json").stdout)
-        assert (tried["ok"], "would sign" in tried["says"], tree(debian)) == (True, True, found), tried
+        assert (tried["ok"], "no staging is known" in tried["says"], tree(debian)) == (True, True, found), (
+            tried
+        )
         # Seen before the authority is asked.
         for options, says in (
             (OBTAIN[:3], "no e-mail address"),

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from templates import render
+from wizard.changes.lineage import port_script
+from wizard.changes.rules import LiveRule
 
 
 @pytest.mark.parametrize("path", ["/etc/mail/tls/a.crt", "/etc/it's here/$(a) b"])
@@ -21,6 +23,22 @@ def test_the_hook_for_certbot(path: str) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+def test_the_hook_that_opens_port_80() -> None:
+    rules = (
+        LiveRule("nft", "inet filter input", 80, 4, at=7),
+        LiveRule("ip6tables", "ufw6-user-input", 80, 6, marked=False),
+        LiveRule("firewalld", "public", 80, 4, marked=False),
+    )
+    done = subprocess.run(
+        ["shellcheck", "--severity=warning", "-"],
+        input=port_script(rules),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_the_short_sleep_of_a_clone() -> None:
     script = render("short_sleep.sh.j2", sleep="/run/msa-wizard/sleep")
     done = subprocess.run(
@@ -29,7 +47,7 @@ def test_the_short_sleep_of_a_clone() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-@pytest.mark.parametrize("name", ["guard.sh.j2", "certbot_hook.sh.j2"])
+@pytest.mark.parametrize("name", ["guard.sh.j2", "certbot_hook.sh.j2", "certbot_port.sh.j2"])
 def test_what_outlives_the_program_needs_nothing_of_it(name: str) -> None:
     text = (Path(__file__).resolve().parents[2] / "templates" / name).read_text()
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]

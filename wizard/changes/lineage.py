@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from snapshots.live.entry import Entry
-from wizard.certificates.acme import CERTBOT, refusal
-from wizard.changes.rules import LiveRule, RulesEffect
+from templates import render
+from wizard.certificates.acme import CERTBOT, PORT_HOOK, refusal
+from wizard.changes.rules import LiveRule
 from wizard.errors import ChangeError, HostError
+from wizard.gather.acme import keeps
 from wizard.model.claim import Claim
 from wizard.model.plan import Description
 from wizard.system.host import Completed, Host, Say
 
 DEADLINE = 300.0
 """Seconds for one run of certbot: the authority tries several times."""
+MINUTES = 10
+"""After which the timer closes port 80."""
 LOG = "/var/log/letsencrypt/letsencrypt.log"
 _TOP = CERTBOT.lstrip("/")
 _FOLDERS = re.compile(
@@ -39,6 +44,23 @@ def of_any_run(path: str) -> bool:
     return bool(_FOLDERS.match(path) or _OF_ANY_RUN.match(path))
 
 
+def port_script(rules: Sequence[LiveRule]) -> str:
+    """The script by which certbot opens port 80, and closes it."""
+    return render("certbot_port.sh.j2", minutes=MINUTES, rules=rules)
+
+
+def port_not_closed(host: Host, rules: Sequence[LiveRule]) -> str:
+    """Take out those of the rules that the script has added, should certbot not have come to it; why that failed, else empty."""
+    if not rules:
+        return ""
+    try:
+        result = host.run(["/bin/sh", "-c", port_script(rules), PORT_HOOK, "close"], timeout=DEADLINE)
+        why = result.tail(3) if result.code != 0 else ""
+    except HostError as error:
+        why = str(error)
+    return f"port 80 could not be closed again in the firewall: {why}" if why else ""
+
+
 @dataclass(frozen=True)
 class LineageEffect:
     """A lineage that certbot made, and the rules by which its hooks opened port 80 meanwhile."""
@@ -47,8 +69,9 @@ class LineageEffect:
     rules: tuple[LiveRule, ...] = ()
 
     def undo(self, host: Host, say: Say) -> None:
-        """Port 80 is closed again, should certbot not have come to it. Its files the engine restores. Raises ChangeError."""
-        RulesEffect(self.rules).undo(host, say)
+        """Port 80 is closed again. Its files the engine restores. Raises ChangeError."""
+        if why := port_not_closed(host, self.rules):
+            raise ChangeError(why)
 
     def claim(self, host: Host) -> Claim:
         """The lineage, and what certbot makes with its first one."""
@@ -63,10 +86,14 @@ class LineageEffect:
         return {"kind": "lineage", "name": self.name, "rules": [asdict(rule) for rule in self.rules]}
 
 
-def refused(host: Host, result: Completed, log: str = LOG) -> tuple[str, str]:
+def refused(host: Host, result: Completed, log: str = LOG, since: int = 0) -> tuple[str, str]:
     """What it means that certbot failed, and what to do. Of what the authority said it prints the words alone, that of Debian 12
-    not even these; its log, begun anew by each run, has the kind of the problem, too."""
-    problems = re.findall(r"urn:ietf:params:acme:error:\w+ :: .*", host.text(log, "utf-8"))
+    not even these; its log has the kind of the problem, too. Debian's certbot appends to that: this run's begins at byte `since`,
+    or at its beginning where it has been put away meanwhile."""
+    log_now = host.text(log)
+    written = log_now[since:] if since <= len(log_now) else log_now
+    text = written.encode("latin-1").decode("utf-8", "replace")
+    problems = re.findall(r"urn:ietf:params:acme:error:\w+ :: .*", text)
     return refusal(f"{result.stdout}\n{result.stderr}", *problems[-1:])
 
 
@@ -96,22 +123,33 @@ class LineageChange:
     def apply(self, host: Host, say: Say) -> LineageEffect:
         """Run them. Raises ChangeError that says in plain words why the authority did not sign."""
         effect = self.expect(host)
+        failure = ""
         try:
             for argv in self.commands:
                 self._run(host, argv, say)
-        except HostError as error:
-            raise ChangeError(str(error), effect) from error
-        except ChangeError as error:
-            raise ChangeError(str(error), effect) from error
+            self._must_be_kept(host)
+        except (HostError, ChangeError) as error:
+            failure = str(error)
         finally:
-            effect.undo(host, say)
+            still_open = port_not_closed(host, self.rules)
+        if failure or still_open:
+            raise ChangeError(". And ".join(filter(None, (failure, still_open))), effect)
         return effect
 
     def _run(self, host: Host, argv: tuple[str, ...], say: Say) -> None:
         say("$ " + shlex.join(argv))
+        before = len(host.text(LOG))
         result = host.run(argv, timeout=DEADLINE, say=say)
         if result.code != 0:
-            means, remedy = refused(host, result)
+            means, remedy = refused(host, result, since=before)
             raise ChangeError(
                 f"{self.authority} gave no certificate for {self.name}: {means}. What to do: {remedy}"
+            )
+
+    def _must_be_kept(self, host: Host) -> None:
+        """Else the step would be planned once more, and the authority asked again."""
+        if not keeps(host, self.name):
+            raise ChangeError(
+                f"certbot ended well, but keeps no certificate by the name {self.name}: `certbot certificates` lists those that it "
+                f"keeps"
             )

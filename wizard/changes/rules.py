@@ -81,6 +81,15 @@ class LiveRule:
         replaced = tuple((*argv, str(place), *options) for place, options in live.merged)
         return (*replaced, *(self._removal(place) for place in sorted(live.places, reverse=True)))
 
+    def shell_query(self) -> str:
+        """A command for sh that succeeds where it is there, ours or another that says the same."""
+        if self.tool == "firewalld":
+            return shlex.join(("firewall-cmd", f"--zone={self.chain}", f"--query-port={self.port}/tcp"))
+        if self.tool != "nft":
+            return shlex.join((self.tool, "-w", "10", "-C", self.chain, *self.options))
+        line = shlex.quote(f'^[[:space:]]*tcp dport {self.port} accept comment "{MARK}"$')
+        return f"nft -n list chain {self.chain} | grep -q {line}"
+
     def shell_adding(self) -> str:
         """A command for sh that puts it before all others of its chain, for a script that knows nothing but this."""
         if self.tool == "nft":

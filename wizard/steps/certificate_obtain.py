@@ -4,14 +4,13 @@ into sendmail, as `certificate install` puts it. Only where the answers ask for 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from snapshots.live.entry import Entry, Kind
-from templates import render
 from wizard.certificates.acme import CERTBOT, HOOK, LETS_ENCRYPT, PORT_HOOK, authority, reached_from_outside
 from wizard.changes.file import FileChange
-from wizard.changes.lineage import LineageChange
+from wizard.changes.lineage import MINUTES, LineageChange, port_script
 from wizard.changes.packages import PackagesChange
 from wizard.changes.rules import LiveRule
 from wizard.errors import HostError
@@ -31,8 +30,6 @@ from wizard.steps.firewall import chosen as chosen_firewalls
 from wizard.system.host import Host
 
 PORT = 80
-MINUTES = 10
-"""After which the timer closes port 80."""
 CHOOSE = "msa-wizard certificate obtain --email ADDRESS --agree-tos"
 OPTIONAL = "optional, and not asked for (certificate.challenge in the settings)"
 
@@ -305,19 +302,17 @@ def _port_hook(facts: Facts, rules: tuple[LiveRule, ...]) -> Iterator[FileChange
             yield FileChange(path, before, entry, f"{'replace' if before else 'make'} {path}")
 
 
-def port_script(rules: Sequence[LiveRule]) -> str:
-    """The script by which certbot opens port 80, and closes it."""
-    opening = [rule.shell_adding() for rule in rules]
-    closing = [rule.shell_removal() for rule in reversed(rules)]
-    return render("certbot_port.sh.j2", minutes=MINUTES, opening=opening, closing=closing)
-
-
 def _commands(wanted: Certificate, name: str, hook: str) -> Iterator[tuple[str, ...]]:
     """certbot's, a trial with Let's Encrypt's staging before that authority itself: of another the staging is not known."""
     ask = obtaining(wanted, name, hook)
-    if wanted.server in ("", LETS_ENCRYPT):
+    if has_staging(wanted):
         yield (*ask, "--dry-run")
     yield ask
+
+
+def has_staging(wanted: Certificate) -> bool:
+    """Whether certbot knows a staging of the authority: with --dry-run it asks any other authority itself."""
+    return wanted.server in ("", LETS_ENCRYPT)
 
 
 def obtaining(wanted: Certificate, name: str, hook: str) -> tuple[str, ...]:
@@ -331,7 +326,10 @@ def obtaining(wanted: Certificate, name: str, hook: str) -> tuple[str, ...]:
     return (
         *("certbot", "certonly", "--non-interactive", "--cert-name", name, "--domain", name, *way),
         *("--email", wanted.email, "--agree-tos", "--no-eff-email"),
-        *(("--server", wanted.server) if wanted.server else ()),
+        *(
+            "--server",
+            wanted.server or LETS_ENCRYPT,
+        ),  # else the one in cli.ini, with terms that nobody has seen
         *(("--pre-hook", f"{hook} open", "--post-hook", f"{hook} close") if hook else ()),
     )
 

@@ -1,5 +1,6 @@
 """`certificate obtain --dry-run`: certbot asks the authority as it would, in folders of its own that go afterwards. It keeps no
-certificate, and nothing below /etc changes; port 80 is opened for that while where it has to be."""
+certificate, and nothing below /etc changes; port 80 is opened for that while where it has to be. An authority without a staging
+that is known is not asked: it would make an account, and sign."""
 
 from __future__ import annotations
 
@@ -8,23 +9,25 @@ import tempfile
 from pathlib import Path
 
 from wizard.certificates.acme import authority
-from wizard.changes.lineage import DEADLINE, LineageChange, refused
+from wizard.changes.lineage import DEADLINE, LineageChange, port_not_closed, port_script, refused
 from wizard.changes.packages import PackagesChange
-from wizard.changes.rules import RulesEffect
 from wizard.model.answers import Certificate
 from wizard.model.plan import Plan
-from wizard.steps.certificate_obtain import obtaining, port_script
+from wizard.steps.certificate_obtain import has_staging, obtaining
 from wizard.system.host import Host, Say
 
 
 def trial(host: Host, plan: Plan, wanted: Certificate, say: Say) -> tuple[str, bool]:
-    """What came of it in a sentence without its full stop, and whether the authority would sign. Raises HostError, ChangeError."""
+    """What came of it in a sentence without its full stop, and whether the authority would sign. Raises HostError."""
     lineage = next(change for change in plan.changes if isinstance(change, LineageChange))
     who = authority(wanted.server)
     if packages := [
         name for change in plan.changes if isinstance(change, PackagesChange) for name in change.names
     ]:
         return f"{', '.join(packages)} must be installed before {who} can be asked; all else is right", True
+    if not has_staging(wanted):
+        why = f"of {who} no staging is known, so it is not asked for a trial"
+        return f"{why}; all that can be seen from here is right", True
     with tempfile.TemporaryDirectory(prefix="msa-wizard-acme-") as folder:
         hook = Path(folder) / "port-80"
         hook.write_text(port_script(lineage.rules))
@@ -35,8 +38,9 @@ def trial(host: Host, plan: Plan, wanted: Certificate, say: Say) -> tuple[str, b
         try:
             result = host.run(argv, timeout=DEADLINE, say=say)
         finally:
-            RulesEffect(lineage.rules).undo(host, say)
-        if result.code == 0:
-            return f"{who} would sign a certificate for {lineage.name}", True
+            still_open = port_not_closed(host, lineage.rules)
         means, remedy = refused(host, result, f"{folder}/logs/letsencrypt.log")
-    return f"{who} would give no certificate for {lineage.name}: {means}. What to do: {remedy}", False
+    says = f"{who} would sign a certificate for {lineage.name}"
+    if result.code != 0:
+        says = f"{who} would give no certificate for {lineage.name}: {means}. What to do: {remedy}"
+    return ". And ".join(filter(None, (says, still_open))), result.code == 0 and not still_open

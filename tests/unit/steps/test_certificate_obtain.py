@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.unit.steps.recorded import machine
-from wizard.changes.lineage import LineageEffect, of_any_run, of_lineage
+from wizard.certificates.acme import LETS_ENCRYPT
+from wizard.changes.lineage import (
+    LOG,
+    LineageChange,
+    LineageEffect,
+    of_any_run,
+    of_lineage,
+    port_script,
+    refused,
+)
 from wizard.changes.records import recall
 from wizard.changes.rules import LiveRule
+from wizard.errors import ChangeError
 from wizard.model.answers import Answers, Certificate
 from wizard.model.facts import Acme, Facts
 from wizard.model.plan import Outcome, Plan
-from wizard.steps.certificate_obtain import OPTIONAL, CertificateObtain, obtaining, port_script
-from wizard.system.host import Host
+from wizard.steps.certificate_obtain import OPTIONAL, CertificateObtain, obtaining
+from wizard.steps.certificate_trial import trial
+from wizard.system.host import Completed, Host
 from wizard.system.sockets import Listener
 
 NAME = "mail.example.org"
@@ -129,16 +142,94 @@ RULES = (
 
 def test_the_port_is_opened_before_all_other_rules_and_closed_again() -> None:
     script = port_script(RULES)
-    opening, closing = script.partition("case ")[2], script.partition("case ")[0]
-    assert (
-        'nft insert rule inet filter input tcp dport 80 accept comment \\"msa-wizard\\" || exit 1' in opening
-    )
-    assert "ip6tables -w 10 -I ufw6-user-input 1 -p tcp -m tcp --dport 80 -j ACCEPT || exit 1" in opening
-    assert "firewall-cmd --zone=public --add-port=80/tcp || exit 1" in opening
+    opening, closing = script.partition("add() {")[2].partition("remove() {")[::2]
+    assert 'nft insert rule inet filter input tcp dport 80 accept comment \\"msa-wizard\\"' in opening
+    assert "ip6tables -w 10 -I ufw6-user-input 1 -p tcp -m tcp --dport 80 -j ACCEPT" in opening
+    assert "firewall-cmd --zone=public --add-port=80/tcp" in opening
     assert "nft delete rule inet filter input handle" in closing
     assert "ip6tables -w 10 -D ufw6-user-input -p tcp" in closing
     assert "firewall-cmd --zone=public --remove-port=80/tcp" in closing
-    assert opening.index("systemd-run") < opening.index("nft insert"), "the timer first"
+    assert script.index("systemd-run") < script.index('&& add "$rule"'), "the timer first"
+
+
+class Certbot(Host):
+    """A host whose certbot does what a test wants of it, and whose firewall closes port 80 if `closes`."""
+
+    def __init__(self, root: Path, code: int = 0, *, keeps: bool = True, closes: bool = True) -> None:
+        super().__init__(root)
+        self.code, self.keeps, self.closes = code, keeps, closes
+        self.asked: list[tuple[str, ...]] = []
+
+    def run(self, argv: Sequence[str], **_: Any) -> Completed:
+        """What became of it."""
+        if argv[0] != "certbot":
+            assert argv[-1] == "close"
+            return Completed(
+                ("sh",), 0 if self.closes else 1, "", "" if self.closes else "rule 2 is stuck", 0.1
+            )
+        self.asked.append(tuple(argv))
+        if self.keeps:
+            for path in (f"live/{NAME}/fullchain.pem", f"renewal/{NAME}.conf"):
+                file = self.path(f"/etc/letsencrypt/{path}")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.touch()
+        log = self.path(LOG)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a") as lines:
+            lines.write("done\n")
+        return Completed(("certbot",), self.code, "", "" if self.code == 0 else "it is refused", 0.1)
+
+
+LINEAGE = LineageChange(NAME, "the authority", (("certbot", "certonly"),), RULES)
+
+
+def test_a_port_that_stays_open_is_told_beside_what_became_of_it(tmp_path: Path) -> None:
+    with pytest.raises(ChangeError, match="rule 2 is stuck") as failed:
+        LINEAGE.apply(Certbot(tmp_path, closes=False), print)
+    assert failed.value.effect == LineageEffect(NAME, RULES), "the lineage is there, and goes"
+    with pytest.raises(
+        ChangeError, match=r"it is refused.* And port 80 could not be closed.*stuck"
+    ) as failed:
+        LINEAGE.apply(Certbot(tmp_path, 1, closes=False), print)
+    assert failed.value.effect == LineageEffect(NAME, RULES)
+    with pytest.raises(ChangeError, match="stuck"):
+        LineageEffect(NAME, RULES).undo(Certbot(tmp_path, closes=False), print)
+    assert LINEAGE.apply(Certbot(tmp_path), print) == LineageEffect(NAME, RULES)
+
+
+def test_the_authority_is_not_asked_once_more_for_what_certbot_kept_by_another_name(tmp_path: Path) -> None:
+    with pytest.raises(ChangeError, match=f"keeps no certificate by the name {NAME}"):
+        LINEAGE.apply(Certbot(tmp_path, keeps=False), print)
+
+
+def test_a_problem_of_an_earlier_run_is_not_told_of_this_one(tmp_path: Path) -> None:
+    """Debian's certbot appends to its log."""
+    log = tmp_path / LOG.lstrip("/")
+    log.parent.mkdir(parents=True)
+    log.write_text("ő urn:ietf:params:acme:error:rateLimited :: too many\n")
+    with pytest.raises(ChangeError, match="certbot says: it is refused"):
+        LINEAGE.apply(Certbot(tmp_path, 1), print)
+    host, done = Certbot(tmp_path), Completed(("certbot",), 1, "", "", 0.1)
+    assert "rate limit" in refused(host, done, since=0)[0]
+    assert "rate limit" in refused(host, done, since=10**6)[0], "it has been put away meanwhile"
+
+
+def test_an_authority_without_staging_is_not_asked_for_a_trial(tmp_path: Path) -> None:
+    """certbot asks it itself with --dry-run: it makes an account, and signs."""
+    server = "https://ca.example.org/dir"
+    asked = Certbot(tmp_path)
+    says, good = trial(asked, plan(host(), server=server), replace(ASKED, server=server), print)
+    assert (good, "no staging is known" in says, asked.asked) == (True, True, [])
+    says, good = trial(asked, plan(host()), ASKED, print)
+    assert (good, "would sign" in says) == (True, True)
+    assert asked.asked[0][-7] == "--dry-run"
+
+
+def test_the_authority_is_always_named() -> None:
+    """cli.ini may name another, whose terms nobody has seen."""
+    for server in ("", LETS_ENCRYPT, "https://ca.example.org/dir"):
+        asked = obtaining(replace(ASKED, server=server), NAME, "")
+        assert asked[asked.index("--server") + 1] == (server or LETS_ENCRYPT)
 
 
 def test_what_certbot_makes_is_known_and_nothing_else() -> None:
