@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 from snapshots.live.entry import Entry
 from templates import render
-from wizard.certificates.acme import CERTBOT, PORT_HOOK, refusal
+from wizard.certificates.acme import CERTBOT, refusal
 from wizard.changes.rules import LiveRule
 from wizard.errors import ChangeError, HostError
 from wizard.gather.acme import keeps
@@ -54,7 +54,8 @@ def port_not_closed(host: Host, rules: Sequence[LiveRule]) -> str:
     if not rules:
         return ""
     try:
-        result = host.run(["/bin/sh", "-c", port_script(rules), PORT_HOOK, "close"], timeout=DEADLINE)
+        with host.in_memory(port_script(rules).encode()) as script:
+            result = host.run(["/bin/sh", script, "close"], timeout=DEADLINE)
         why = result.tail(3) if result.code != 0 else ""
     except HostError as error:
         why = str(error)

@@ -29,7 +29,7 @@ from wizard.model.claim import Claim
 from wizard.model.facts import Facts
 from wizard.model.generated_files import DATED, KEPT_UP, derived, same_but_dated, source_of
 from wizard.model.plan import Change
-from wizard.rollback.renewed import Renewals
+from wizard.rollback.renewed import Renewals, has_lineage
 from wizard.sendmail.cf import auth_flags
 from wizard.sendmail.mc_gate import Gate
 from wizard.system.host import Host
@@ -142,13 +142,19 @@ def prepare(
     wanted = _wanted(target.commits, store)
     packages = wanted.packages.reversal(host)
     why = None if packages is None or asked_apt else _in_danger(store, target) or packages.refused
-    why = why or Renewals.of(host, store, target.commits).needed(store, target.commits)
+    needed = Renewals.of(host, store, target.commits).needed(store, target.commits)
+    why = why or needed
     left = packages.left if packages is not None else ()
     if why is not None:
-        rest = tuple(commit for commit in target.commits if not _has_packages(store, commit))
+        rest = tuple(
+            commit
+            for commit in target.commits
+            if not _has_packages(store, commit) and not (needed and has_lineage(store, commit))
+        )
         if not target.everything or not rest:
             raise RollbackRefused(why)
-        target = Target(rest, tuple(each for each in target.steps if each != "install"), (), everything=True)
+        stay = {"install", *(commit.step for commit in target.commits)} - {commit.step for commit in rest}
+        target = Target(rest, tuple(each for each in target.steps if each not in stay), (), everything=True)
         wanted, packages = _wanted(rest, store), None
         left = (f"the packages stay, and with them the files they brought: {why}",)
     renewals = Renewals.of(host, store, target.commits)

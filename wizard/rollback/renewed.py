@@ -17,6 +17,8 @@ from wizard.system.host import Host
 if TYPE_CHECKING:
     from snapshots.store import Commit, Store
 
+_ACCOUNTS = f"{CERTBOT}/accounts/".lstrip("/")
+
 
 @dataclass(frozen=True)
 class Renewals:
@@ -44,28 +46,53 @@ class Renewals:
         )
 
     def grown(self, path: str) -> bool:
-        """Whether certbot made it in a folder that goes."""
-        return bool(self.names) and (any(of_lineage(name, path) for name in self.names) or of_any_run(path))
+        """Whether certbot made it in a folder that goes, for these lineages alone: an account of later is somebody's."""
+        if not self.names or path.startswith(_ACCOUNTS):
+            return False
+        return any(of_lineage(name, path) for name in self.names) or of_any_run(path)
 
     def needed(self, store: Store, commits: Sequence[Commit]) -> str | None:
-        """Why certbot and its account must stay: it keeps other certificates by now; None where it does not."""
-        confs = (name for name in self.host.names(f"{CERTBOT}/renewal") if name.endswith(".conf"))
-        others = [
-            name.removesuffix(".conf") for name in confs if name.removesuffix(".conf") not in self.names
-        ]
+        """Why certbot or its account must stay: other certificates have come since that it renews; None where none has.
+        Raises StoreError."""
+        brought = [commit for commit in commits if has_lineage(store, commit)]
+        others = self._since(store, brought[-1]) if brought else []
         packages = [
             effect
-            for commit in commits
+            for commit in brought
             for effect in effects_of(store, commit)
             if isinstance(effect, PackagesEffect)
         ]
-        brought = {name for effect in packages for name, _ in effect.installed}
-        if not (self.names and others and "certbot" in brought):
+        certbot = any(name == "certbot" for effect in packages for name, _ in effect.installed)
+        account = any(
+            path.startswith(_ACCOUNTS) and before is None
+            for commit in brought
+            for path, (before, _) in store.changes(commit).items()
+        )
+        if not (others and (certbot or account)):
             return None
+        what = "which" if certbot else "whose account"
         return (
-            f"certbot, which came with the step, keeps certificates for {', '.join(others[:3])} by now, and would renew them no "
+            f"certbot, {what} came with the step, keeps certificates for {', '.join(others[:3])} by now, and would renew them no "
             f"more. If they may go: `certbot delete --cert-name {others[0]}`, then try again"
         )
+
+    def _since(self, store: Store, commit: Commit) -> list[str]:
+        """The lineages that certbot keeps beside these, and did not before the commit."""
+        confs = (name for name in self.host.names(f"{CERTBOT}/renewal") if name.endswith(".conf"))
+        others = [name for conf in confs if (name := conf.removesuffix(".conf")) not in self.names]
+        changes = store.changes(commit)
+        paths = {name: f"{CERTBOT}/renewal/{name}.conf".lstrip("/") for name in others}
+        kept = store.entries(commit, paths.values())
+        return [
+            name
+            for name, path in paths.items()
+            if (changes[path][0] if path in changes else kept[path]) is None
+        ]
+
+
+def has_lineage(store: Store, commit: Commit) -> bool:
+    """Whether the commit brought a lineage. Raises StoreError."""
+    return any(isinstance(effect, LineageEffect) for effect in effects_of(store, commit))
 
 
 def _content(host: Host, path: str) -> bytes:
