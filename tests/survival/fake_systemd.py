@@ -20,6 +20,7 @@ READ = {
     "sendmail": ("etc/mail/sendmail.cf", "etc/mail/sasl/Sendmail.conf.2"),
     "saslauthd": ("etc/default/saslauthd",),
     "nullmailer": ("etc/nullmailer/remotes",),
+    "fail2ban": ("etc/fail2ban/jail.d/msa-wizard.conf",),
 }
 """What each daemon reads at its start."""
 PROCESS = {"sendmail": "sendmail-mta"}
@@ -45,7 +46,7 @@ class Systemd:
                 self.reload()
                 return 0, ""
             case "is-active":
-                return 0, "active\n"
+                return (0, "active\n") if arguments[0] in self.running() else (3, "inactive\n")
             case "is-enabled":
                 return (0, "enabled\n") if self.enabled(arguments[0]) else (1, "disabled\n")
         return self._changed(verb, arguments[0])

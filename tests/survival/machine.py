@@ -192,6 +192,9 @@ class Wizard:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._patch = monkeypatch
         self._patch.setattr("wizard.changes.command.converse", converse)
+        self._patch.setattr(
+            "wizard.rollback.apply._SETTLES", 0.0
+        )  # here a daemon runs at once, or not at all
         stand_ins.anybody(self._patch)
         for name in ("SUDO_USER", "LOGNAME"):
             self._patch.delenv(name, raising=False)

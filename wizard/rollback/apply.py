@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +34,7 @@ from wizard.steps.order import STEPS
 from wizard.steps.restart import Restart, stale
 from wizard.steps.saslauthd import answers_on_socket
 from wizard.system.host import Host, Say
+from wizard.system.services import at_work
 
 if TYPE_CHECKING:
     from snapshots.live.entry import Entry
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
 
 _SENDMAIL = {path.lstrip("/") for path in (*READ_AT_START, f.SENDMAIL_CONF)}
 _SASLAUTHD = {path.lstrip("/") for path in (f.SASLAUTHD_DEFAULT, f.SASLAUTHD_CONF)}
+_OURS = ("saslauthd", "sendmail")
+_SETTLES = 3.0
+"""Seconds within which a daemon ends that cannot read its configuration (fail2ban takes one)."""
 _MC, _CF = f.SENDMAIL_MC.lstrip("/"), f.SENDMAIL_CF.lstrip("/")
 
 
@@ -90,6 +95,8 @@ class RollbackSession:
     """What others wrote while packages went, and what went with these."""
     _noted: list[Check] = field(default_factory=list, init=False)
     """What does not work as it is again."""
+    _ran: frozenset[str] = field(default=frozenset(), init=False)
+    """The services that ran before anything was done."""
     _down: bool = field(default=False, init=False)
     """Whether sendmail did not start, and may stay so."""
 
@@ -100,9 +107,11 @@ class RollbackSession:
         self.journal.step(self.operation, self._head)
         left = list(rollback.left)
         try:
+            self._ran = frozenset(name for name in _names(rollback) if service_runs(self.host, facts, name))
             self._roll_back(rollback, facts, left)
             now = look(self.host)
             self._listens(rollback, facts, now, left)
+            self._others_run(rollback)
             self.recorder.settle(self.effects, self.say)
             commit = self._commit(rollback, left)
         except Exception as error:
@@ -137,7 +146,7 @@ class RollbackSession:
             now = self._made_again(now, left)
         elif _MC in written and _CF not in written and _is_made(now):
             now = self._newer_than_mc()  # else a start makes it again, with another date
-        for service in self._services(rollback, facts, now, written):
+        for service in self._services(rollback, now, written):
             try:
                 self._do(service)
             except ChangeError as error:
@@ -221,27 +230,25 @@ class RollbackSession:
             self._again(path)
         return look(self.host)
 
-    def _services(
-        self, rollback: Rollback, before: Facts, now: Facts, written: set[str]
-    ) -> list[ServiceChange]:
+    def _services(self, rollback: Rollback, now: Facts, written: set[str]) -> list[ServiceChange]:
         """Restarts of what shall run and has not read what is there now."""
         restarts: list[ServiceChange] = []
         # Also the site's own certificates, behind links, and Sendmail.conf: what comes back, or its mode, has its old date.
         named = TlsFiles.of(now.text(f.SENDMAIL_CF) or "").all
         own = {*named, *(behind_links(self.host, path) for path in named), now.sasl_conf or ""}
         sendmail = _SENDMAIL | {path.lstrip("/") for path in own}
-        names = ("saslauthd", "sendmail", *(service.name for service in rollback.wanted.services))
-        for name in dict.fromkeys(names):
-            ran = _running(before, name)
+        for name in _names(rollback):
+            ran = name in self._ran
             shall = rollback.wanted.running(name)
             if shall is None:  # packages that came back have started theirs, before our files were there
-                shall = ran or _running(now, name)
+                shall = ran or service_runs(self.host, now, name)
             if not shall or not self._there(name, now):
                 continue
             read = {"saslauthd": _SASLAUTHD, "sendmail": sendmail}.get(name, set())
             # A file that is gone leaves no time behind: what was written counts, too.
-            if read & written or (name == "sendmail" and stale(now)) or not _running(now, name):
-                restarts.append(ServiceChange(name, before.init, enable=False, was_running=ran))
+            unread = bool(read & written) or name not in _OURS or (name == "sendmail" and stale(now))
+            if unread or not service_runs(self.host, now, name):
+                restarts.append(ServiceChange(name, now.init, enable=False, was_running=ran))
         return restarts
 
     def _there(self, name: str, now: Facts) -> bool:
@@ -263,6 +270,19 @@ class RollbackSession:
                 bad += silent
         if bad:
             raise ChangeError("; ".join(bad))
+
+    def _others_run(self, rollback: Rollback) -> None:
+        """What else was restarted shall be at work; where it is not, that is said."""
+        names = [name for name in _names(rollback) if name not in _OURS and rollback.wanted.running(name)]
+        names = [name for name in names if is_there(self.host, name)]
+        end = time.monotonic() + (_SETTLES if names else 0.0)
+        while not (down := [name for name in names if not at_work(self.host, name)]):
+            if time.monotonic() >= end:
+                return
+            time.sleep(0.5)
+        for name in down:
+            says = f"{name} ran before msa-wizard changed anything, and does not run now"
+            self._noted.append(Check(name, Sign.WARNING, says, f"see why: service {name} status"))
 
     def _answers(self, now: Facts) -> list[str]:
         """Why saslauthd is not what its files say now, by its own command line and its socket, wherever that is to be;
@@ -356,7 +376,17 @@ def restart_stale(host: Host, ran: Sequence[str], say: Say) -> None:
 
 def running(facts: Facts) -> tuple[str, ...]:
     """Which of our two daemons run."""
-    return tuple(name for name in ("saslauthd", "sendmail") if _running(facts, name))
+    return tuple(name for name in _OURS if _running(facts, name))
+
+
+def service_runs(host: Host, facts: Facts, name: str) -> bool:
+    """Whether a service runs: of ours the facts tell, of others init does. Raises HostError."""
+    return _running(facts, name) if name in _OURS else at_work(host, name)
+
+
+def _names(rollback: Rollback) -> tuple[str, ...]:
+    """The services that it may concern."""
+    return tuple(dict.fromkeys((*_OURS, *(service.name for service in rollback.wanted.services))))
 
 
 def healthy(facts: Facts) -> bool:
@@ -369,7 +399,7 @@ def healthy(facts: Facts) -> bool:
 def _running(facts: Facts, name: str) -> bool:
     if name == "saslauthd":
         return facts.saslauthd_says is not None
-    return facts.process("sendmail-mta" if name == "sendmail" else name) is not None
+    return facts.process("sendmail-mta") is not None
 
 
 def _checks(rollback: Rollback, now: Facts) -> list[Check]:

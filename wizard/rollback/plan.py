@@ -33,6 +33,7 @@ from wizard.rollback.renewed import Renewals, has_lineage
 from wizard.sendmail.cf import auth_flags
 from wizard.sendmail.mc_gate import Gate
 from wizard.system.host import Host
+from wizard.system.services import at_work
 
 if TYPE_CHECKING:
     from snapshots.live.entry import Entry
@@ -330,7 +331,7 @@ def _stops(host: Host, wanted: Wanted, facts: Facts) -> Iterable[ServiceChange]:
     runs = {"saslauthd": facts.saslauthd_says is not None, "sendmail": sendmail}
     for effect in wanted.services:
         if not effect.was_running and effect.running and is_there(host, effect.name):
-            ran = runs.get(effect.name, True)
+            ran = runs[effect.name] if effect.name in runs else at_work(host, effect.name)
             yield ServiceChange(effect.name, facts.init, enable=False, was_running=ran, verb="stop")
 
 

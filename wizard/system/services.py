@@ -20,6 +20,8 @@ from wizard.system.host import Host
 from wizard.system.lock import taken
 
 LOCK = FOLDER / "service.lock"
+_ASKS = 30.0
+"""Seconds for a question to init."""
 _PATIENCE = 300.0
 """Seconds, as in the guard's script: longer than a service command may take."""
 
@@ -28,6 +30,15 @@ def rc_enabled(host: Host, name: str) -> bool:
     """Whether an init script starts in runlevel 2 to 5 (update-rc.d(8))."""
     pattern = re.compile(rf"S\d\d{re.escape(name)}\Z")
     return any(pattern.match(link) for level in "2345" for link in host.names(f"/etc/rc{level}.d"))
+
+
+def at_work(host: Host, name: str) -> bool:
+    """Whether init says that the service runs. Raises HostError."""
+    if host.exists("/run/systemd/system"):
+        said = host.run(["systemctl", "is-active", name], timeout=_ASKS).stdout.strip()
+        return said in ("active", "activating", "reloading")
+    script = f"/etc/init.d/{name}"
+    return host.exists(script) and host.run([script, "status"], timeout=_ASKS).code == 0
 
 
 @contextmanager
