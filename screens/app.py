@@ -210,13 +210,17 @@ class WizardApp(App[int]):
         elif self._in_hand is not None and event is not self._in_hand:
             self._typed.append(event)
         else:
-            self._in_hand, way = event, [*(self.focused or self.screen).ancestors_with_self]
+            self._in_hand = event
+            await (
+                self.screen._mounted_event.wait()
+            )  # with its focus, which the key before may just have opened
+            way = [*(self.focused or self.screen).ancestors_with_self]
             await super().on_event(event)
             self._next = asyncio.ensure_future(self._hand_on(way))
 
     async def _hand_on(self, way: list[DOMNode]) -> None:
-        """The next key, once this one has gone all of its way."""
-        for node in way:
+        """The next key, once this one has gone all of its way, and so has what it brought about."""
+        for node in (*way, *way):
             await _caught_up(node)
         self._in_hand = self._typed.popleft() if self._typed else None
         if self._in_hand is not None:

@@ -85,6 +85,25 @@ def test_keys_count_in_the_order_in_which_they_were_typed(
     play(bench, story)
 
 
+@pytest.mark.parametrize("pasted", [True, False])
+def test_what_comes_right_behind_enter_goes_to_the_form_that_enter_opens(bench: Bench, pasted: bool) -> None:
+    """`h` and `q` are keys of that screen, and letters in its first field."""
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Test a login"))
+        for key in ("down", "down", "down", "enter"):
+            app.post_message(events.Key(key, None))
+        if pasted:
+            app.post_message(events.Paste("hqx"))
+        else:
+            for key in (*"hq", "backspace", *"qx"):
+                app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: isinstance(app.screen, LoginTest) and shows(app, "hqx"))
+        assert app.screen.query_one("#user", Input).value == "hqx"
+
+    play(bench, story)
+
+
 def test_a_server_that_is_not_there_has_a_verdict_with_its_layer(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "test", "A user of the server")
