@@ -455,6 +455,7 @@ class Backend:
             finally:
                 self.session.events += 1
                 if self.killed() is None:
+                    self.session.half_way.clear()
                     self.session.recovered.append(killed.words())
                 else:
                     self.session.half_way.append(f"{killed.words()}, and is not recovered yet")

@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +263,35 @@ def test_a_recovery_that_fails_half_way_is_not_called_nothing(
     words = " ".join(play(bench, story).backend.parting_words().split())
     assert "Failed `apply`, begun by carol" in words
     assert "was interrupted in three, and is not recovered yet" in words
+
+
+def test_a_recovery_that_succeeds_the_second_time_did_not_fail(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bench.root / "etc/d").write_text("half\n")
+    killed_in_three(bench)
+    undo, failures = Recovery.undo, ["the disk is full"]
+
+    def fails_once(recovery: Recovery) -> object:
+        if failures:
+            raise HostError(failures.pop())
+        return undo(recovery)
+
+    monkeypatch.setattr(Recovery, "undo", fails_once)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        for says in ("The disk is full", "The interrupted run was undone"):
+            await at_the_interrupted(pilot, app)
+            await pilot.press("down")
+            await until(pilot, lambda: shows(app, "Undoes the run"))
+            await pilot.press("y")
+            await until(pilot, partial(shows, app, says))
+            await pilot.press("escape")
+
+    words = " ".join(play(bench, story).backend.parting_words().split())
+    assert "Recovered `apply`, begun by carol" in words
+    assert "Failed" not in words
+    assert "not recovered yet" not in words
     assert "nothing was changed" not in words
 
 

@@ -40,7 +40,7 @@ def summary(seen: Overview | None, session: Session, needing: Needing) -> Summar
         *_rows("done", [", ".join(session.applied)] if session.applied else []),
         *_rows("skipped", (f"{name}: {follows(name, needing)}" for name in skipped)),
         *_rows("failed", (line for name in session.failed for line in _failure(name, session))),
-        *_rows("failed" if not session.failed else "", session.half_way),
+        *_rows("failed" if not session.failed else "", dict.fromkeys(session.half_way)),
         *_rows("rolled back", session.rolled_back),
         *_rows("recovered", session.recovered),
         *_rows("saved", dict.fromkeys(session.saved)),
