@@ -18,7 +18,6 @@ from wizard.model.set_option import with_set
 
 if TYPE_CHECKING:
     from wizard.engine.engine import Run
-    from wizard.model.plan import Step
 
 FIELDS = (
     Field(
@@ -107,6 +106,7 @@ rolled back in the history.
     def action_check(self) -> None:
         """Look at all of it, and show what would be done."""
         from screens.review_and_run import RunSteps
+        from wizard.steps.certificate_obtain import CertificateObtain
 
         try:
             answers = with_set(
@@ -116,7 +116,8 @@ rolled back in the history.
             self.say(f"✗ {str(problem).removeprefix('--set certificate.')}")
             return
         if not self.desk.changing:
-            self.app.push_screen(RunSteps(self.HEADING, self._show_command(), _step, answers), self._after)
+            run = RunSteps(self.HEADING, self._show_command(), None, answers, [CertificateObtain.id])
+            self.app.push_screen(run, self._after)
 
     def _entered(self) -> dict[str, str]:
         agrees = self.query_one(f"#{AGREE.id}", Flag).value
@@ -141,9 +142,3 @@ rolled back in the history.
         command = shlex.join(["msa-wizard", "certificate", "obtain", *words])
         self.same(command)
         return command
-
-
-def _step() -> list[Step]:
-    from wizard.steps.certificate_obtain import CertificateObtain
-
-    return [CertificateObtain()]

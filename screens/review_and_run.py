@@ -199,7 +199,8 @@ def event_line(event: Event, columns: int = 0) -> str:
 
 
 class RunSteps(ReviewAndRun["Run | None"]):
-    """One run of the engine over the steps that `make` returns. Its result is the run, None when nothing was done."""
+    """One run of the engine over the steps that `make` returns, or over those of the howto that are `wanted`. Its result is the
+    run, None when nothing was done."""
 
     FIRST = "Preparing the plan ..."
     HELP_TEXT = """
@@ -217,13 +218,14 @@ done is a commit in the history and can be rolled back from there. If it fails, 
         self,
         heading: str,
         command: str,
-        make: Callable[[], Sequence[Step]],
+        make: Callable[[], Sequence[Step]] | None,
         answers: Answers | None = None,
+        wanted: Sequence[str] = (),
     ) -> None:
         """`answers` are those of the run where they are not the settings."""
         super().__init__()
         self.HEADING = heading  # type: ignore[misc]
-        self._command, self._make, self._answers = command, make, answers
+        self._command, self._make, self._answers, self._wanted = command, make, answers, wanted
         self._run: Run | None = None
         self._done: list[str] = []
         """The steps that were applied."""
@@ -231,7 +233,7 @@ done is a commit in the history and can be rolled back from there. If it fails, 
     def on_mount(self) -> None:
         """Begin; the plan comes as a message."""
         self.same(self._command)
-        apply = partial(self.backend.apply, make=self._make, answers=self._answers)
+        apply = partial(self.backend.apply, wanted=self._wanted, make=self._make, answers=self._answers)
         self.start(self._command, lambda job: apply(job, partial(self._decide, job)))
 
     def _decide(self, job: Job, step: Step, plan: Plan) -> bool:

@@ -35,10 +35,13 @@ from wizard.errors import HostError
 from wizard.maillog.correlate import ConversationLine
 from wizard.maillog.read import LogLine
 from wizard.maillog.watched_login import OutsideLogin, commands, verdict
-from wizard.model.plan import Change, Check, Sign, Step
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Change, Check, Plan, Sign, Step
 from wizard.smtp.connection import Move, Target
 from wizard.smtp.server_trust import Trust
 from wizard.smtp.transcript import Credentials, encode
+from wizard.steps.certificate_obtain import CertificateObtain
 from wizard.troubleshoot.verdict import Verdict, judge
 
 LINES = (
@@ -459,8 +462,11 @@ def test_a_field_that_must_not_be_empty_is_named(bench: Tools) -> None:
     play(bench, story)
 
 
-def test_an_authority_is_asked_by_what_was_typed(bench: Tools) -> None:
+def test_an_authority_is_asked_by_what_was_typed(bench: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is looked at first says why the authority is not asked at all."""
+    (bench.root / "etc/there").write_text("there\n")
+    there = (Writes(name, bench.host, "/etc/there", "there\n") for name in ("preflight", "install"))
+    use(monkeypatch, bench, *there, CertificateObtain())
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "certificate", "certificate show")
@@ -483,3 +489,26 @@ def test_an_authority_is_asked_by_what_was_typed(bench: Tools) -> None:
         await until(pilot, lambda: isinstance(app.screen, ObtainCertificate))
 
     play(bench, story)
+
+
+def test_no_authority_is_asked_while_something_is_in_the_way(
+    bench: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class InTheWay(Writes):
+        def plan(self, facts: Facts, answers: Answers) -> Plan:
+            return Plan.blocked(self.id, "another MTA is installed")
+
+    obtains = Writes(CertificateObtain.id, bench.host, "/etc/obtained", "a certificate\n")
+    use(monkeypatch, bench, InTheWay("preflight", bench.host, "/etc/x", ""), obtains)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "certificate", "certificate show")
+        await pilot.press("o")
+        await until(pilot, lambda: shows(app, "Where the authority may write to you"))
+        await pilot.press("f5")
+        await until(pilot, lambda: isinstance(app.screen, RunSteps) and shows(app, "nother MTA is installed"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "Esc goes back"))
+
+    play(bench, story)
+    assert not bench.host.exists("/etc/obtained")
