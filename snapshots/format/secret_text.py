@@ -47,6 +47,7 @@ _HASHES = re.compile(
     | (?P<info>"[Pp][:=])(?P<given>[^"]+)               # AuthInfo of sendmail's access map and authinfo file
     | (?P<name>^[-+\ ]?[\ \t]*(?:ldap_password|ldap_bind_pw|sql_passwd|bindpw|rootpw)[\ \t:=]+)(?P<value>\S.*)$
       # saslauthd.conf, Sendmail.conf, ldap.conf
+    | (?P<module>\bpam_\w+\.so\b[^\n]*?[\s\[](?:passwd|password|bindpw|secret)=)(?P<argument>[^\s\]]+)  # an argument in pam.d(5)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -100,7 +101,12 @@ class PasswordMask:
         return _HASHES.sub(self._masked, line)
 
     def _masked(self, match: re.Match[bytes]) -> bytes:
-        for lead, secret in (("lead", "scheme"), ("info", "given"), ("name", "value")):
+        for lead, secret in (
+            ("lead", "scheme"),
+            ("info", "given"),
+            ("name", "value"),
+            ("module", "argument"),
+        ):
             if match[secret] is not None:
                 return bytes(match[lead]) + self._number(match[secret])
         return self._number(match["crypt"])

@@ -121,6 +121,9 @@ def test_passwords_for_other_servers_are_not_shown() -> None:
         'AuthInfo:relay.example "U:me" "P:[password 1]" "M:PLAIN"'
     )
     assert masked("etc/saslauthd.conf", "ldap_password: s3cret") == "ldap_password: [password 1]"
+    line = "+auth required /lib/security/pam_mysql.so user=mail passwd=s3cret host=db crypt=1"
+    assert masked("etc/pam.d/smtp", line) == line.replace("s3cret", "[password 1]")
+    assert masked("etc/pam.d/smtp", "password required pam_unix.so") == "password required pam_unix.so"
     assert masked("usr/lib/sasl2/Sendmail.conf", "+sql_passwd: s3cret") == "+sql_passwd: [password 1]"
 
 
