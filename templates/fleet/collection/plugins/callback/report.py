@@ -78,7 +78,9 @@ class CallbackModule(CallbackBase):
         rows = sorted(self._hosts.values(), key=lambda row: (_WORST_FIRST.index(_verdict(row)), row["host"]))
         if not self._ours or not rows:
             return
-        shown = [_shown(row, bool(stats.summarize(row["host"]).get("changed"))) for row in rows]
+        shown = [
+            _shown(row, row["changed"] or bool(stats.summarize(row["host"]).get("changed"))) for row in rows
+        ]
         self._display.banner("MSA REPORT")
         for line in _table(shown):
             self._display.display(line)
@@ -88,12 +90,15 @@ class CallbackModule(CallbackBase):
 
     def _row(self, result):
         name = _host(result)
-        return self._hosts.setdefault(name, {"host": name, "verdict": "", "says": "", "facts": {}})
+        return self._hosts.setdefault(
+            name, {"host": name, "verdict": "", "says": "", "facts": {}, "changed": False}
+        )
 
     def _heard(self, result):
         returned, row = _returned(result), self._row(result)
         if str(_task(result).action).startswith(_OURS):
             self._ours = True
+            row["changed"] |= bool(returned.get("changed"))  # Ansible itself counts none of a task that fails
         facts = returned.get("ansible_facts", {})
         if isinstance(facts, dict) and isinstance(facts.get("msa"), dict):
             row["facts"] = facts["msa"]

@@ -68,7 +68,7 @@ class Program:
         return {
             "changed": code == 10,
             "pending": steps,
-            "document": document,
+            "document": lean(document),
             "exit_code": code,
             "diff": shown,
         }
@@ -76,7 +76,7 @@ class Program:
     def fail(self, code, document, errors="", **result):
         """End the module, in the program's own words."""
         why = _why(document) or errors.strip() or f"the program ended with {code} and said nothing"
-        short = {name: value for name, value in document.items() if name not in _LONG}
+        short = lean({name: value for name, value in document.items() if name not in _LONG})
         self.module.fail_json(
             msg=why, exit_code=code, interrupted=code == INTERRUPTED, document=short, **result
         )
@@ -126,9 +126,17 @@ def flat(answers, above=""):
 
 
 def diffs(changes):
-    """What `--diff` shows of changes: of a file its texts before and after, in which keys and passwords are masked, which the
-    changes then hold no longer; of anything else the program's own words."""
+    """What `--diff` shows of changes: of a file its texts before and after, in which keys and passwords are masked; of anything
+    else the program's own words."""
     return [_shown(change) for change in changes]
+
+
+def lean(document):
+    """What the program printed, without the texts of files, wherever in it a change is."""
+    if isinstance(document, dict):
+        texts = ("before", "after") if {"kind", "diff"} <= document.keys() else ()
+        return {name: lean(value) for name, value in document.items() if name not in texts}
+    return [lean(item) for item in document] if isinstance(document, list) else document
 
 
 def _typed(value):
@@ -144,7 +152,7 @@ def _typed(value):
 
 
 def _shown(change):
-    before, after = change.pop("before"), change.pop("after")
+    before, after = change["before"], change["after"]
     lines = change["diff"].splitlines()
     if before != after:
         old, new = (line[len("--- ") :] for line in lines[:2])

@@ -81,7 +81,13 @@ exit_code:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.msa_wizard.msa.plugins.module_utils.program import ANSWERS, PROGRAM, Program, diffs
+from ansible_collections.msa_wizard.msa.plugins.module_utils.program import (
+    ANSWERS,
+    PROGRAM,
+    Program,
+    diffs,
+    lean,
+)
 
 
 def main():
@@ -109,13 +115,13 @@ def main():
     code, document = program.run("apply", "--yes", *options, *guards, may_end=(0, 1, 3, 4))
     applied = [plan for plan in document["steps"] if plan["state"] == "applied"]
     result = {
-        "changed": bool(applied),
+        "changed": bool(applied) or any(failure["not_undone"] for failure in document["failures"]),
         "applied": [plan["step"] for plan in applied],
         "diff": diffs(change for plan in applied for change in plan["changes"]),
     }
     if code:
         program.fail(code, document, **result)
-    module.exit_json(document=document, exit_code=code, **result)
+    module.exit_json(document=lean(document), exit_code=code, **result)
 
 
 if __name__ == "__main__":

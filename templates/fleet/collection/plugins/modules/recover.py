@@ -49,7 +49,7 @@ exit_code:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.msa_wizard.msa.plugins.module_utils.program import PROGRAM, Program
+from ansible_collections.msa_wizard.msa.plugins.module_utils.program import PROGRAM, Program, lean
 
 
 def main():
@@ -67,7 +67,7 @@ def main():
     changed = document["outcome"] != "nothing"
     if code:
         program.fail(code, document, changed=changed)
-    module.exit_json(changed=changed, document=document, exit_code=code)
+    module.exit_json(changed=changed, document=lean(document), exit_code=code)
 
 
 if __name__ == "__main__":

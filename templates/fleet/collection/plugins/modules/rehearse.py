@@ -49,7 +49,7 @@ exit_code:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.msa_wizard.msa.plugins.module_utils.program import ANSWERS, PROGRAM, Program
+from ansible_collections.msa_wizard.msa.plugins.module_utils.program import ANSWERS, PROGRAM, Program, lean
 
 
 def main():
@@ -66,7 +66,7 @@ def main():
     code, document = program.run("rehearse", *module.params["steps"], *program.settings(), may_end=(0, 1))
     if code:
         program.fail(code, document, changed=False)
-    module.exit_json(changed=False, msg=document["verdict"], document=document, exit_code=code)
+    module.exit_json(changed=False, msg=document["verdict"], document=lean(document), exit_code=code)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ exit_code:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.msa_wizard.msa.plugins.module_utils.program import PROGRAM, Program, diffs
+from ansible_collections.msa_wizard.msa.plugins.module_utils.program import PROGRAM, Program, diffs, lean
 
 
 def main():
@@ -87,7 +87,7 @@ def main():
     }
     if code:
         program.fail(code, document, **result)
-    module.exit_json(document=document, exit_code=code, **result)
+    module.exit_json(document=lean(document), exit_code=code, **result)
 
 
 if __name__ == "__main__":

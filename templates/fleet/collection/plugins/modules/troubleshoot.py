@@ -60,6 +60,7 @@ from ansible_collections.msa_wizard.msa.plugins.module_utils.program import (
     PROGRAM,
     Program,
     diffs,
+    lean,
 )
 
 
@@ -87,7 +88,7 @@ def main():
     }
     if code:
         program.fail(code, document, **result)
-    module.exit_json(msg=document["summary"], document=document, exit_code=code, **result)
+    module.exit_json(msg=document["summary"], document=lean(document), exit_code=code, **result)
 
 
 if __name__ == "__main__":
