@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -71,7 +71,7 @@ class CertificateStep(Step):
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """Pending unless the pair is there; blocked where it cannot be put there."""
-        if why := self._obstacle(facts):
+        if why := self.obstacle(facts):
             return Plan.blocked(self.id, *why)
         changes: list[Change] = list(self._changes(facts))
         if not changes:
@@ -124,7 +124,7 @@ class CertificateStep(Step):
             if before != entry and not folder:
                 yield FileChange(path, before, entry, f"{'replace' if before else 'make'} {path}")
 
-    def _obstacle(self, facts: Facts) -> tuple[str, ...] | None:
+    def obstacle(self, facts: Facts) -> tuple[str, ...] | None:
         """Why it must not be done here, and what to do."""
         cf = facts.text(f.SENDMAIL_CF)
         if cf is None:
@@ -138,6 +138,9 @@ class CertificateStep(Step):
             why = f"sendmail.cf names one file for certificate and key, {self.files.key}"
             remedy = "let confSERVER_CERT and confSERVER_KEY in sendmail.mc name two, then `msa-wizard apply sendmailconfig`"
             return why, remedy
+        folders = [path for path, entry in self.beside if entry.kind is Kind.DIRECTORY]
+        if obstacle := no_folder(facts, folders):
+            return obstacle
         for path in self._targets():
             if obstacle := _not_ours(path, facts):
                 return obstacle
@@ -145,6 +148,19 @@ class CertificateStep(Step):
         if self.pair.key is None and (kept is None or kept.content != self.key_before):
             return f"{self.files.key} has changed since this was worked out", "run the same command again"
         return None
+
+
+def no_folder(facts: Facts, folders: Iterable[str]) -> tuple[str, ...] | None:
+    """Why nothing may be made in one of the folders: a link leads out of what the snapshots hold."""
+    for path in folders:
+        there = facts.files.get(path)
+        if there is not None and there.kind is not Kind.DIRECTORY:
+            why = f"{path} is not a folder but a {there.kind.value}: what is made there is in no snapshot"
+            return (
+                why,
+                "put a folder in its place, with all that it leads to, then run the same command again",
+            )
+    return None
 
 
 def _not_ours(path: str, facts: Facts) -> tuple[str, ...] | None:

@@ -127,7 +127,7 @@ def chosen(host: Host, source: Source) -> CertificateInstall:
     smmsp = group(host, "smmsp")
     step = CertificateInstall(files=files, pair=pair, group=smmsp, source=source, digests=digests)
     if source.lineage:
-        step = replace(step, beside=tuple(_hook(step)))
+        step = replace(step, beside=tuple(hook(step)))
         note = f"certbot runs {HOOK} after each renewal: it installs the new pair and restarts sendmail"
         notes.append(note)
     elif source.certificate.startswith(f"{CERTBOT}/"):
@@ -176,7 +176,7 @@ def _refused(what: str, how: str) -> HostError:
     return HostError(f"{what}. {f'What to do: {how}. ' if how else ''}Nothing was changed")
 
 
-def _hook(step: CertificateInstall) -> list[tuple[str, Entry]]:
+def hook(step: CertificateInstall) -> list[tuple[str, Entry]]:
     """The hook, and the folders on its way."""
     text = render(
         "certbot_hook.sh.j2",
@@ -187,6 +187,6 @@ def _hook(step: CertificateInstall) -> list[tuple[str, Entry]]:
         group=step.group,
         key_mode="0640" if step.files.group_readable else "0600",
     )
-    folders = (HOOKS, str(PurePosixPath(HOOK).parent))
+    folders = (CERTBOT, HOOKS, str(PurePosixPath(HOOK).parent))
     entries = [(path, Entry(Kind.DIRECTORY, 0o755, 0, 0)) for path in folders]
     return [*entries, (HOOK, Entry(Kind.FILE, 0o755, 0, 0, text.encode()))]

@@ -24,12 +24,16 @@ from wizard.model.answers import STANDALONE, WEBROOT, Answers, Certificate, cert
 from wizard.model.facts import Acme, Facts, KeptPair
 from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
 from wizard.sendmail.cf_needs import TlsFiles
-from wizard.steps.certificate import Pair
-from wizard.steps.certificate_install import CertificateInstall, Source, chosen
+from wizard.steps.certificate import Pair, no_folder
+from wizard.steps.certificate_install import CertificateInstall, Source, chosen, hook
 from wizard.steps.firewall import chosen as chosen_firewalls
 from wizard.system.host import Host
 
 PORT = 80
+FOLDERS = (CERTBOT, *(f"{CERTBOT}/{name}" for name in ("accounts", "archive", "live", "renewal")))
+"""Where certbot makes things: in each itself, not where a link leads to."""
+_BEFORE = frozenset({"install", "mc-includes", "sendmailconfig"})
+"""Steps that make the sendmail.cf which names the server's certificate."""
 CHOOSE = "msa-wizard certificate obtain --email ADDRESS --agree-tos"
 OPTIONAL = "optional, and not asked for (certificate.challenge in the settings)"
 
@@ -54,13 +58,18 @@ class CertificateObtain(Step):
         name = name_of(facts, wanted)
         if not wanted.challenge or not name or facts.euid != 0:
             return facts
-        if not keeps(host, name):
-            if facts.acme is not None and facts.acme.name == name and not facts.acme.kept:
-                return facts
-            files = {path: host.entry(path) for path in (CERTBOT, PORT_HOOK)}
-            acme = look_at_acme(host, wanted, name)
-            return replace(facts, acme=acme, files={**facts.files, **files})
-        return self._with_pair(host, facts, name)
+        if keeps(host, name):
+            return self._with_pair(host, facts, name)
+        if facts.acme is not None and facts.acme.name == name and not facts.acme.kept:
+            return facts
+        paths = {PORT_HOOK, *FOLDERS, *_lineage(name), *_install(facts, Acme(name)).reads}
+        files, unreadable = read_entries(host, paths - facts.files.keys())
+        return replace(
+            facts,
+            acme=look_at_acme(host, wanted, name),
+            files={**facts.files, **files},
+            unreadable=facts.unreadable | unreadable,
+        )
 
     @staticmethod
     def _with_pair(host: Host, facts: Facts, name: str) -> Facts:
@@ -91,9 +100,15 @@ class CertificateObtain(Step):
             why = "this host has no qualified name (hostname -f)"
             return Plan.blocked(self.id, why, "choose the name that clients know it by: certificate.name")
         acme = facts.acme or Acme()
+        if acme.kept and acme.pair is None:
+            return self._unfit(acme)
+        if obstacle := _install(facts, acme).obstacle(facts):
+            if _BEFORE & facts.planned:
+                return Plan.later(self.id, "sendmail.cf comes first")
+            return Plan.blocked(self.id, *obstacle)
         if acme.kept:
             return self._installation(facts, answers, acme)
-        if obstacle := _obstacle(facts, wanted, acme):
+        if obstacle := _remains(facts, acme.name) or _obstacle(facts, wanted, acme):
             return Plan.blocked(self.id, *obstacle)
         return self._obtaining(facts, answers, acme)
 
@@ -103,12 +118,13 @@ class CertificateObtain(Step):
         why = f"sendmail has a certificate of certbot's, and {HOOK} brings its renewals; the settings ask for no other"
         return Plan.done(self.id, why)
 
+    def _unfit(self, acme: Acme) -> Plan:
+        why = f"certbot keeps a certificate for {acme.name} that is not fit for sendmail: {acme.unfit}"
+        name = shlex.quote(acme.name)
+        ways = f"`certbot renew --cert-name {name}`, or away with it: `certbot delete --cert-name {name}`"
+        return Plan.blocked(self.id, why, ways)
+
     def _installation(self, facts: Facts, answers: Answers, acme: Acme) -> Plan:
-        if acme.pair is None:
-            why = f"certbot keeps a certificate for {acme.name} that is not fit for sendmail: {acme.unfit}"
-            name = shlex.quote(acme.name)
-            ways = f"`certbot renew --cert-name {name}`, or away with it: `certbot delete --cert-name {name}`"
-            return Plan.blocked(self.id, why, ways)
         plan = replace(_install(facts, acme).plan(facts, answers), step=self.id)
         if plan.outcome is Outcome.DONE:
             return replace(plan, reason=f"sendmail has the certificate for {acme.name} that certbot keeps")
@@ -165,17 +181,40 @@ def _source(name: str) -> Source:
     return Source(f"{live}/fullchain.pem", f"{live}/privkey.pem", name=name)
 
 
+def _lineage(name: str) -> tuple[str, ...]:
+    """Where certbot keeps what it has by this name."""
+    return f"{CERTBOT}/renewal/{name}.conf", f"{CERTBOT}/live/{name}", f"{CERTBOT}/archive/{name}"
+
+
 def _install(facts: Facts, acme: Acme) -> CertificateInstall:
-    """The step `certificate-install` for what certbot keeps."""
-    kept = acme.pair
-    assert kept is not None
+    """The step `certificate-install` for what certbot keeps; without a pair yet where that has to be got first."""
+    files, kept = TlsFiles.of(facts.text(f.SENDMAIL_CF) or ""), acme.pair
+    if kept is None:
+        step = CertificateInstall(files=files, pair=Pair(b"", b"", b""), source=_source(acme.name))
+        return replace(step, beside=tuple(hook(step)))
     return CertificateInstall(
-        files=TlsFiles.of(facts.text(f.SENDMAIL_CF) or ""),
+        files=files,
         pair=Pair(kept.certificate, kept.key, kept.certificate),
         group=kept.group,
         source=_source(acme.name),
         beside=kept.beside,
         notes=kept.notes,
+    )
+
+
+def _remains(facts: Facts, name: str) -> tuple[str, ...] | None:
+    """Why certbot would keep what it gets by another name, or nowhere; and how that ends."""
+    if obstacle := no_folder(facts, FOLDERS):
+        return obstacle
+    remains = [path for path in _lineage(name) if facts.files.get(path) is not None]
+    if not remains:
+        return None
+    why = f"of a certificate for {name} parts alone are left: {', '.join(remains)}. Beside them certbot keeps no other by that name"
+    if remains[0].endswith(".conf"):
+        return why, f"away with them: `certbot delete --cert-name {shlex.quote(name)}`"
+    return (
+        why,
+        f"put them away: `mkdir /root/certbot-{name} && mv {shlex.join(remains)} /root/certbot-{name}`",
     )
 
 

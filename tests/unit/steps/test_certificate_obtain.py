@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.steps.recorded import machine
+from snapshots.live.entry import Entry, Kind
+from tests.unit.steps.recorded import file, machine
 from wizard.certificates.acme import LETS_ENCRYPT
 from wizard.changes.lineage import (
     LOG,
@@ -23,9 +24,12 @@ from wizard.changes.lineage import (
 from wizard.changes.records import recall
 from wizard.changes.rules import LiveRule
 from wizard.errors import ChangeError
+from wizard.model import facts as f
 from wizard.model.answers import Answers, Certificate
 from wizard.model.facts import Acme, Facts
 from wizard.model.plan import Outcome, Plan
+from wizard.steps import certificate_obtain
+from wizard.steps.certificate_install import HOOKS
 from wizard.steps.certificate_obtain import OPTIONAL, CertificateObtain, obtaining
 from wizard.steps.certificate_trial import trial
 from wizard.system.host import Completed, Host
@@ -37,8 +41,14 @@ HERE = ("192.0.2.1", "2001:db8::25")
 FINE = Acme(NAME, addresses=HERE, terms="https://example.org/terms")
 
 
-def host(acme: Acme = FINE, **changes: Any) -> Facts:
-    return machine("13", **({"acme": acme, "addresses": HERE, "euid": 0} | changes))
+CF = f"O ServerCertFile={f.SERVER_CERT}\nO ServerKeyFile={f.COMMON_KEY}\n"
+LINK = Entry(Kind.SYMLINK, 0o777, 0, 0, b"/srv/letsencrypt")
+FOLDER = Entry(Kind.DIRECTORY, 0o755, 0, 0)
+
+
+def host(acme: Acme = FINE, files: dict[str, Entry] | None = None, **changes: Any) -> Facts:
+    there = {f.SENDMAIL_CF: file(CF), **(files or {})}
+    return machine("13", **({"acme": acme, "addresses": HERE, "euid": 0, "files": there} | changes))
 
 
 def plan(facts: Facts, **wanted: Any) -> Plan:
@@ -106,6 +116,71 @@ def test_the_authority_is_not_asked_in_vain(
     made = plan(host(acme, **more), **wanted)
     assert (made.outcome, why in made.reason) == (Outcome.BLOCKED, True), made.reason
     assert made.remedy
+
+
+LETSENCRYPT = "/etc/letsencrypt"
+
+
+@pytest.mark.parametrize(
+    ("files", "why", "remedy"),
+    [
+        ({f"renewal/{NAME}.conf": file("x")}, f"renewal/{NAME}.conf", f"certbot delete --cert-name {NAME}"),
+        ({f"live/{NAME}": FOLDER}, f"{LETSENCRYPT}/live/{NAME}", f"mv {LETSENCRYPT}/live/{NAME} /root/"),
+        (
+            {f"archive/{NAME}": FOLDER},
+            f"{LETSENCRYPT}/archive/{NAME}",
+            f"mv {LETSENCRYPT}/archive/{NAME} /root/",
+        ),
+        ({"live": LINK}, f"{LETSENCRYPT}/live is not a folder but a symlink", "put a folder in its place"),
+        (
+            {"renewal-hooks": LINK},
+            f"{LETSENCRYPT}/renewal-hooks is not a folder",
+            "put a folder in its place",
+        ),
+        ({"": LINK}, f"{LETSENCRYPT} is not a folder", "put a folder in its place"),
+    ],
+)
+def test_certbot_must_be_able_to_keep_it(files: dict[str, Entry], why: str, remedy: str) -> None:
+    """Else the authority signs, and certbot keeps it by another name, elsewhere, or not at all."""
+    made = plan(host(files={f"{LETSENCRYPT}/{path}".rstrip("/"): entry for path, entry in files.items()}))
+    assert (made.outcome, why in made.reason) == (Outcome.BLOCKED, True), made.reason
+    assert remedy in " ".join(made.remedy)
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({f.SENDMAIL_CF: file("O LogLevel=9\n")}, "names no server certificate"),
+        ({f.SENDMAIL_CF: file(CF.replace("/etc/mail", "/srv"))}, "which is not below /etc"),
+        ({f.SERVER_CERT: LINK}, "is not a regular file"),
+    ],
+)
+def test_sendmail_must_be_able_to_take_it(files: dict[str, Entry], why: str) -> None:
+    """Else it would be got in vain."""
+    made = plan(host(files=files))
+    assert (made.outcome, why in made.reason, bool(made.remedy)) == (Outcome.BLOCKED, True, True), made.reason
+    later = plan(host(files=files, planned=frozenset({"mc-includes", "sendmailconfig"})))
+    assert later.outcome is Outcome.LATER
+
+
+def test_all_of_that_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificate_obtain, "look_at_acme", lambda *_: FINE)
+    real = Host(tmp_path)
+    for path in (f"archive/{NAME}", "accounts", "renewal"):
+        real.path(f"{LETSENCRYPT}/{path}").mkdir(parents=True)
+    real.path(f"{LETSENCRYPT}/live").symlink_to("elsewhere")
+    seen = CertificateObtain().gathered(real, replace(host(), acme=None), Answers(certificate=ASKED))
+    there = {
+        path.removeprefix("/etc/"): entry.kind
+        for path, entry in seen.files.items()
+        if entry and LETSENCRYPT in path
+    }
+    folders = ("", "/accounts", "/renewal", "/archive", f"/archive/{NAME}")
+    assert there == {
+        **{f"letsencrypt{path}": Kind.DIRECTORY for path in folders},
+        "letsencrypt/live": Kind.SYMLINK,
+    }
+    assert HOOKS in seen.files
 
 
 def test_behind_a_router_the_addresses_prove_nothing() -> None:

@@ -223,6 +223,17 @@ def test_certbots_gets_a_hook_that_a_shell_takes(host: Host, authority: Authorit
     assert f"lineage=/etc/letsencrypt/live/{NAME}\n".encode() in hook.content
 
 
+@pytest.mark.parametrize("path", ["renewal-hooks", "renewal-hooks/deploy"])
+def test_a_link_is_not_replaced_by_a_folder(host: Host, authority: Authority, path: str) -> None:
+    """What it leads to would be out of reach for certbot."""
+    step = install(host, authority, f"/etc/letsencrypt/live/{NAME}")
+    host.path(f"/etc/letsencrypt/{path}").parent.mkdir(parents=True, exist_ok=True)
+    host.path(f"/etc/letsencrypt/{path}").symlink_to("/srv/hooks")
+    made = plan(host, step)
+    says = f"/etc/letsencrypt/{path} is not a folder but a symlink"
+    assert (made.outcome, says in made.reason, made.changes) == (Outcome.BLOCKED, True, ())
+
+
 @pytest.mark.parametrize(
     ("mode", "folder", "key", "why"),
     [
