@@ -45,8 +45,11 @@ _HASHES = re.compile(
       |PLAIN|CLEARTEXT|PLAIN-MD4|LANMAN|NTLM|(?:CRAM|DIGEST|HMAC)-MD5)(?:\.(?:B64|HEX))?\})(?P<scheme>[^\s:"']{4,})
       # RFC 2307 and Dovecot
     | (?P<info>"[Pp][:=])(?P<given>[^"]+)               # AuthInfo of sendmail's access map and authinfo file
-    | (?P<name>^[-+\ ]?[\ \t]*(?:ldap_password|ldap_bind_pw|sql_passwd|bindpw|rootpw)[\ \t:=]+)(?P<value>\S.*)$
-      # saslauthd.conf, Sendmail.conf, ldap.conf
+    | (?P<name>^[-+\ ]?[\ \t]*(?:
+          ldap_password|ldap_bind_pw|sql_passwd|bindpw|rootpw        # saslauthd.conf, Sendmail.conf, ldap.conf
+        | (?:certbot[\w-]*:)?dns_\w*(?:secret|token|password|key)\w* # what certbot's plug-ins for the DNS log in with
+        | aws_secret_access_key | eab[_-]hmac[_-]key                 # and its account with some authorities
+      )[\ \t:=]+)(?P<value>\S.*)$
     | (?P<module>\bpam_\w+\.so\b[^\n]*?[\s\[](?:passwd|password|bindpw|secret)=)(?P<argument>[^\s\]]+)  # an argument in pam.d(5)
     """,
     re.VERBOSE | re.IGNORECASE,

@@ -120,6 +120,20 @@ def test_passwords_for_other_servers_are_not_shown() -> None:
     assert masked("etc/mail/access", 'AuthInfo:relay.example "U:me" "P:s3cret pw" "M:PLAIN"') == (
         'AuthInfo:relay.example "U:me" "P:[password 1]" "M:PLAIN"'
     )
+    for name in (
+        *("dns_rfc2136_secret", "dns_cloudflare_api_token", "dns_ovh_application_secret", "dns_linode_key"),
+        *("certbot_plugin_gandi:dns_api_key", "dns_inwx_password", "aws_secret_access_key", "eab-hmac-key"),
+    ):
+        for lead in ("", "+", "-", " "):
+            assert (
+                masked("etc/letsencrypt/dns.ini", f"{lead}{name} = s3cret") == f"{lead}{name} = [password 1]"
+            )
+    shown = (
+        "dns_rfc2136_name = mail.",
+        "dns_rfc2136_algorithm = HMAC-SHA512",
+        "dns_cloudflare_email = a@b.org",
+    )
+    assert masked("etc/letsencrypt/dns.ini", *shown) == "\n".join(shown)
     assert masked("etc/saslauthd.conf", "ldap_password: s3cret") == "ldap_password: [password 1]"
     line = "+auth required /lib/security/pam_mysql.so user=mail passwd=s3cret host=db crypt=1"
     assert masked("etc/pam.d/smtp", line) == line.replace("s3cret", "[password 1]")
