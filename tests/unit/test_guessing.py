@@ -41,6 +41,20 @@ def test_the_address_is_the_one_that_sendmail_saw() -> None:
     assert failed(1, user="x, relay=[192.0.2.1]").peer == GUESSER
 
 
+def test_a_client_that_answers_ident_is_known_by_its_address_too() -> None:
+    for relay in (
+        f"root@[{GUESSER}]",
+        f"root@pc.example [{GUESSER}]",
+        f"a@b@pc.example [{GUESSER}] (may be forged)",
+    ):
+        line = LogLine(1, "sm-mta", 576, failed(1).text.replace(f"[{GUESSER}]", relay))
+        assert line.peer == GUESSER
+    forged = failed(1, user=f"x, relay=root@[{OFFICE}]").text.replace(
+        f"relay=[{GUESSER}]", f"relay=y@[{GUESSER}]"
+    )
+    assert LogLine(1, "sm-mta", 576, forged).peer == GUESSER
+
+
 def test_a_login_within_a_ban_that_there_would_have_been() -> None:
     office = [failed(at, OFFICE) for at in (100, 110, 120)]
     log = [*office, entered(130), entered(140), failed(150), entered(4000)]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import configparser
+import contextlib
 import ipaddress
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +20,8 @@ STOCK = (*NFT, "iptables-multiport")
 """The actions that Debian's fail2ban bans by unless told otherwise."""
 LOOPBACK = ("127.0.0.0/8", "::1")
 _CONNECTION = re.compile(r"^# Never banned: .*the SSH connection .*\(([0-9A-Fa-f.:]+)\)", re.MULTILINE)
+
+_BANNED = re.compile(r"^(\S+)\s+(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) \+", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,31 @@ def for_sendmail(found: dict[str, Jail]) -> tuple[str, ...]:
         for name, jail in found.items()
         if name == NAME or any(FAILURE in expression for expression in jail.expressions)
     )
+
+
+def banaction(texts: Iterable[str]) -> str:
+    """How these files have addresses banned, for all jails or for sendmail's; the last one counts. Empty where they do not
+    say."""
+    found = ""
+    for text in texts:
+        parser = configparser.RawConfigParser(strict=False, allow_no_value=True, default_section="")
+        try:
+            parser.read_string(text)
+        except configparser.Error:  # fail2ban itself says what is wrong
+            continue
+        for section in ("DEFAULT", NAME):
+            if parser.has_section(section):
+                found = parser.get(section, "banaction", fallback="") or found
+    return found.split()[0] if found.strip() else ""
+
+
+def banned(said: str) -> dict[str, float]:
+    """Since when each address is banned (seconds since the epoch), out of `fail2ban-client get JAIL banip --with-time`."""
+    found = dict[str, float]()
+    for address, begin in _BANNED.findall(said):
+        with contextlib.suppress(ValueError, OverflowError):
+            found[str(ipaddress.ip_address(address))] = time.mktime(time.strptime(begin, "%Y-%m-%d %H:%M:%S"))
+    return found
 
 
 def connection(text: str) -> str:

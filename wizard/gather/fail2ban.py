@@ -32,6 +32,8 @@ _PROBE = f"[{conf.NAME}]\nenabled = true\nbackend = systemd\n"
 _SSHD = "[sshd]\nbackend = systemd\n"
 _AUTH_LOG = "/var/log/auth.log"
 _NFT = "nftables"
+_DEBIANS = "defaults-debian.conf"
+_IPTABLES = ("/usr/sbin/iptables", "/sbin/iptables")
 _NO_LOG = "log file for sshd jail"
 
 
@@ -50,13 +52,14 @@ def _looked(host: Host, log: str | None) -> Fail2ban:
     needed = (SERVICE, *(("python3-systemd",) if log == "journal" else ()), _NFT)
     missing = tuple(name for name in needed if name not in here)
     root = os.geteuid() == 0
-    seen = Fail2ban(log, missing, connection=_connection(), without_nft=_without_nft(host) if root else "")
+    without_nft = _without_nft(host) if root else ""
+    seen = Fail2ban(log, missing, own=_own(host), connection=_connection(), without_nft=without_nft)
     if not host.exists(CLIENT):
         return replace(seen, sshd_unread=log == "journal" and not host.exists(_AUTH_LOG))
     if not root:
         raise PermissionError("what fail2ban does can only be asked by root")
-    seen = _configured(host, seen)
-    if not seen.by_nft:
+    seen = configured(host, seen)
+    if not seen.needs_nft:
         seen = replace(seen, missing=tuple(name for name in missing if name != _NFT), without_nft="")
     answered = client(host, "status", conf.NAME).code == 0
     return replace(
@@ -67,12 +70,18 @@ def _looked(host: Host, log: str | None) -> Fail2ban:
     )
 
 
-def at_work(host: Host) -> bool:
-    """Whether the jail for sendmail is at work."""
+def banned(host: Host) -> dict[str, float] | None:
+    """Since when each address is banned by a jail for sendmail, the admin's own too (seconds since the epoch); None where no
+    such jail is at work."""
     try:
-        return host.exists(CLIENT) and client(host, "status", conf.NAME).code == 0
+        if not host.exists(CLIENT) or client(host, "ping").code != 0:
+            return None
+        names = conf.for_sendmail(conf.jails(client(host, "-d").stdout))
+        at_work = [name for name in names if client(host, "status", name).code == 0]
+        said = [client(host, "get", name, "banip", "--with-time").stdout for name in at_work]
     except HostError:
-        return False
+        return None
+    return conf.banned("\n".join(said)) if at_work else None
 
 
 def client(host: Host, *words: str) -> Completed:
@@ -91,8 +100,8 @@ def tried(host: Host, text: str) -> tuple[str, dict[str, Jail]]:
     return "", conf.jails(dumped.stdout)
 
 
-def _configured(host: Host, seen: Fail2ban) -> Fail2ban:
-    """With what its configuration says without our file."""
+def configured(host: Host, seen: Fail2ban) -> Fail2ban:
+    """With what its configuration says without our file. Raises HostError."""
     why, there = tried(host, "")
     unread = _NO_LOG in why and seen.log == "journal"
     if unread:
@@ -106,7 +115,27 @@ def _configured(host: Host, seen: Fail2ban) -> Fail2ban:
         jails=there,
         stock=with_ours.get(conf.NAME),
         sshd_unread=unread,
+        banaction=_banaction(host),
     )
+
+
+def _own(host: Host) -> tuple[str, ...]:
+    """In the order in which fail2ban reads them (jail.conf(5))."""
+    there = [
+        name for name in host.names(f"{FOLDER}/jail.d") if name not in (_DEBIANS, JAIL.rpartition("/")[2])
+    ]
+    first, last = (
+        sorted(f"{FOLDER}/jail.d/{name}" for name in there if name.endswith(end))
+        for end in (".conf", ".local")
+    )
+    local = f"{FOLDER}/jail.local"
+    return (*first, *([local] if host.exists(local) else []), *last)
+
+
+def _banaction(host: Host) -> str:
+    said = conf.banaction(map(host.text, _own(host)))
+    usable = not said.startswith("iptables") or any(map(host.exists, _IPTABLES))
+    return said if usable else ""
 
 
 def _why(said: Completed, folder: str) -> str:

@@ -67,7 +67,8 @@ _FILE = re.compile(r"(\S+ +\d+ [\d:]+|\d{4}-\d\d-\d\dT\S+) \S+ ([^\s:\[]+)(?:\[(
 QUEUE_ID = re.compile(r"^([0-9A-Za-z]{8}\d{6,10}|[0-9A-Za-z]{14,20}): ")
 """At the start of what sendmail logs of one message (op.me, section 2.1.1)."""
 # The client itself fills sender, message id and recipients, so an address counts only where sendmail puts its own.
-_HOST = r"(?:[^\s,\[\]]+ )?\[(?:IPv6:)?([0-9A-Fa-f.:]+)\](?: \(may be forged\))?"
+# A client that answers ident is user@host [address], and user@[address] without a name in DNS.
+_HOST = r"(?:[^\s,\[\]]+ |[^\s,\[\]@]+@)?\[(?:IPv6:)?([0-9A-Fa-f.:]+)\](?: \(may be forged\))?"
 _PEER = re.compile(
     rf"(?:STARTTLS|AUTH)=server, (?:error: .*, )?relay={_HOST}(?:,|$)"
     rf"|[0-9A-Za-z]+: {_HOST} did not issue MAIL"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from snapshots.live.entry import Entry
-from wizard.editors.fail2ban import STOCK, Jail
+from wizard.editors.fail2ban import NFT, STOCK, Jail
 from wizard.system.accepted_login import AcceptedLogin
 from wizard.system.sockets import Listener
 
@@ -227,6 +227,10 @@ class Fail2ban:
     """All that are enabled without our file."""
     stock: Jail | None = None
     """What the jail would be if it was enabled and nothing else said: the admin's own defaults are in it."""
+    own: tuple[str, ...] = ()
+    """The admin's own files that say something of jails: fail2ban reads them, also where it comes after them."""
+    banaction: str = ""
+    """How these say that is banned, empty where they do not, or what it takes is not here."""
     sshd_unread: bool = False
     """Whether its jail for sshd looks for a log that this host does not keep, so that fail2ban does not start at all; where it
     is not installed, whether there is no such log."""
@@ -250,7 +254,14 @@ class Fail2ban:
     @property
     def by_nft(self) -> bool:
         """Whether it is ours to say how to ban; an action that the admin has chosen for all jails stays."""
-        return self.stock is None or any(action in STOCK for action in self.stock.actions)
+        if self.stock is None:
+            return True
+        return not self.banaction and any(action in STOCK for action in self.stock.actions)
+
+    @property
+    def needs_nft(self) -> bool:
+        """Whether bans go by nft, whoever said so."""
+        return self.by_nft or (self.stock is not None and any(each in NFT for each in self.stock.actions))
 
 
 @dataclass(frozen=True)

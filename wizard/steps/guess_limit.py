@@ -15,6 +15,7 @@ from wizard.changes.file import FileChange
 from wizard.changes.packages import PackagesChange
 from wizard.changes.service import ServiceChange
 from wizard.console import count
+from wizard.editors.daemon_options import is_loopback
 from wizard.editors.fail2ban import LOOPBACK, NAME, NFT, connection
 from wizard.errors import GateError, HostError
 from wizard.gather import fail2ban
@@ -28,6 +29,7 @@ from wizard.model.answers import Answers, Guess, seconds
 from wizard.model.facts import Facts, Fail2ban
 from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.cf import Daemon
 from wizard.sendmail.strays import stray_sentence
 from wizard.system.host import Host, Say
 
@@ -37,7 +39,8 @@ CHOOSE = "msa-wizard apply guess-limit --set guess.limit=true"
 OPTIONAL = "optional, and not asked for: nothing ends the guessing of passwords (guess.limit in the settings)"
 _LOGS_FAILURES = 9
 """The LogLevel from which on sendmail logs a wrong password (tried on Debian 12, 13 and 14)."""
-_SUBMISSION, _TLS = 587, 465
+_SMTP, _SUBMISSION, _TLS = 25, 587, 465
+_COMES_FIRST = "with fail2ban installed (`apt-get install fail2ban`) apply it again"
 _EXAMPLE = "192.0.2.1"
 """An address of nobody (RFC 5737), banned for a moment to see that banning works."""
 _STARTS_WITHIN = 15.0
@@ -62,11 +65,18 @@ _SAMPLES = tuple(
 
 @dataclass(frozen=True)
 class JailGate:
-    """A file of jail.d is written only once fail2ban has accepted a copy of its whole configuration with it."""
+    """A file of jail.d is written only once fail2ban has accepted a copy of its whole configuration with it, and where the rest
+    of that says what the file was made with: fail2ban may have come since."""
+
+    log: str | None = None
+    ignored: tuple[str, ...] = ()
+    nft: bool = True
 
     def check(self, host: Host, content: bytes, say: Say) -> object:
         """Raises GateError with what fail2ban says."""
         try:
+            if differs := self._differs(fail2ban.configured(host, Fail2ban(self.log))):
+                raise GateError(f"{differs}. Nothing was written; {_COMES_FIRST}")
             why, there = fail2ban.tried(host, content.decode("utf-8", "replace"))
         except HostError as error:
             raise GateError(str(error)) from error
@@ -76,6 +86,18 @@ class JailGate:
             raise GateError(f"{_disabled()}. Nothing was written")
         say("checked: fail2ban accepts it with the rest of its configuration")
         return there[NAME]
+
+    def _differs(self, seen: Fail2ban) -> str:
+        """What fail2ban's own configuration says that was not known."""
+        if seen.broken:
+            return seen.broken
+        if seen.theirs:
+            return f"your own configuration of fail2ban has a jail for this ({', '.join(seen.theirs)})"
+        if seen.stock and seen.stock.ignored != self.ignored:
+            return f"your own configuration of fail2ban never bans {' '.join(seen.stock.ignored) or 'nobody'}"
+        if seen.by_nft != self.nft:
+            return f"your own configuration of fail2ban bans by {seen.banaction or 'another action'}"
+        return ""
 
 
 class GuessLimit(Step):
@@ -187,10 +209,21 @@ def _rendered(facts: Facts, seen: Fail2ban, answers: Answers, peer: str) -> str:
 
 
 def ports(facts: Facts, answers: Answers) -> tuple[int, ...]:
-    """Those for mail clients: what sendmail.cf has, or will have by the settings."""
-    daemons = sendmail_cf.daemons(facts.text(f.SENDMAIL_CF) or "")
-    there = {daemon.port for daemon in daemons if daemon.port in (_SUBMISSION, _TLS)}
+    """Those at which a login is, or will be by the settings, but 25: of that other servers have need."""
+    there = {daemon.port for daemon in _offering(facts) if daemon.port not in (0, _SMTP)}
     return tuple(sorted({_SUBMISSION} | there | ({_TLS} if answers.listen.implicit_tls else set())))
+
+
+def _offering(facts: Facts) -> list[Daemon]:
+    """The listeners of sendmail.cf that others can reach, and where a login is offered (DaemonPortOptions, modifier A)."""
+    daemons = sendmail_cf.daemons(facts.text(f.SENDMAIL_CF) or "")
+    return [each for each in daemons if "A" not in each.modifiers and not is_loopback(each.address)]
+
+
+def _port_25(facts: Facts) -> bool:
+    """Whether a login is offered at port 25, and stays so."""
+    at_25 = any(each.port == _SMTP for each in _offering(facts))
+    return at_25 and "smtp-port" not in facts.planned
 
 
 def _sshd(facts: Facts, seen: Fail2ban) -> bool:
@@ -208,6 +241,12 @@ def _obstacle(facts: Facts, seen: Fail2ban, entry: Entry | None) -> tuple[str, .
     if seen.log is None:
         why = "this host keeps no log of mail that can be read, neither a journal nor /var/log/mail.log"
         return why, "let it keep one: `apt-get install rsyslog`, or start systemd-journald"
+    if SERVICE in seen.missing and seen.own:
+        why = (
+            f"fail2ban is not installed, but will read {', '.join(seen.own)}: what that exempts, or bans already, cannot be seen "
+            "before"
+        )
+        return why, _COMES_FIRST
     level = sendmail_cf.option(facts.text(f.SENDMAIL_CF) or "", "LogLevel")
     if level is not None and level.isdigit() and int(level) < _LOGS_FAILURES:
         why = f"sendmail logs no wrong password with LogLevel={level} (sendmail.cf): it takes {_LOGS_FAILURES}, Debian's own"
@@ -241,7 +280,8 @@ def _changes(
     differs = entry is None or entry.content != content
     if differs:
         after = replace(entry, content=content) if entry else Entry(Kind.FILE, 0o644, 0, 0, content)
-        yield FileChange(f.JAIL, entry, after, title, gate=JailGate())
+        gate = JailGate(seen.log, seen.stock.ignored if seen.stock else (), seen.by_nft)
+        yield FileChange(f.JAIL, entry, after, title, gate=gate)
     if differs or not (seen.up and seen.enabled):
         # A package that is still to come enables it itself.
         enable = not seen.enabled and SERVICE not in seen.missing
@@ -270,7 +310,23 @@ def _notes(facts: Facts, seen: Fail2ban, answers: Answers) -> Iterator[str]:
     if SERVICE in seen.missing:
         yield "fail2ban begins with Debian's own jail for sshd, too (5 wrong passwords in 10m: 10m); that is Debian's default, and stays"
     elif others := [name for name in seen.jails if name != NAME]:
-        yield f"the other jails of fail2ban stay as they are: {', '.join(others)}"
+        if seen.runs:
+            yield f"the other jails of fail2ban stay as they are: {', '.join(others)}"
+        else:
+            sshd = " (sshd bans who guesses passwords of SSH)" if "sshd" in others else ""
+            yield f"fail2ban does not run now; with it these jails begin as well: {', '.join(others)}{sshd}"
+    if _sshd(facts, seen):
+        yield "the jail for sshd is told to read the journal: the log file that it looks for is not there, and fail2ban would not start"
+    if _port_25(facts):
+        yield (
+            "a login is offered at port 25, too, where a banned address can go on guessing: "
+            "`msa-wizard apply smtp-port sendmailconfig restart` ends that"
+        )
+    if sendmail_cf.option(facts.text(f.SENDMAIL_CF) or "", "Timeout.ident") not in ("0", "0s"):
+        yield (
+            "sendmail asks clients for a name (ident) and logs no more than 100 characters of what they are: whoever answers with "
+            "a long one is not seen by fail2ban, unless sendmail.mc has define(`confTO_IDENT', `0')"
+        )
     if seen.by_nft:
         yield "the bans are in a table of nft's own (inet f2b-table), before any firewall, whose rules and files stay as they are"
     elif seen.stock:

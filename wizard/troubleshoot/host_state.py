@@ -129,8 +129,8 @@ class Picture:
     """What an admin has put over the units of daemons that do not run: path and text."""
     renewal: Renewal | None = None
     """How certbot's renewals reach sendmail; None where no hook of ours brings them."""
-    guess_limit: bool = False
-    """Whether fail2ban's jail for sendmail is at work."""
+    banned: Mapping[str, float] | None = None
+    """By address since when fail2ban bans it for guessing; None where no jail for that is at work."""
     backend: Backend = field(default_factory=Backend)
     """What saslauthd asks, and whether its servers can be reached."""
     began: float = 0.0

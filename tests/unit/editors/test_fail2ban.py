@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from wizard.editors.fail2ban import NAME, Jail, connection, for_sendmail, jails, problem
+from wizard.editors.fail2ban import NAME, Jail, banaction, banned, connection, for_sendmail, jails, problem
 
 # As the fail2ban of Debian 12 to 14 prints it, shortened.
 DUMP = r"""['set', 'syslogsocket', 'auto']
@@ -70,6 +72,28 @@ def test_a_jail_of_another_name_for_the_same_lines_counts() -> None:
 )
 def test_the_connection_that_a_file_names(line: str, peer: str) -> None:
     assert connection(f"[sendmail-auth]\n{line}\nignoreip = ::1\n") == peer
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        ([], ""),
+        (["[DEFAULT]\nbantime = 1h\n# banaction = ufw\n", "[sshd]\nbanaction = ufw\n"], ""),
+        (["[DEFAULT]\nbanaction = nftables[type=allports]\n"], "nftables[type=allports]"),
+        (["[DEFAULT]\nbanaction=ufw\n", "[DEFAULT]\nbanaction = iptables-multiport\n"], "iptables-multiport"),
+        (["[sendmail-auth]\nbanaction = ufw\n"], "ufw"),
+        (["banaction = ufw\n", "[DEFAULT\n", "[DEFAULT]\nx\nbanaction =\n"], ""),
+    ],
+)
+def test_how_the_admins_own_files_ban(texts: list[str], found: str) -> None:
+    assert banaction(texts) == found
+
+
+def test_since_when_who_is_banned() -> None:
+    said = "192.0.2.1 \t2026-11-30 05:33:01 + 3600 = 2026-11-30 06:33:01\n2001:db8::1\t2026-11-30 05:33:01 + -1 = 9999-12-31 23:59:59\n"
+    begin = time.mktime((2026, 11, 30, 5, 33, 1, 0, 0, -1))
+    assert banned(said) == {"192.0.2.1": begin, "2001:db8::1": begin}
+    assert banned("host.example \t2026-11-30 05:33:01 + 60 = x\n0\n") == {}
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,42 @@ def test_a_configuration_that_cannot_be_copied_is_said(host: Daemon) -> None:
     assert "cannot be copied to try it out" in fail2ban.look(host, "journal").broken
 
 
+def test_the_admins_own_files_are_found_also_where_fail2ban_is_still_to_come(host: Daemon) -> None:
+    folder = host.path("/etc/fail2ban")
+    for name in ("jail.d/defaults-debian.conf", "jail.d/office.conf", "jail.d/a.local", "jail.local"):
+        (folder / name).write_text("[DEFAULT]\nbanaction = ufw\n")
+    named = tuple(f"/etc/fail2ban/{name}" for name in ("jail.d/office.conf", "jail.local", "jail.d/a.local"))
+    seen = fail2ban.look(host, "journal")
+    assert (seen.own, seen.banaction, seen.by_nft) == (named, "ufw", False)
+    host.path(fail2ban.CLIENT).unlink()
+    assert fail2ban.look(host, "journal").own == named
+
+
+def test_iptables_counts_only_where_it_is_there(host: Daemon) -> None:
+    host.path("/etc/fail2ban/jail.local").write_text("[DEFAULT]\nbanaction = iptables-multiport\n")
+    assert fail2ban.look(host, "journal").by_nft
+    program = host.path("/usr/sbin/iptables")
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.touch()
+    seen = fail2ban.look(host, "journal")
+    assert (seen.by_nft, seen.needs_nft) == (False, False)
+
+
+def test_the_admins_own_jail_counts_as_one_that_bans(host: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    dump = DUMP.replace("sendmail-auth", "mail") + "['set', 'mail', 'addfailregex', '^AUTH failure']\n"
+    times = "192.0.2.1 \t2026-11-30 05:33:01 + 60 = 2026-11-30 05:34:01\n"
+    said = {"ping": "pong", "-d": dump, "status mail": "", "get mail banip --with-time": times}
+
+    def client(_: Host, *words: str) -> Completed:
+        code = 0 if " ".join(words) in said else 255
+        return Completed(words, code, said.get(" ".join(words), ""), "", 0.0)
+
+    monkeypatch.setattr(fail2ban, "client", client)
+    assert [*(fail2ban.banned(host) or ())] == ["192.0.2.1"]
+    del said["status mail"]
+    assert fail2ban.banned(host) is None
+
+
 def test_only_root_can_ask_it(host: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(PermissionError, match="only be asked by root"):

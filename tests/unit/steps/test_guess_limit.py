@@ -14,6 +14,7 @@ from wizard.changes.file import FileChange
 from wizard.changes.packages import PackagesChange
 from wizard.changes.service import ServiceChange
 from wizard.editors.fail2ban import Jail
+from wizard.errors import GateError
 from wizard.maillog.read import Logged
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Guess, Listen
@@ -117,6 +118,41 @@ def test_the_ports_are_those_that_sendmail_serves() -> None:
     assert ports(host(), dataclasses.replace(LIMIT, listen=Listen(implicit_tls=True))) == (465, 587)
     cf = file("O DaemonPortOptions=Name=T, Port=465, M=s\nO DaemonPortOptions=Name=MTA, Port=25\n")
     assert ports(host(files={f.SENDMAIL_CF: cf}), LIMIT) == (465, 587)
+    more = "O DaemonPortOptions=Port=2525, M=a\nO DaemonPortOptions=Port=26, M=A\nO DaemonPortOptions=Port=27, Addr=127.0.0.1\n"
+    assert ports(host(files={f.SENDMAIL_CF: file(more)}), LIMIT) == (587, 2525)
+
+
+@pytest.mark.parametrize(
+    ("listener", "planned", "there"),
+    [
+        ("Port=smtp", (), True),
+        ("Port=smtp, M=A", (), False),
+        ("Port=smtp, Addr=127.0.0.1", (), False),
+        ("Port=smtp", ("smtp-port",), False),
+    ],
+)
+def test_where_a_login_is_offered_at_port_25_a_ban_does_not_reach_it(
+    listener: str, planned: tuple[str, ...], there: bool
+) -> None:
+    cf = file(f"O DaemonPortOptions=Name=MTA, {listener}\n")
+    made = plan(host(files={f.SENDMAIL_CF: cf}, planned=frozenset(planned)))
+    assert any("offered at port 25" in note for note in made.notes) is there
+
+
+@pytest.mark.parametrize(("value", "there"), [("5s", True), ("0", False), ("0s", False)])
+def test_who_hides_behind_ident_is_told_of(value: str, there: bool) -> None:
+    made = plan(host(files={f.SENDMAIL_CF: file(f"O Timeout.ident={value}\n")}))
+    assert any("confTO_IDENT" in note for note in made.notes) is there
+    assert r"relay=[^\s@\[\],]+@\[(?:IPv6:<IP6>|<IP4>)\]" in written(made)
+
+
+def test_jails_that_begin_with_fail2ban_are_named() -> None:
+    (note,) = (each for each in plan(host()).notes if "jails" in each)
+    assert note == "the other jails of fail2ban stay as they are: sshd"
+    (note,) = (each for each in plan(host(dataclasses.replace(HERE, runs=False))).notes if "jails" in each)
+    assert note.startswith("fail2ban does not run now; with it these jails begin as well: sshd (sshd bans")
+    unread = dataclasses.replace(HERE, runs=False, sshd_unread=True)
+    assert any("told to read the journal" in note for note in plan(host(unread)).notes)
 
 
 def test_a_log_file_is_read_where_there_is_no_journal() -> None:
@@ -167,6 +203,40 @@ def test_the_admins_own_way_to_ban_stays() -> None:
     )
 
 
+def test_an_action_that_debian_has_too_stays_where_the_admin_chose_it() -> None:
+    actions = ("nftables",)
+    seen = dataclasses.replace(
+        HERE, stock=dataclasses.replace(JAIL, actions=actions), banaction="nftables[type=allports]"
+    )
+    assert "banaction" not in written(plan(host(seen)))
+    assert seen.needs_nft
+
+
+def gated(monkeypatch: pytest.MonkeyPatch, now: Fail2ban, made_with: Fail2ban = ABSENT) -> str:
+    """What the gate says of a file that was made with the one, where there is the other now."""
+    monkeypatch.setattr("wizard.gather.fail2ban.configured", lambda *_: now)
+    monkeypatch.setattr("wizard.gather.fail2ban.tried", lambda *_: ("", {"sendmail-auth": JAIL}))
+    (change,) = (each for each in plan(host(made_with)).changes if isinstance(each, FileChange))
+    assert change.gate is not None
+    try:
+        change.gate.check(Host(), b"", lambda _: None)
+    except GateError as error:
+        return str(error)
+    return ""
+
+
+def test_what_came_with_fail2ban_must_be_what_the_file_was_made_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gated(monkeypatch, HERE) == ""
+    office = dataclasses.replace(HERE, stock=dataclasses.replace(JAIL, ignored=("192.0.2.0/24",)))
+    assert gated(monkeypatch, office, office) == ""
+    says = gated(monkeypatch, office)
+    assert says.startswith("your own configuration of fail2ban never bans 192.0.2.0/24. Nothing was written")
+    assert "apt-get install fail2ban" in says
+    assert "has a jail for this (mail)" in gated(monkeypatch, dataclasses.replace(HERE, theirs=("mail",)))
+    assert "bans by ufw" in gated(monkeypatch, dataclasses.replace(HERE, banaction="ufw"))
+    assert gated(monkeypatch, dataclasses.replace(HERE, broken="it is broken")).startswith("it is broken")
+
+
 def test_what_the_admin_sets_for_the_jail_counts_and_is_said() -> None:
     seen = dataclasses.replace(HERE, wanted=dataclasses.replace(JAIL, attempts="2"))
     assert (
@@ -179,6 +249,10 @@ BROKEN: dict[str, tuple[Facts, str]] = {
     "broken": (
         host(dataclasses.replace(HERE, broken="fail2ban's own configuration is broken: x")),
         "is broken: x",
+    ),
+    "a configuration that waits for fail2ban": (
+        host(dataclasses.replace(ABSENT, own=("/etc/fail2ban/jail.local",))),
+        "fail2ban is not installed, but will read /etc/fail2ban/jail.local",
     ),
     "refused": (host(dataclasses.replace(HERE, refused="bad")), "would not take"),
     "disabled": (host(dataclasses.replace(HERE, wanted=None)), "disables the jail sendmail-auth"),

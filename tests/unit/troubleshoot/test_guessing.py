@@ -17,9 +17,9 @@ def failed(peer: str = GUESSER, user: str = "root") -> str:
     return f"6AU5Ww61000576: AUTH failure (LOGIN): {words}, user={user}, relay=[{peer}]"
 
 
-def looked(*texts: str, limit: bool = False) -> Verdict:
+def looked(*texts: str, banned: dict[str, float] | None = None) -> Verdict:
     day = tuple(LogLine(2e9 + at, "sm-mta", 7, text) for at, text in enumerate(texts))
-    return judge(picture(day=day, guess_limit=limit))
+    return judge(picture(day=day, banned=banned))
 
 
 def test_who_guesses_and_how_much() -> None:
@@ -40,16 +40,31 @@ def test_many_addresses_that_try_little_each_guess_too() -> None:
 
 
 def test_where_fail2ban_bans_it_is_no_fault() -> None:
-    verdict = looked(*[failed()] * 12, limit=True)
+    for banned in ({}, {GUESSER: 2e9 + 5}, {"203.0.113.8": 1e9}):
+        verdict = looked(*[failed()] * 12, banned=banned)
+        (fault,) = (fault for fault in verdict.faults if fault.id == "password-guessing")
+        assert fault.finding.sign is Sign.OK
+        assert "fail2ban bans who tries too many" in fault.finding.cause
+
+
+def test_who_goes_on_though_banned_is_a_fault() -> None:
+    verdict = looked(*[failed()] * 12, banned={GUESSER: 2e9 - 100})
     (fault,) = (fault for fault in verdict.faults if fault.id == "password-guessing")
-    assert fault.finding.sign is Sign.OK
-    assert "fail2ban bans who tries too many" in fault.finding.cause
+    assert fault.finding.sign is Sign.WARNING
+    assert "203.0.113.9 goes on though fail2ban bans it" in fault.finding.cause
+    assert "smtp-port guess-limit" in fault.finding.mend.text
+
+
+def test_who_logged_in_before_the_first_wrong_password_is_not_accused() -> None:
+    texts = [f"AUTH=server, relay=[{GUESSER}], authid=alice, mech=LOGIN, bits=0", *[failed()] * 12]
+    (fault,) = (x for x in looked(*texts).faults if x.id == "password-guessing")
+    assert "somebody got in" not in fault.finding.cause
 
 
 def test_whoever_got_in_among_many_wrong_ones_is_named() -> None:
     texts = [*[failed()] * 12, f"AUTH=server, relay=[{GUESSER}], authid=alice, mech=LOGIN, bits=0"]
-    for limit in (False, True):
-        (fault,) = (x for x in looked(*texts, limit=limit).faults if x.id == "password-guessing")
+    for banned in (None, dict[str, float]()):
+        (fault,) = (x for x in looked(*texts, banned=banned).faults if x.id == "password-guessing")
         assert fault.finding.sign is Sign.WARNING
         assert fault.finding.cause.endswith("and somebody got in from there: alice from 203.0.113.9")
         assert "`passwd alice`" in fault.finding.mend.text

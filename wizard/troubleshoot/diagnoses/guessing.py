@@ -18,7 +18,12 @@ from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 ONE, ALL = 10, 30
 """Wrong passwords within a day that are no mistake of a user's: from one address, and from all of them."""
 _SHOWN = 3
-_BANS = "`fail2ban-client status sendmail-auth` says whom"
+_BANS = "`fail2ban-client banned` says whom"
+_COVERS = (
+    "a ban covers the ports of its jail alone: `msa-wizard plan smtp-port guess-limit` says what is missing"
+)
+_REACHES = 60.0
+"""Seconds after its begin within which a ban is there, and what was under way has come to its end."""
 
 
 def _guessing(picture: Picture) -> Finding | None:
@@ -40,11 +45,20 @@ def _guessing(picture: Picture) -> Finding | None:
         for peer, lines in list(strangers.items())[:_SHOWN]
     )
     inside = {
-        peer: entered[peer] for peer, lines in strangers.items() if peer in entered and len(lines) >= ONE
+        peer: users
+        for peer, lines in strangers.items()
+        if len(lines) >= ONE and (users := _entered(picture, lines[0].time).get(peer))
     }
     if inside:
         return _got_in(says, evidence, inside)
-    if picture.guess_limit:
+    if picture.banned is not None:
+        if past := [peer for peer, lines in strangers.items() if _goes_on(lines, picture.banned.get(peer))]:
+            return Finding(
+                f"{says}; {past[0]} goes on though fail2ban bans it",
+                evidence,
+                Mend(text=_COVERS),
+                Sign.WARNING,
+            )
         return Finding(f"{says}; fail2ban bans who tries too many", evidence, Mend(text=_BANS), Sign.OK)
     return Finding(says, evidence, Mend(text=f"`{CHOOSE}` bans who guesses for a while"), Sign.WARNING)
 
@@ -66,11 +80,15 @@ def _got_in(says: str, evidence: tuple[Evidence, ...], inside: Mapping[str, set[
     )
 
 
-def _entered(picture: Picture) -> dict[str, set[str]]:
-    """By address who logged in from there."""
+def _goes_on(lines: Sequence[LogLine], banned: float | None) -> bool:
+    return banned is not None and lines[-1].time > banned + _REACHES
+
+
+def _entered(picture: Picture, since: float = 0.0) -> dict[str, set[str]]:
+    """By address who logged in from there, since then."""
     entered = defaultdict[str, set[str]](set)
     for line in picture.day:
-        if line.peer and line.authid is not None:
+        if line.peer and line.authid is not None and line.time >= since:
             entered[line.peer].add(line.authid.partition("@")[0])
     return entered
 
