@@ -167,12 +167,6 @@ def test_a_line_that_their_script_puts_before_a_file_is_theirs_alone() -> None:
     assert not Footprint().owns("etc/hosts.allow", before, _file(b"sendmail: all\nALL: LOCAL\n"))
 
 
-def test_what_the_system_keeps_up_changes_with_packages() -> None:
-    before, after = _file(b"libraries"), _file(b"more libraries")
-    assert Footprint(listed=frozenset({"/usr/lib/libx.so"})).owns("etc/ld.so.cache", before, after)
-    assert not Footprint().owns("etc/ld.so.cache", before, after)
-
-
 def test_another_owner_or_mode_is_theirs_where_a_script_names_the_path(ours: Footprint) -> None:
     closed = Entry(Kind.FILE, 0o600, 0, 0, b"as shipped")
     assert ours.owns("etc/ours/made.conf", _file(b"as shipped"), closed)

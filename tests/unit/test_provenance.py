@@ -57,3 +57,12 @@ def test_a_backup_that_lagged_behind_has_a_group_as_the_step_left_it(tmp_path: P
     before = {"gshadow": "root:*::\nsasl:*::\n", "gshadow-": "root:*::\n"}
     live = dict.fromkeys(before, "root:*::\nsasl:*::smmta\n")
     assert ours(tmp_path, before, live) == live
+
+
+def test_what_the_system_keeps_up_changes_with_packages_and_is_left_to_it(tmp_path: Path) -> None:
+    """ldconfig writes its cache again, whichever way the packages go."""
+    before, live = {"etc/ld.so.cache": entry("libraries")}, {"etc/ld.so.cache": entry("more libraries")}
+    for packages in (True, False):
+        provenance = Provenance((), (Claim(of_packages=packages),), partial(merged, Host(tmp_path)))
+        assert provenance.ours(before, live) == (live if packages else {})
+        assert provenance.undone(before, live) == ({}, {})

@@ -76,7 +76,7 @@ def claim_of(host: Host, names: Iterable[str], transactions: Iterable[str]) -> C
     except OSError as error:
         raise HostError(f"dpkg's own files cannot be read: {error}") from error
     files = {path.lstrip("/"): entry for path, entry in read.files.items()}
-    return Claim(lambda *path: owns(owner, read, *path), owner.accounts, files)
+    return Claim(lambda *path: owns(owner, read, *path), owner.accounts, files, of_packages=True)
 
 
 def _modes(host: Host) -> dict[str, int]:

@@ -14,7 +14,7 @@ from snapshots.merge.accounts import alike, database, records_of
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
 from wizard.model.claim import Claim
-from wizard.model.generated_files import derived
+from wizard.model.generated_files import KEPT_UP, derived
 
 if TYPE_CHECKING:
     from snapshots.merge.path_merge import EntryMerge
@@ -84,6 +84,8 @@ class Provenance:
             if entry != before.get(path):
                 own[path] = entry
         own |= self._copies(own, before, live)
+        if any(claim.of_packages for claim in self.claims):
+            own |= {path: live[path] for path in KEPT_UP & live.keys() if live[path] != before.get(path)}
         return own | {path: live.get(path) for path in _folders(own, before, live)}
 
     def _copies(self, own: States, before: States, live: States) -> dict[str, Entry | None]:

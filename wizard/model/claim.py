@@ -26,6 +26,8 @@ class Claim:
     """Users and groups whose records, and memberships, are its own."""
     left: Mapping[str, Entry] = field(default_factory=dict)
     """Files (relative to the root) as the command last wrote them, where that was seen."""
+    of_packages: bool = False
+    """Whether packages came or went: what the system keeps up by itself changes with them."""
 
     def without(self, other: Claim) -> Claim:
         """The same, without what the other one claims."""

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from snapshots.live.entry import Entry, Kind
-from wizard.model.generated_files import KEPT_UP
 from wizard.system.host import Host
 
 DPKG = "/var/lib/dpkg"
@@ -86,14 +85,11 @@ class Footprint:
         A file that was there before and still is, is theirs only with the very bytes that they ship: a script that
         names it may make it only where it is missing (netbase's postinst and /etc/hosts). So is a new conffile, for its
         bytes are known to dpkg: with others somebody has edited it, and it stays. With the same bytes as before
-        and another owner or mode, it is theirs where a script names it. What the system keeps up by itself changes
-        with packages."""
+        and another owner or mode, it is theirs where a script names it."""
         full = "/" + path.strip("/")
         entry = after or before
         if entry is None:
             return False
-        if full.removeprefix("/") in KEPT_UP:
-            return bool(self.listed)
         if entry.kind is Kind.SYMLINK and self._leads_to_theirs(full, entry):
             return True
         if not full.startswith("/etc/"):  # one of the few declared paths (facts.DECLARED), by its name alone
