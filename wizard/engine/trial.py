@@ -83,10 +83,9 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
             plan = _submit_gated(host, facts, plan, change, change.gate)
         elif isinstance(change, DialogueChange):
             submit = _lost_of_submit(facts, _submit_given(host, facts))
-            plan = replace(plan, ends=(*plan.ends, *submit))
-            if not edits:
-                plan = replace(plan, ends=(*plan.ends, *lost(facts), *_links(facts)))
-                plan = _rewritten(host, facts, plan)
+            ours, links = ((), ()) if edits else (lost(facts), _links(facts))
+            plan = replace(plan, ends=(*plan.ends, *ours, *submit, *links))
+            plan = plan if edits else _rewritten(host, facts, plan)
     return plan
 
 
