@@ -20,12 +20,14 @@ HOST = "acme.example.test"
 SERVER = f"https://{HOST}:14000/dir"
 DOOR = f"https://{HOST}:14001/dir"
 """The same authority, by way of the door that refuses."""
+LETS_ENCRYPT, STAGING = "acme-v02.api.letsencrypt.org", "acme-staging-v02.api.letsencrypt.org"
+"""The same authority once more, by way of that door: to the machine it is Let's Encrypt, and its staging."""
 ADDRESS = "198.51.100.2"
 WORDS = ("--email", "admin@example.test", "--agree-tos", "--server")
 
 _DOOR = """
 import http.server, json, ssl, sys, urllib.error, urllib.request
-certificate, key, refusal = sys.argv[1:]
+certificate, key, refusal, port, orders = sys.argv[1:]
 inside = ssl.create_default_context(); inside.check_hostname = False; inside.verify_mode = ssl.CERT_NONE
 
 class Door(http.server.BaseHTTPRequestHandler):
@@ -33,7 +35,10 @@ class Door(http.server.BaseHTTPRequestHandler):
     def answer(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)) or None
         problem = open(refusal).read().strip()
-        asked = urllib.request.Request(f"https://198.51.100.2:14000{self.path}", body, method=self.command)
+        path = self.path.replace("/directory", "/dir")
+        if "order-plz" in path and self.command == "POST":
+            with open(orders, "a") as file: file.write(self.headers["Host"] + "\\n")
+        asked = urllib.request.Request(f"https://198.51.100.2:14000{path}", body, method=self.command)
         for name in ("Content-Type", "User-Agent"):
             if self.headers.get(name): asked.add_header(name, self.headers[name])
         asked.add_header("Host", self.headers["Host"])
@@ -55,7 +60,7 @@ class Door(http.server.BaseHTTPRequestHandler):
     do_GET = do_POST = do_HEAD = answer
     def log_message(self, *_): pass
 
-server = http.server.ThreadingHTTPServer(("198.51.100.2", 14001), Door)
+server = http.server.ThreadingHTTPServer(("198.51.100.2", int(port)), Door)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); context.load_cert_chain(certificate, key)
 server.socket = context.wrap_socket(server.socket, server_side=True)
 server.serve_forever()
@@ -108,6 +113,10 @@ class Acme:
         """The door refuses each order from now on: the kind of the problem, and its words; none, if empty."""
         (self.folder / "refusal").write_text(problem)
 
+    def orders(self) -> list[str]:
+        """The names by which somebody at the door has asked for a certificate, in order."""
+        return (self.folder / "orders").read_text().split()
+
     def _ask(self, url: str, data: str | None = None) -> str:
         script = (
             "import ssl, sys, urllib.request as u\n"
@@ -129,14 +138,20 @@ class Acme:
             self._running[name] = subprocess.Popen(self.debian.client().argv(argv), stdout=log, stderr=log)
 
 
+def _pair(own: Authority, folder: Path, name: str) -> list[str]:
+    """The files of a server's certificate and key."""
+    server = own.leaf(name)
+    pair = [folder / f"{name}.{kind}" for kind in ("crt", "key")]
+    for path, text in zip(pair, (server.certificate + own.between, server.key), strict=True):
+        path.write_text(text)
+    return list(map(str, pair))
+
+
 @contextmanager
 def acme(debian: Machine, folder: Path) -> Iterator[Acme]:
     """An authority that the machine reaches and trusts, and a DNS in which the machine's name leads to it."""
     made, own = Acme(debian, folder), Authority(folder)
-    server = own.leaf(HOST)
-    pair = [str(folder / name) for name in ("acme.crt", "acme.key")]
-    for path, text in zip(pair, (server.certificate + own.between, server.key), strict=True):
-        Path(path).write_text(text)
+    pair, lets_encrypt = _pair(own, folder, HOST), _pair(own, folder, "*.api.letsencrypt.org")
     settings = {
         **{"listenAddress": f"{ADDRESS}:14000", "managementListenAddress": f"{ADDRESS}:15000"},
         **{"certificate": pair[0], "privateKey": pair[1], "httpPort": 80, "tlsPort": 443},
@@ -144,15 +159,21 @@ def acme(debian: Machine, folder: Path) -> Iterator[Acme]:
     (folder / "config.json").write_text(json.dumps({"pebble": settings}))
     (folder / "door.py").write_text(_DOOR)
     made.refuses("")
+    (folder / "orders").touch()
     debian.put("/usr/local/share/ca-certificates/own.crt", own.root)
     debian.put("/etc/resolv.conf", f"nameserver {ADDRESS}\n")
-    debian.run(f"echo '{ADDRESS} {HOST}' >>/etc/hosts")
+    debian.run(f"echo '{ADDRESS} {HOST} {LETS_ENCRYPT} {STAGING}' >>/etc/hosts")
     addresses = ("-defaultIPv4", "198.51.100.1", "-defaultIPv6", "2001:db8::1")
     off = (word for kind in ("http01", "https01", "tlsalpn01") for word in (f"-{kind}", ""))
     places = ("-dns01", f"{ADDRESS}:53", "-management", f"{ADDRESS}:8055")
     try:
         made._start("names", ["pebble-challtestsrv", *addresses, *places, *off])
-        made._start("door", [sys.executable, str(folder / "door.py"), *pair, str(folder / "refusal")])
+        door, files = (
+            [sys.executable, str(folder / "door.py")],
+            [str(folder / name) for name in ("refusal", "orders")],
+        )
+        made._start("door", [*door, *pair, files[0], "14001", files[1]])
+        made._start("Let's Encrypt", [*door, *lets_encrypt, files[0], "443", files[1]])
         made.start()
         yield made
     finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.killing.in_machine import kill_at, operations
-from tests.system.acme import DOOR, NAME, SERVER, WORDS, acme
+from tests.system.acme import DOOR, LETS_ENCRYPT, NAME, SERVER, STAGING, WORDS, acme
 from tests.system.conftest import BootMachine
 from tests.system.firewalls import live, set_up
 from tests.system.machine import Machine
@@ -259,6 +259,76 @@ def test_each_refusal_is_told_in_plain_words_and_changes_nothing(
         obtained(debian)
 
 
+@pytest.mark.on_both
+def test_lets_encrypts_staging_is_asked_first(machine: BootMachine, tmp_path: Path) -> None:
+    debian = machine("certbot")
+    debian.run("apt-get install --yes --quiet=2 --no-install-recommends certbot", env=QUIET)
+    words = OBTAIN[:3] + WORDS[:-1]
+    with acme(debian, tmp_path) as authority:
+        debian.run(
+            f"echo 'server = {SERVER}' >>/etc/letsencrypt/cli.ini"
+        )  # it is not asked, and its terms are not shown
+        found = tree(debian)
+        trial = wizard(debian, *words, "--dry-run")
+        assert (trial.returncode, "Let's Encrypt would sign" in trial.stdout) == (0, True), trial.stdout
+        assert (authority.orders(), tree(debian)) == ([STAGING], found)
+        done = wizard(debian, *words)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+        assert authority.orders() == [STAGING, STAGING, LETS_ENCRYPT]
+        rolled_back(debian)
+        assert tree(debian) == found
+
+
+def fake_lineage(debian: Machine, name: str) -> None:
+    """What another certbot, of snap's say, has got; it has expired, so that Debian's would be purged with it."""
+    top, files = "/etc/letsencrypt", ("cert", "chain", "fullchain", "privkey")
+    debian.run(f"mkdir -p {top}/live/{name} {top}/archive/{name} {top}/renewal")
+    for file in files:
+        debian.put(f"{top}/archive/{name}/{file}1.pem", "expired\n")
+        debian.run(f"ln -s ../../archive/{name}/{file}1.pem {top}/live/{name}/{file}.pem")
+    lines = [f"{file} = {top}/live/{name}/{file}.pem" for file in files]
+    debian.put(
+        f"{top}/renewal/{name}.conf", "\n".join(["version = 2.1.0", *lines, "[renewalparams]", "account = 1"])
+    )
+
+
+def test_the_certificates_of_others_lose_nothing_by_a_rollback(machine: BootMachine, tmp_path: Path) -> None:
+    debian = machine("certbot")
+    other = f"certbot certonly --standalone -n --agree-tos -m a@example.test -d www.example.test --cert-name www --server {SERVER}"
+    with acme(debian, tmp_path):
+        fake_lineage(debian, "snaps")
+        found = tree(debian)
+        obtained(debian)
+        rolled_back(debian)
+        assert tree(debian) == found, "certbot has gone, what was there before has not"
+        # Without certbot's packages: its account came with the step.
+        debian.run("apt-get install --yes --quiet=2 --no-install-recommends certbot", env=QUIET)
+        found = tree(debian)
+        obtained(debian)
+        debian.run(other)
+        back = wizard(debian, "rollback", "certificate-obtain", "--yes")
+        said = " ".join((back.stdout + back.stderr).split())
+        assert (
+            back.returncode != 0,
+            "whose account came with the step, keeps certificates for www" in said,
+        ) == (True, True), said
+        debian.run("certbot delete -n --cert-name www")
+        rolled_back(debian)
+        assert tree(debian) == found
+        # Parts of a lineage: nobody is asked, and what is said to do does it.
+        debian.run(other.replace("www.example.test", NAME).replace("--cert-name www", f"--cert-name {NAME}"))
+        debian.run(f"rm -r {LIVE}")
+        done = wizard(debian, *OBTAIN)
+        said = " ".join(done.stderr.split())
+        assert (done.returncode, "parts alone are left" in said, "certbot delete" in said) == (
+            3,
+            True,
+            True,
+        ), said
+        debian.run(f"certbot delete -n --cert-name {NAME}")
+        obtained(debian)
+
+
 def test_killed_at_any_stage_it_is_undone_and_port_80_closed(machine: BootMachine, tmp_path: Path) -> None:
     debian = machine("certbot")
     debian.run("apt-get install --yes --quiet=2 --no-install-recommends certbot nftables", env=QUIET)
@@ -310,6 +380,10 @@ def test_a_rehearsal_leaves_it_out_and_says_so(machine: BootMachine) -> None:
     )
 
 
+ALLOWS = {"ufw": "ufw allow 80/tcp", "firewalld": "firewall-cmd --add-port=80/tcp"}
+"""How an admin opens port 80 himself."""
+
+
 @pytest.mark.parametrize("name", ["ufw", "firewalld", "iptables-persistent", "shorewall"])
 def test_each_firewall_lets_the_authority_in_and_is_as_before(
     machine: BootMachine, tmp_path: Path, name: str
@@ -324,4 +398,9 @@ def test_each_firewall_lets_the_authority_in_and_is_as_before(
         assert live(debian) == before
         renewed = debian.run(RENEW, check=False)
         assert (renewed.returncode, live(debian)) == (0, before), renewed.stdout + renewed.stderr
+        if allows := ALLOWS.get(name):  # nothing tells his rule from ours
+            debian.run(allows)
+            before = live(debian)
+            renewed = debian.run(RENEW, check=False)
+            assert (renewed.returncode, live(debian)) == (0, before), renewed.stdout + renewed.stderr
         assert first_of(presented(debian)) == first_of(debian.read(f"{LIVE}/fullchain.pem"))
