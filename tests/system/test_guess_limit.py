@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
@@ -46,6 +47,15 @@ except smtplib.SMTPAuthenticationError as problem:
     print(problem.smtp_code)
 except OSError as problem:
     print("no connection")
+"""
+
+IDENTD = """
+import socket
+with socket.create_server(("", 113)) as server:
+    print("ready", flush=True)
+    while True:
+        with server.accept()[0] as asked:
+            asked.sendall(asked.recv(100).strip() + b" : USERID : UNIX : root\\r\\n")
 """
 
 
@@ -155,7 +165,7 @@ def test_who_guesses_is_banned_for_a_while_and_all_is_taken_back(machine: BootMa
 
 
 INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends fail2ban python3-systemd nftables"
-LOCAL = "/etc/fail2ban/jail.local"
+LOCAL, CONF = "/etc/fail2ban/jail.local", "/etc/fail2ban/jail.conf"
 SERVER = "/etc/systemd/system/fail2ban.service.d/mine.conf"
 FAULTS: dict[str, tuple[str, str, tuple[str, ...], int, str]] = {
     "no network": ("true", "true", (*LIMIT, "--set", "guess.never=office"), 2, "'office' is not a network"),
@@ -272,6 +282,61 @@ LOOK = (
 )
 
 
+@pytest.mark.default_on("bookworm")
+def test_who_answers_ident_and_has_no_name_is_banned_like_others(machine: BootMachine) -> None:
+    debian = with_clients(machine)
+    assert applied(debian, *LIMIT).returncode == 0
+    argv = debian.client().argv(["python3", "-c", IDENTD])
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as identd:
+        try:
+            assert identd.stdout is not None
+            assert identd.stdout.readline() == "ready\n"
+            guess(debian)
+        finally:
+            identd.kill()
+    log = debian.run(["journalctl", "-t", "sm-mta", "-g", "AUTH failure", "-o", "cat"]).stdout
+    assert f"relay=root@[{GUESSER}]" in log
+    assert outside(debian, PASSWORD) == "no connection"
+    assert outside(debian, PASSWORD, OTHER) == "235"
+
+
+@pytest.mark.default_on("trixie")
+def test_a_fail2ban_that_was_there_before_is_as_before_after_a_rollback_made_or_not(
+    machine: BootMachine,
+) -> None:
+    debian = with_clients(machine)
+    debian.run(INSTALL)
+    debian.put("/etc/fail2ban/jail.d/sshd.conf", "[sshd]\nbackend = systemd\n")
+    debian.run("systemctl restart fail2ban")
+    assert applied(debian, *LIMIT).returncode == 0
+    # While it is rolled back sendmail is shot, once fail2ban has lost our file.
+    shoot = f'[Service]\nExecStartPost=-/bin/sh -c "test -e {JAIL} || pkill -9 -x sendmail-mta"\n'
+    debian.put("/run/systemd/system/fail2ban.service.d/shoot.conf", shoot)
+    debian.run("systemctl daemon-reload")
+    failed = wizard(debian, "rollback", "guess-limit", "--yes")
+    assert failed.returncode == 1, failed.stdout
+    assert "NOT undone" not in failed.stderr
+    for jail in ("sendmail-auth", "sshd"):
+        until(lambda jail=jail: debian.run(["fail2ban-client", "status", jail], check=False).returncode == 0)  # type: ignore[misc]
+    assert outside(debian, PASSWORD) == "235"
+    debian.run("rm /run/systemd/system/fail2ban.service.d/shoot.conf; systemctl daemon-reload")
+    made = wizard(debian, "rollback", "guess-limit", "--yes")
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "does not run now" not in made.stdout + made.stderr
+    assert debian.run(["fail2ban-client", "status", "sshd"]).returncode == 0
+    assert debian.run(["fail2ban-client", "status", "sendmail-auth"], check=False).returncode != 0
+
+    assert applied(debian, *LIMIT).returncode == 0
+    runs = f"test -e {JAIL} && exec /usr/bin/fail2ban-server -xf start; sleep 0.5; exit 255"
+    broken = f'[Service]\nExecStart=\nExecStart=/bin/sh -c "{runs}"\n'
+    debian.put("/run/systemd/system/fail2ban.service.d/broken.conf", broken)
+    debian.run("systemctl daemon-reload; systemctl restart fail2ban")
+    made = wizard(debian, "rollback", "guess-limit", "--yes")
+    said = " ".join((made.stdout + made.stderr).split())
+    assert "fail2ban ran before msa-wizard changed anything, and does not run now" in said
+    assert debian.run(["test", "-e", JAIL], check=False).returncode == 1
+
+
 @pytest.mark.default_on("trixie")
 def test_faults_end_in_a_clear_error_with_nothing_changed(machine: BootMachine) -> None:
     debian = with_clients(machine)
@@ -282,7 +347,21 @@ def test_faults_end_in_a_clear_error_with_nothing_changed(machine: BootMachine) 
     assert done.returncode == 1, done.stdout
     assert "apt could not install fail2ban" in done.stdout + done.stderr
     assert differences(before, picture(debian, "/etc")) == []
-    debian.run(f"rm -r {archives}; mv /root/archives {archives}; {INSTALL}")
+    debian.run(f"rm -r {archives}; mv /root/archives {archives}")
+    debian.run(f"mkdir /etc/fail2ban; printf '[DEFAULT]\\nignoreip = {OTHER}\\n' > {LOCAL}")
+    done = applied(debian, *LIMIT)
+    assert done.returncode == 3, done.stdout
+    assert f"fail2ban is not installed, but will read {LOCAL}" in " ".join(
+        (done.stdout + done.stderr).split()
+    )
+    debian.run(f"rm -r /etc/fail2ban; {INSTALL}")
+    debian.run(f"sed -i 's/^#ignoreip = .*/ignoreip = {OTHER}/' {CONF}; apt-get remove -y -q fail2ban")
+    before = picture(debian, "/etc")
+    done = applied(debian, *LIMIT)
+    assert done.returncode == 1, done.stdout
+    assert f"never bans {OTHER}. Nothing was written" in " ".join((done.stdout + done.stderr).split())
+    assert differences(before, picture(debian, "/etc")) == []
+    debian.run(f"sed -i 's/^ignoreip = .*/#ignoreip = 127.0.0.1\\/8 ::1/' {CONF}; {INSTALL}")
     debian.put(
         "/etc/fail2ban/jail.d/sshd.conf", "[sshd]\nbackend = systemd\n"
     )  # as an admin of Debian 12 does
