@@ -147,7 +147,7 @@ def test_port_80_is_open_in_the_firewall_for_that_while_alone(machine: BootMachi
         debian.run([PORT_HOOK, "open"])
         assert "dport 80 accept" in debian.run("nft list ruleset").stdout
         assert debian.run(timers, check=False).stdout.strip() == "1"
-        debian.run("systemctl start msa-wizard-port-80.service")
+        debian.run("systemctl start --wait msa-wizard-port-80.service")
         assert debian.run("nft list ruleset").stdout == rules
 
         # What is refused closes it, too; also where the account is not known any more.
