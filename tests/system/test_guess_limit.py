@@ -451,6 +451,10 @@ def test_who_logged_in_within_a_ban_is_asked_about_and_a_connection_by_ssh_is_ne
     machine: BootMachine,
 ) -> None:
     debian = with_clients(machine)
+    plan = " ".join(wizard(debian, "plan", "guess-limit", *LIMIT).stdout.split())
+    assert re.search(
+        r"who logged in before 20\S+ \S+ is not known: the journal goes back no further", plan
+    ), plan
     for _ in range(3):
         assert outside(debian, "wrong", OTHER) == "535"
     assert outside(debian, PASSWORD, OTHER) == "235"
