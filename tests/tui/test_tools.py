@@ -482,7 +482,10 @@ def test_an_authority_is_asked_by_what_was_typed(bench: Tools, monkeypatch: pyte
         await until(pilot, lambda: shows(app, says) and shows(app, "--agree-tos"))
         await pilot.press("enter")
         await until(
-            pilot, lambda: isinstance(app.screen, RunSteps) and shows(app, "BLOCKED: https://127.0.0.1:9")
+            pilot,
+            lambda: (
+                isinstance(app.screen, RunSteps) and shows(app, "BLOCKED: there is no /etc/mail/sendmail.cf")
+            ),
         )
         await until(pilot, lambda: shows(app, "Esc goes back"))
         await pilot.press("escape")

@@ -196,7 +196,11 @@ def matching(host: Host, since: float, words: str, within: float, most: int = _M
     if lacks:
         return Logged(lines, lacks)
     if late or len(found) >= most:
-        why = f"{within:.0f} seconds did not do for more" if late else f"more than {most} lines were logged"
+        why = (
+            f"{within:.0f} seconds did not do for more"
+            if late
+            else f"there are more than the {most} newest lines"
+        )
         return Logged(lines, why, lines[0].time if lines else math.inf)
     return Logged(lines)
 
