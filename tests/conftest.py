@@ -32,10 +32,11 @@ def _no_log_of_this_machine() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left_quiet() -> Generator[None]:
-    """A command that a test has run with -q keeps the process quiet."""
+def _nothing_left_quiet_or_hidden() -> Generator[None]:
+    """A command that a test has run with -q keeps the process quiet, and hides a password from then on."""
     yield
     console.set_quiet(False)
+    log._masks.clear()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
