@@ -69,7 +69,7 @@ _REFUSALS = (
      "give certbot that account first: `certbot register --server URL --eab-kid ID --eab-hmac-key KEY`, then try again"),
     (r"rejectedIdentifier|Policy forbids|illegal character|does not end with a valid public suffix|malformed.*identifier",
      "the authority does not sign for such a name",
-     "use the public name of this host, --name in `certificate obtain`"),
+     "use the public name of this host: `msa-wizard certificate obtain NAME`"),
     (r"invalidContact|unsupportedContact|invalidEmail|contact.*invalid",
      "the authority does not take the e-mail address",
      "give one that gets mail from outside, with --email"),

@@ -365,10 +365,8 @@ def obtaining(wanted: Certificate, name: str, hook: str) -> tuple[str, ...]:
     return (
         *("certbot", "certonly", "--non-interactive", "--cert-name", name, "--domain", name, *way),
         *("--email", wanted.email, "--agree-tos", "--no-eff-email"),
-        *(
-            "--server",
-            wanted.server or LETS_ENCRYPT,
-        ),  # else the one in cli.ini, with terms that nobody has seen
+        # Without it the one in cli.ini would be asked, by terms that nobody has seen.
+        *("--server", wanted.server or LETS_ENCRYPT),
         *(("--pre-hook", f"{hook} open", "--post-hook", f"{hook} close") if hook else ()),
     )
 
