@@ -143,7 +143,8 @@ def prepare(
     wanted = _wanted(target.commits, store)
     packages = wanted.packages.reversal(host)
     why = None if packages is None or asked_apt else _in_danger(store, target) or packages.refused
-    needed = Renewals.of(host, store, target.commits).needed(store, target.commits)
+    renewals = Renewals.of(host, store, target.commits)
+    needed = renewals.needed(store, target.commits)
     why = why or needed
     left = packages.left if packages is not None else ()
     if why is not None:
@@ -156,9 +157,8 @@ def prepare(
             raise RollbackRefused(why)
         stay = {"install", *(commit.step for commit in target.commits)} - {commit.step for commit in rest}
         target = Target(rest, tuple(each for each in target.steps if each not in stay), (), everything=True)
-        wanted, packages = _wanted(rest, store), None
+        wanted, packages, renewals = _wanted(rest, store), None, Renewals.of(host, store, rest)
         left = (f"the packages stay, and with them the files they brought: {why}",)
-    renewals = Renewals.of(host, store, target.commits)
     reversal = store.reverse(
         target.commits,
         choice=choice,

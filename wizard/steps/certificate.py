@@ -118,11 +118,7 @@ class CertificateStep(Step):
         return {path: Entry(Kind.FILE, mode, 0, self.group, pem) for path, (pem, mode) in contents.items()}
 
     def _changes(self, facts: Facts) -> Iterator[FileChange]:
-        for path, entry in (*self._targets().items(), *self.beside):
-            before = facts.files.get(path)
-            folder = before is not None and before.kind is entry.kind is Kind.DIRECTORY
-            if before != entry and not folder:
-                yield FileChange(path, before, entry, f"{'replace' if before else 'make'} {path}")
+        yield from put(facts, (*self._targets().items(), *self.beside))
 
     def obstacle(self, facts: Facts) -> tuple[str, ...] | None:
         """Why it must not be done here, and what to do."""
@@ -148,6 +144,15 @@ class CertificateStep(Step):
         if self.pair.key is None and (kept is None or kept.content != self.key_before):
             return f"{self.files.key} has changed since this was worked out", "run the same command again"
         return None
+
+
+def put(facts: Facts, entries: Iterable[tuple[str, Entry]]) -> Iterator[FileChange]:
+    """What makes or replaces each path; a folder that is there stays as it is."""
+    for path, entry in entries:
+        before = facts.files.get(path)
+        folder = before is not None and before.kind is entry.kind is Kind.DIRECTORY
+        if before != entry and not folder:
+            yield FileChange(path, before, entry, f"{'replace' if before else 'make'} {path}")
 
 
 def no_folder(facts: Facts, folders: Iterable[str]) -> tuple[str, ...] | None:

@@ -24,7 +24,7 @@ from wizard.model.answers import STANDALONE, WEBROOT, Answers, Certificate, cert
 from wizard.model.facts import Acme, Facts, KeptPair
 from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
 from wizard.sendmail.cf_needs import TlsFiles
-from wizard.steps.certificate import Pair, no_folder
+from wizard.steps.certificate import Pair, no_folder, put
 from wizard.steps.certificate_install import CertificateInstall, Source, chosen, hook
 from wizard.steps.firewall import chosen as chosen_firewalls
 from wizard.system.host import Host
@@ -330,15 +330,8 @@ def _opening(facts: Facts, answers: Answers) -> tuple[tuple[LiveRule, ...], list
 def _port_hook(facts: Facts, rules: tuple[LiveRule, ...]) -> Iterator[FileChange]:
     if not rules:
         return
-    text = port_script(rules)
-    entries = (
-        (CERTBOT, Entry(Kind.DIRECTORY, 0o755, 0, 0)),
-        (PORT_HOOK, Entry(Kind.FILE, 0o755, 0, 0, text.encode())),
-    )
-    for path, entry in entries:
-        before = facts.files.get(path)
-        if before != entry and not (before is not None and before.kind is entry.kind is Kind.DIRECTORY):
-            yield FileChange(path, before, entry, f"{'replace' if before else 'make'} {path}")
+    folder, script = Entry(Kind.DIRECTORY, 0o755, 0, 0), port_script(rules).encode()
+    yield from put(facts, ((CERTBOT, folder), (PORT_HOOK, Entry(Kind.FILE, 0o755, 0, 0, script))))
 
 
 def _commands(wanted: Certificate, name: str, hook: str) -> Iterator[tuple[str, ...]]:
