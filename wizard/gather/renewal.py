@@ -32,7 +32,10 @@ class Renewal:
 def look_at_renewal(host: Host, cf: str) -> Renewal | None:
     """None where no hook of ours brings renewals to sendmail. Raises HostError."""
     found = _LINEAGE.search(host.text(HOOK, "utf-8"))
-    words = shlex.split(found[1]) if found else []
+    try:
+        words = shlex.split(found[1]) if found else []
+    except ValueError as error:  # somebody has edited it
+        raise HostError(f"{HOOK} is not as it was written: {error}") from error
     if not words:
         return None
     kept, own = (_first(host, path) for path in (f"{words[0]}/fullchain.pem", TlsFiles.of(cf).certificate))

@@ -12,6 +12,7 @@ from tests.authority import Authority
 from tests.unit.troubleshoot.pictures import picture
 from wizard.certificates import Certificate
 from wizard.certificates.acme import HOOK
+from wizard.errors import HostError
 from wizard.gather import renewal as gathered
 from wizard.gather.certificates import parsed
 from wizard.gather.renewal import Renewal, look_at_renewal
@@ -75,3 +76,11 @@ def test_what_the_hook_waits_for_is_looked_at(tmp_path: Path, monkeypatch: pytes
     stuck = look_at_renewal(host, cf)
     assert stuck is not None
     assert not stuck.arrived
+
+
+def test_a_hook_that_somebody_has_broken_is_said_to_be_so(tmp_path: Path) -> None:
+    hook = tmp_path / HOOK.lstrip("/")
+    hook.parent.mkdir(parents=True)
+    hook.write_text("#!/bin/sh\nlineage='/etc/letsencrypt/live/mail\n")
+    with pytest.raises(HostError, match="not as it was written"):
+        look_at_renewal(Host(tmp_path), "")
