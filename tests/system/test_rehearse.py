@@ -21,6 +21,14 @@ PATIENCE = 10.0
 """Seconds that the end of a clone may take."""
 
 
+NAMED = """
+mount -t cgroup2 none /mnt; cd /mnt
+seq -f msa-wizard-rehearsal-%.0f "$2" "$(($2 + 1000))" | xargs "$1" || :
+"""
+TAKEN = ("unshare", "--cgroup", "--mount", "sh", "-ec", NAMED, "sh")
+"""Cgroups named after all process numbers to come: as if as many rehearsals ran in containers that share ours."""
+
+
 def compiled(debian: Machine) -> None:
     """The program has run before: what it compiles is there."""
     wizard(debian, "rehearse", "--help")
@@ -40,7 +48,10 @@ def test_it_works_and_the_host_is_not_touched(machine: BootMachine, layer: Layer
     debian = machine(layer, init=init)
     compiled(debian)
     before = around(debian)
+    number = debian.run("echo $$").stdout.strip()
+    debian.run([*TAKEN, "mkdir", number])
     made = rehearsed(debian)
+    debian.run([*TAKEN, "rmdir", number])
     assert made["exit"] == 0, shortly(made)
     assert made["schema"] == 1
     assert made["login"]["code"] == 235

@@ -48,7 +48,7 @@ _NO_DISK = frozenset(
     )
 )
 _REMOTE = frozenset(("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "afs"))
-_CGROUP = re.compile(rf"{NAME}-(\d+)")
+_CGROUP = re.compile(rf"{NAME}-(\d+)-\w+")
 
 
 class CloneError(WizardError):

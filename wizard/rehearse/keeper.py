@@ -18,6 +18,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, NoReturn
@@ -131,8 +132,8 @@ def _cgroup() -> Path | None:
         # Its root is our cgroup. In the host's own namespace a mount would set the options of the whole hierarchy anew.
         kernel.unshare(kernel.CLONE_NEWCGROUP)
         kernel.mount("cgroup2", str(CGROUP), "cgroup2")
-        cgroup = CGROUP / f"{NAME}-{os.getpid()}"
-        cgroup.mkdir()
+        # Containers whose programs share a cgroup number their processes alike: the number alone may be taken.
+        cgroup = Path(tempfile.mkdtemp(prefix=f"{NAME}-{os.getpid()}-", dir=CGROUP))
     except OSError:
         return None
     try:
