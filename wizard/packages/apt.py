@@ -20,6 +20,7 @@ LOCK_PATIENCE = 120
 """Seconds to wait for another apt or dpkg."""
 
 _LOCK = "/var/lib/dpkg/lock-frontend"
+_NO_LOCK = "Unable to acquire the dpkg"
 
 DEADLINE = 1800.0
 """Seconds for one apt run: a slow mirror is normal, a night is not."""
@@ -89,7 +90,10 @@ def apt_get(
             told=(lambda number: ("-o", f"APT::Status-Fd={number}")) if progress else None,
         )
         lines = [line for line in completed.stdout.splitlines(keepends=True) if progress_of(line) is None]
-        return replace(completed, argv=tuple(argv), stdout="".join(lines) if progress else completed.stdout)
+        completed = replace(
+            completed, argv=tuple(argv), stdout="".join(lines) if progress else completed.stdout
+        )
+        return _with_the_holder(host, completed)
     except HostError as error:
         settle(host, say)
         raise ChangeError(f"{error}. `dpkg --configure -a` was run; see `apt-get check`") from error
@@ -104,6 +108,15 @@ def _lock_holder(host: Host) -> str:
     except OSError:
         return ""  # apt will say it
     return f"{process_name(host, pid) or 'a process'} (pid {pid})" if kind != fcntl.F_UNLCK else ""
+
+
+def _with_the_holder(host: Host, completed: Completed) -> Completed:
+    """What apt of Debian 14 leaves out where it gives up: who has the lock."""
+    output = completed.stdout + completed.stderr
+    if completed.code == 0 or _NO_LOCK not in output or "held by process" in output:
+        return completed
+    holder = _lock_holder(host) or "a process that has ended by now"
+    return replace(completed, stderr=f"{completed.stderr.rstrip()}\nThe lock is held by {holder}.\n")
 
 
 def _without_counts(say: Say) -> Say:
@@ -170,8 +183,10 @@ def wants_update(output: str) -> bool:
     return any(words in output for words in stale)
 
 
+_LOCKED = "Another program holds apt's lock (named above). Wait for it, then try again."
 _ADVICE = {
-    "Could not get lock": "Another program holds apt's lock (named above). Wait for it, then try again.",
+    "Could not get lock": _LOCKED,
+    _NO_LOCK: _LOCKED,
     "Temporary failure resolving": "No name server answers: check the network, then try again.",
     "Could not connect": "The package server cannot be reached: check network and proxy, then try again.",
     "Unable to fetch": "Not all packages could be fetched: check the network, then try again.",
