@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http.client import HTTPException
 from urllib.error import URLError
 
 from wizard.certificates.acme import CERTBOT, IDENTITIES, LETS_ENCRYPT, caa_refusal
@@ -112,11 +113,26 @@ def directory(server: str) -> Acme:
             said = json.loads(answer.read(_MOST))
         if not isinstance(said, dict) or "newOrder" not in said:
             return Acme(unreachable=f"{server} is no ACME directory")
-        meta = said.get("meta") or {}
-        terms, identities = meta.get("termsOfService", ""), meta.get("caaIdentities", [])
-        return Acme(terms=clean(str(terms))[:200], identities=tuple(map(str, identities)))
-    except ValueError:
+        terms, identities = _meta(said.get("meta"))
+        return Acme(terms=terms, identities=identities)
+    except (
+        ValueError,
+        RecursionError,
+        HTTPException,
+    ):  # other text, text within text for ever, or no HTTP at all
         return Acme(unreachable=f"{server} is no ACME directory")
     except (URLError, OSError) as error:
         why = error.reason if isinstance(error, URLError) else error
         return Acme(unreachable=f"{server} cannot be reached: {clean(str(why))}")
+
+
+def _meta(meta: object) -> tuple[str, tuple[str, ...]]:
+    """Where the terms are, and what CAA records call the authority; what is of another type says nothing."""
+    if not isinstance(meta, dict):
+        return "", ()
+    terms, identities = meta.get("termsOfService"), meta.get("caaIdentities")
+    names = identities if isinstance(identities, list) else []
+    return (
+        clean(terms)[:200] if isinstance(terms, str) else "",
+        tuple(each for each in names if isinstance(each, str)),
+    )
