@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from tests.system.images import Layer, layers
 from tests.system.machine import Init, Machine
+from tests.system.order import machine_of, turn
 from tests.system.releases import RELEASES, Release
 from tests.system.room import why_no_machines
 
 _BOOTED = pytest.StashKey[list[Machine]]()
+_HERE = Path(__file__).parent
 
 
 class BootMachine(Protocol):
@@ -67,6 +70,18 @@ def debian(request: pytest.FixtureRequest) -> Iterator[Machine]:
     with Machine(layers(request.param, "msa")) as made:
         made.client()
         yield made
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is long first; and what shares a machine in one group, which pytest-xdist gives to one worker."""
+    ours = [item for item in items if item.path.is_relative_to(_HERE) and isinstance(item, pytest.Function)]
+    for item in ours:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        if machine := machine_of(item.path.stem, item.fixturenames, parameters):
+            item.add_marker(pytest.mark.xdist_group(machine))
+    ordered = iter(sorted(ours, key=lambda item: turn(f"{item.path.name}::{item.name}")))
+    items[:] = [next(ordered) if item in ours else item for item in items]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -34,6 +34,18 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _BOOT_SECONDS = 60.0
 # The load is the host's: with many machines at work on it sendmail would only queue, or refuse (QueueLA, RefuseLA).
 _IDLE = "echo 0.00 0.00 0.00 1/100 1 >/run/idle && mount --bind /run/idle /proc/loadavg"
+# Masked, as systemd.generator(7) says: they look for disks and chips that no container has, at each boot and each reload.
+# Not in /etc, whose files the program counts.
+_GENERATORS = Path("usr/local/lib/systemd/system-generators")
+_MASKED = (
+    "cryptsetup",
+    "gpt-auto",
+    "hibernate-resume",
+    "integritysetup",
+    "veritysetup",
+    "tpm2",
+    "factory-reset",
+)
 _serial = itertools.count()
 
 Init = Literal["systemd", "sysvinit", "none"]
@@ -282,6 +294,11 @@ class Machine:
             path = root / "etc" / name
             path.unlink(missing_ok=True)
             path.write_text(text)
+        (root / _GENERATORS).mkdir(parents=True, exist_ok=True)
+        for name in _MASKED:
+            link = root / _GENERATORS / f"systemd-{name}-generator"
+            if not link.is_symlink():
+                link.symlink_to("/dev/null")
         if self._with_project:
             target = root / PROJECT[1:]
             target.mkdir()
