@@ -33,10 +33,10 @@ STEPS: tuple[Step, ...] = (
     Restart(),
     OpenFirewall(),
     AuthTest(),
-    CertificateObtain(),
     LoginPolicy(),
     GuessLimit(),
     TlsPolicy(),
+    CertificateObtain(),  # last: what is in an authority's way ends the run, and must keep no policy out
 )
 
 

@@ -62,10 +62,10 @@ def test_ids_are_those_of_the_design() -> None:
         "restart",
         "firewall",
         "auth-test",
-        "certificate-obtain",
         "login-policy",
         "guess-limit",
         "tls-policy",
+        "certificate-obtain",
     ]
 
 
