@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
 from tests.system.images import Layer, layers
 from tests.system.machine import Init, Machine
-from tests.system.order import machine_of, turn
+from tests.system.order import InOrder, turn
 from tests.system.releases import RELEASES, Release
 from tests.system.room import why_no_machines
 
@@ -72,16 +72,16 @@ def debian(request: pytest.FixtureRequest) -> Iterator[Machine]:
         yield made
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is long first; and what shares a machine in one group, which pytest-xdist gives to one worker."""
-    ours = [item for item in items if item.path.is_relative_to(_HERE) and isinstance(item, pytest.Function)]
-    for item in ours:
-        parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        if machine := machine_of(item.path.stem, item.fixturenames, parameters):
-            item.add_marker(pytest.mark.xdist_group(machine))
+    """What is long first; see tests.system.order."""
+    ours = [item for item in items if item.path.is_relative_to(_HERE)]
     ordered = iter(sorted(ours, key=lambda item: turn(f"{item.path.name}::{item.name}")))
     items[:] = [next(ordered) if item in ours else item for item in items]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InOrder | None:
+    """With `--dist loadscope`: one after the other in that order, and what shares a machine on one worker."""
+    return InOrder(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.hookimpl(wrapper=True)

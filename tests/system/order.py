@@ -5,6 +5,8 @@ What takes long begins first: a long one that begins last leaves all processors 
 
 from __future__ import annotations
 
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
 FIRST = (
     "test_troubleshoot.py::test_every_fault_is_named_fixed_and_comes_back",
     "test_confirm.py::",
@@ -26,10 +28,23 @@ FIRST = (
     "test_rollback.py::",
     "test_server_trust.py::",
     "test_log_watch.py::",
+    "test_outside_unit.py::",
 )
 """How their names begin, by file: the longest in front. The others follow as they stand."""
-SHARED = ("debian", "guarded", "msa", "fleet")
-"""The fixtures that are machines of a whole file."""
+SHARED = (
+    "test_confirm.py",
+    "test_debug.py",
+    "test_firewall.py",
+    "test_fleet.py",
+    "test_fleet_interrupted.py",
+    "test_fleet_mixed.py",
+    "test_log_watch.py",
+    "test_login_by_hand.py",
+    "test_login_cause.py",
+    "test_outside_unit.py",
+    "test_server_trust.py",
+)
+"""The files whose tests share machines: one for each first parameter."""
 
 
 def turn(case: str) -> int:
@@ -37,7 +52,14 @@ def turn(case: str) -> int:
     return next((number for number, name in enumerate(FIRST) if case.startswith(name)), len(FIRST))
 
 
-def machine_of(file: str, fixtures: list[str], parameters: dict[str, object]) -> str | None:
-    """A name for the machine that a test shares with others of its file; None: it has its own."""
-    shared = next((name for name in SHARED if name in fixtures), None)
-    return f"{file}-{parameters.get(shared, '')}" if shared else None
+def unit(nodeid: str) -> str:
+    """What one worker does in one go: a test, or all that share a machine, since another worker would make its own."""
+    file, _, name = nodeid.rpartition("/")[2].partition("::")
+    return f"{file} {name.partition('[')[2].rstrip(']').partition('-')[0]}" if file in SHARED else nodeid
+
+
+class InOrder(LoadScopeScheduling):  # type: ignore[misc]
+    """pytest-xdist's, with these units."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit(nodeid)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.system.order import FIRST, machine_of, turn
+from tests.system.order import FIRST, SHARED, turn, unit
 
 SYSTEM = Path(__file__).resolve().parents[1] / "system"
 
@@ -24,8 +25,17 @@ def test_what_is_long_begins_first_and_the_rest_as_it_stands() -> None:
 
 
 def test_tests_of_the_same_file_and_release_share_a_machine() -> None:
-    asked = ["request", "debian"]
-    assert machine_of("test_log_watch", asked, {"debian": "forky", "other": 1}) == "test_log_watch-forky"
-    assert machine_of("test_log_watch", asked, {"debian": "bookworm"}) == "test_log_watch-bookworm"
-    assert machine_of("test_fleet", ["fleet"], {}) == "test_fleet-"
-    assert machine_of("test_apply", ["machine", "release"], {"release": "forky"}) is None
+    top = "tests/system/"
+    forky, also = f"{top}test_log_watch.py::test_a[forky]", f"{top}test_log_watch.py::test_b[forky-KILL]"
+    assert unit(forky) == unit(also) != unit(f"{top}test_log_watch.py::test_a[bookworm]")
+    fleet, also = f"{top}test_fleet.py::test_a", f"{top}test_fleet.py::test_b"
+    assert unit(fleet) == unit(also) != unit(f"{top}test_fleet_mixed.py::test_a")
+    alone, other = f"{top}test_apply.py::test_a[forky]", f"{top}test_apply.py::test_b[forky]"
+    assert unit(alone) != unit(other)
+
+
+@pytest.mark.parametrize("file", sorted(SYSTEM.glob("test_*.py")), ids=lambda file: file.name)
+def test_no_file_that_shares_machines_is_forgotten(file: Path) -> None:
+    text = file.read_text()
+    of_conftest = re.search(r"^def test_\w+\([^)]*\bdebian: ", text, re.M) and "def debian(" not in text
+    assert ('scope="module"' in text or bool(of_conftest)) == (file.name in SHARED)
