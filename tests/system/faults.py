@@ -126,6 +126,7 @@ LISTENER = (
         sign="warning",
         name="behind localhost",
         asked="https://selliott.org/node/40",
+        full=True,
     ),
     Fault(
         "hostname-unqualified",
@@ -176,6 +177,7 @@ LISTENER = (
         "systemctl -q mask --now sendmail",
         undo="systemctl -q unmask sendmail",
         name="masked",
+        full=True,
     ),
     Fault(
         "sendmail-overridden",
@@ -187,7 +189,9 @@ LISTENER = (
         full=True,
     ),
     Fault("cf-broken", "listener", f"echo 'Ojunk' > {CF}; {SENDMAIL}", back="no"),
-    Fault("cf-broken", "listener", f"rm {CF}; pkill -9 -x sendmail-mta", back="no", name="missing"),
+    Fault(
+        "cf-broken", "listener", f"rm {CF}; pkill -9 -x sendmail-mta", back="no", name="missing", full=True
+    ),
     Fault(
         "cf-broken",
         "listener",
@@ -212,6 +216,7 @@ LISTENER = (
         f'echo "DEAMON_OPTIONS(\\`Family=inet, Name=X, Port=2525\')dnl" >> {MC}',
         sign="warning",
         back="refused",
+        full=True,
     ),
     Fault("mc-typo", "listener", mc("s/^DAEMON_OPTIONS/DAEMON_OPTION/"), back="refused", name="and in use"),
     Fault(
@@ -258,7 +263,7 @@ LISTENER = (
         mc("/Port=submission/d"),
         asked="https://wiki.fysik.dtu.dk/ITwiki/SMTP_AUTH_server/",
     ),
-    Fault("submission-elsewhere", "listener", mc("s/Port=submission/Port=2587/")),
+    Fault("submission-elsewhere", "listener", mc("s/Port=submission/Port=2587/"), full=True),
     Fault(
         "listener-missing",
         "listener",
@@ -306,9 +311,9 @@ TLS = (
         f": > /etc/mail/tls/starttls.m4; cd /etc/mail; m4 sendmail.mc > sendmail.cf; {SENDMAIL}",
         back="no",
     ),
-    Fault("starttls-off", "starttls", submission("EaS")),
+    Fault("starttls-off", "starttls", submission("EaS"), full=True),
     Fault("certificate-missing", "starttls", f"rm {CRT}; {SENDMAIL}", name="certificate"),
-    Fault("certificate-missing", "starttls", f"rm {KEY}; {SENDMAIL}", name="key"),
+    Fault("certificate-missing", "starttls", f"rm {KEY}; {SENDMAIL}", name="key", full=True),
     Fault("key-unsafe", "starttls", f"chmod 644 {KEY}; {SENDMAIL}"),
     Fault("key-unsafe", "starttls", own("chmod 660 key1.pem"), undo=_GONE, name="own, behind links"),
     Fault(
@@ -370,15 +375,15 @@ TLS = (
         f"openssl genrsa -out {KEY} 2048 2>/dev/null; {SENDMAIL}",
         asked="https://github.com/sovereign/sovereign/issues/31",
     ),
-    Fault("key-mismatch", "starttls", f"echo junk > {CRT}; {SENDMAIL}", name="spoilt certificate"),
-    Fault("tls-on-connect", "starttls", submission("Eas")),
+    Fault("key-mismatch", "starttls", f"echo junk > {CRT}; {SENDMAIL}", name="spoilt certificate", full=True),
+    Fault("tls-on-connect", "starttls", submission("Eas"), full=True),
     Fault(
         "certificate-expired",
         "certificate",
         dated("20200101000000Z", "20210101000000Z"),
         asked="https://newbetuts.com/667692-reason-403-470-tls-handshake-failed",
     ),
-    Fault("certificate-not-yet-valid", "certificate", dated("20400101000000Z", "20410101000000Z")),
+    Fault("certificate-not-yet-valid", "certificate", dated("20400101000000Z", "20410101000000Z"), full=True),
     Fault(
         "certificate-name",
         "certificate",

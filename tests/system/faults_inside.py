@@ -54,6 +54,7 @@ AUTH = (
         "auth-offer",
         f": > /etc/mail/sasl/sasl.m4; cd /etc/mail; m4 sendmail.mc > sendmail.cf; {SENDMAIL}",
         back="no",
+        full=True,
     ),
     Fault("auth-switched-off", "auth-offer", submission("EA")),
     Fault(
@@ -69,6 +70,7 @@ AUTH = (
         f"sed -i 's/^mech_list:.*/mech_list: LOGIN PLAIN CRAM-MD5/' /etc/mail/sasl/Sendmail.conf.2; {SENDMAIL}",
         name="more than saslauthd can serve",
         asked="https://github.com/wader/postfix-relay/pull/220",
+        full=True,
     ),
     Fault("auth-not-required", "auth-offer", submission("E")),
     Fault(
@@ -219,6 +221,7 @@ AUTH = (
         TMPFS.format(options="size=64M,nr_inodes=20", then="true"),
         undo=UNMOUNT,
         fix=False,
+        full=True,
     ),
     Fault("read-only", "queue", TMPFS.format(options="size=64M,ro", then="true"), undo=UNMOUNT, fix=False),
     Fault(
@@ -247,7 +250,9 @@ SASLAUTHD = (
         releases=INIT_SCRIPTS,
         asked="https://github.com/docker-mailserver/docker-mailserver/issues/1049",
     ),
-    Fault("saslauthd-boot", "saslauthd", "systemctl disable saslauthd >/dev/null 2>&1", differs=True),
+    Fault(
+        "saslauthd-boot", "saslauthd", "systemctl disable saslauthd >/dev/null 2>&1", differs=True, full=True
+    ),
     Fault(
         "saslauthd-mechanism",
         "saslauthd",
@@ -300,6 +305,7 @@ SASLAUTHD = (
         "saslauthd",
         f"sed -i 's/^pwcheck_method:.*/pwcheck_method: auxprop/' /etc/mail/sasl/Sendmail.conf.2; {SENDMAIL}",
         name="pwcheck_method",
+        full=True,
     ),
     Fault("saslauthd-cache", "saslauthd", "printf 'alice:changed-since-77' | chpasswd", back="no", name="-c"),
     Fault(
@@ -382,7 +388,9 @@ ACCOUNT = (
     ),
     Fault("pam-missing", "pam", "rm /etc/pam.d/smtp", sign="warning"),
     Fault("pam-broken", "pam", "echo 'auth required pam_ldapp.so' > /etc/pam.d/smtp", name="no such module"),
-    Fault("pam-broken", "pam", "echo '@include comon-auth' > /etc/pam.d/smtp", name="no such file"),
+    Fault(
+        "pam-broken", "pam", "echo '@include comon-auth' > /etc/pam.d/smtp", name="no such file", full=True
+    ),
     Fault("pam-refuses", "pam", "sed -i '1i auth requisite pam_deny.so' /etc/pam.d/smtp"),
     Fault(
         "pam-unknown",
@@ -440,9 +448,10 @@ ACCOUNT = (
         undo="chage -E -1 alice",
         fix=False,
         asked="https://github.com/cyrusimap/cyrus-sasl/issues/254",
+        full=True,
     ),
     Fault("password-expired", "account", f"chage -d 0 alice; {FORGET}", fix=False),
-    Fault("password-missing", "account", "usermod -p '*' alice", fix=False),
+    Fault("password-missing", "account", "usermod -p '*' alice", fix=False, full=True),
     Fault("password-wrong", "account", "true", password="certainly-not-this", fix=False),
     Fault(
         "account-unknown",

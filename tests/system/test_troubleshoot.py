@@ -28,13 +28,13 @@ GROUPS = {
     "account": ACCOUNT,
 }
 DEFAULT_ON: dict[str, Release] = {
-    "listener": "bookworm",
-    "limits": "forky",
-    "clients": "bookworm",
-    "tls": "forky",
-    "auth": "bookworm",
-    "saslauthd": "forky",
-    "account": "forky",
+    "listener": "forky",
+    "limits": "bookworm",
+    "clients": "forky",
+    "tls": "bookworm",
+    "auth": "forky",
+    "saslauthd": "bookworm",
+    "account": "bookworm",
 }
 """The release that a group is tried on in the default run."""
 BACK = 3
