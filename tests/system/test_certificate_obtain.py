@@ -259,7 +259,7 @@ def test_each_refusal_is_told_in_plain_words_and_changes_nothing(
         obtained(debian)
 
 
-@pytest.mark.on_both
+@pytest.mark.default_on("bookworm")
 def test_lets_encrypts_staging_is_asked_first(machine: BootMachine, tmp_path: Path) -> None:
     debian = machine("certbot")
     debian.run("apt-get install --yes --quiet=2 --no-install-recommends certbot", env=QUIET)
@@ -384,7 +384,16 @@ ALLOWS = {"ufw": "ufw allow 80/tcp", "firewalld": "firewall-cmd --add-port=80/tc
 """How an admin opens port 80 himself."""
 
 
-@pytest.mark.parametrize("name", ["ufw", "firewalld", "iptables-persistent", "shorewall"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ufw",
+        *(
+            pytest.param(name, marks=pytest.mark.full)
+            for name in ("firewalld", "iptables-persistent", "shorewall")
+        ),
+    ],
+)
 def test_each_firewall_lets_the_authority_in_and_is_as_before(
     machine: BootMachine, tmp_path: Path, name: str
 ) -> None:

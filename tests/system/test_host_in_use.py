@@ -31,7 +31,7 @@ def ours_left(debian: Machine) -> str:
     ).stdout
 
 
-@pytest.mark.parametrize("way", ["recover", "recover --finish"])
+@pytest.mark.parametrize("way", ["recover", pytest.param("recover --finish", marks=pytest.mark.full)])
 @pytest.mark.default_on("bookworm")
 def test_work_after_a_kill_in_install(machine: BootMachine, way: str) -> None:
     debian = machine("ready")
@@ -55,8 +55,8 @@ def test_work_after_a_kill_in_install(machine: BootMachine, way: str) -> None:
     assert "installed" not in ours_left(debian)
 
 
-@pytest.mark.default_on("forky")
-@pytest.mark.parametrize("all_of_it", [pytest.param(False, marks=pytest.mark.full), True], ids=["apt", "all"])
+@pytest.mark.full
+@pytest.mark.parametrize("all_of_it", [False, True], ids=["apt", "all"])
 def test_apt_ended_in_the_middle(machine: BootMachine, all_of_it: bool) -> None:
     """`dpkg --configure -a`, by us or by the admin, does the rest of its work, and what that makes goes with the packages."""
     debian = machine("ready")
@@ -109,7 +109,9 @@ for n in $(cat /root/new); do grep -qx $n /etc/mail/mine-$n || echo "mine-$n"; d
 
 
 @pytest.mark.default_on("forky")
-@pytest.mark.parametrize("way", ["rollback --all --on-conflict=keep", "apply"])
+@pytest.mark.parametrize(
+    "way", ["rollback --all --on-conflict=keep", pytest.param("apply", marks=pytest.mark.full)]
+)
 def test_work_while_packages_go(machine: BootMachine, way: str) -> None:
     """Lines appended, files saved by renaming, and new ones, in the folder that apt purges at that very moment: in a
     rollback, and in the undo of a step whose apt fails at its end."""
@@ -197,7 +199,9 @@ done
 
 
 @pytest.mark.default_on("bookworm")
-@pytest.mark.parametrize("way", ["rollback --all --on-conflict=keep", "apply"])
+@pytest.mark.parametrize(
+    "way", [pytest.param("rollback --all --on-conflict=keep", marks=pytest.mark.full), "apply"]
+)
 def test_work_in_the_last_moment_before_packages_go(machine: BootMachine, way: str) -> None:
     """apt simulates what it is going to purge; then somebody edits, and nobody writes to these files any more."""
     debian = machine("ready")
@@ -314,7 +318,7 @@ def moments(machine: BootMachine) -> int:
     return len(names)
 
 
-@pytest.mark.default_on("forky")
+@pytest.mark.full
 def test_a_run_killed_in_the_middle_of_somebodys_work(machine: BootMachine) -> None:
     total = moments(machine)
     assert killed_with_work(machine, total, total // 3)

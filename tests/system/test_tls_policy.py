@@ -114,7 +114,7 @@ GOOD = {"1.3", "ecdhe", "dhe"}
 OF_OLD = {"1.0", "1.1", "rsa", "anonymous", "renegotiation"}
 
 
-@pytest.mark.on_both
+@pytest.mark.default_on("forky")
 def test_what_debian_itself_takes_is_narrowed_for_clients_alone_and_taken_back(machine: BootMachine) -> None:
     debian = unlimited(machine)
     before = debian.read(MC)
@@ -169,7 +169,7 @@ def test_a_rollback_brings_back_the_very_files_and_the_tls_of_then(machine: Boot
     assert debian.run(look).stdout == before
 
 
-@pytest.mark.on_both
+@pytest.mark.default_on("bookworm")
 def test_a_host_that_lets_in_what_is_old_is_closed_and_its_clients_are_named_first(
     machine: BootMachine,
 ) -> None:
