@@ -53,6 +53,7 @@ def reverse(
     derived: Callable[[str], bool],
     dated: re.Pattern[bytes] | None,
     grown: Callable[[str], bool] | None,
+    stays: Callable[[str], bool],
 ) -> Reversal:
     """See Store.reverse. `tops` are the paths that the store holds, with all below them. Raises StoreError."""
     with ObjectReader(repository) as reader:
@@ -61,7 +62,9 @@ def reverse(
         paths = dict.fromkeys([*chains, *(one for path in chains for one in _folders_of(path, tops))])
         work = _Work(reader, head, _entries(reader, head, paths), tops, choice, dated)
         for path, chain in chains.items():
-            if work.large(path, chain):
+            if stays(path):
+                work.leave(path)
+            elif work.large(path, chain):
                 work.leave_large(path, chain)
             elif derived(path):
                 work.put_back(path, chain)
@@ -95,7 +98,7 @@ class _Work:
 
     def leave_large(self, path: str, chain: _Chain) -> None:
         """A file whose content is not kept stays as it is."""
-        self._leave(path)
+        self.leave(path)
         if self._ours[path] != chain[-1][-1]:
             self._notes[path] = f"{_LARGE}, so it stays as it is"
 
@@ -124,7 +127,7 @@ class _Work:
                 self._notes[path] = merge.note
         if conflicts or entry == self._ours[path]:
             self._conflicts += conflicts
-            self._leave(path)
+            self.leave(path)
         else:
             self._want(path, entry)
         if kept and not conflicts:
@@ -155,12 +158,12 @@ class _Work:
                 holds += f" and {len(staying) - 1} more"
             entry = self._wanted[path]
             if entry is None:
-                self._leave(path)
+                self.leave(path)
                 self._notes[path] = f"stays, for it {holds}"
             elif self._choice is Choice.RESTORE:
                 below = self._below(path)
                 if any(entry is not None and entry.large for entry in map(self._ours.get, below)):
-                    self._leave(path)
+                    self.leave(path)
                     self._notes[path] = f"stays, for what is in it {_LARGE}"
                     continue
                 for one in below:
@@ -181,10 +184,10 @@ class _Work:
                 if there is not None and self._choice is not Choice.RESTORE:
                     name = f"/{visible(path)}"
                     self._undecided(folder, f"kind: a {there.kind} now, and {name} was in it before")
-                    self._leave(path)
+                    self.leave(path)
                     break
                 if _is_folder(self._ours[folder]):
-                    self._leave(folder)
+                    self.leave(folder)
                     self._notes[folder] = f"stays, for /{visible(path)} is to be in it"
                 else:
                     self._wanted[folder] = self._newest_folder(folder)
@@ -211,15 +214,16 @@ class _Work:
     def _want(self, path: str, entry: Entry | None) -> None:
         self._wanted[path] = entry
         if entry is not None and entry.kind is Kind.SPECIAL and entry != self._ours[path]:
-            self._leave(path)
+            self.leave(path)
             self._notes[path] = f"was a {entry.special}: that is recorded, not written, so it stays as it is"
 
-    def _leave(self, path: str) -> None:
+    def leave(self, path: str) -> None:
+        """It stays as it is."""
         self._wanted[path] = self._ours[path]
         self._notes.pop(path, None)
 
     def _undecided(self, path: str, text: str) -> None:
-        self._leave(path)
+        self.leave(path)
         if self._choice is None and all(one.path != path for one in self._conflicts):
             self._conflicts.append(Conflict(path, "kind", text))
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import shlex
+from pathlib import Path
 
 import pytest
 
 from snapshots.format.message import Commit
 from snapshots.store import Store
+from tests.authority import Authority
 from tests.store.machine import Machine, commit
 from wizard.changes.lineage import LineageEffect
 from wizard.changes.packages import PackagesEffect
 from wizard.model.plan import Effect
-from wizard.rollback.renewed import Renewals
+from wizard.rollback.renewed import Renewals, staying
 from wizard.system.host import Host
 
 NAME = "mail.example.org"
@@ -39,7 +42,8 @@ def obtained(machine: Machine, store: Store, *paths: str, certbot: bool) -> Comm
 
 
 def needed(machine: Machine, store: Store, made: Commit) -> str | None:
-    return Renewals.of(Host(machine.root), store, [made]).needed(store, [made])
+    why = Renewals.of(Host(machine.root), store, [made]).needed(store, [made])
+    return ". ".join(why) if why else None
 
 
 @pytest.mark.parametrize(
@@ -86,3 +90,143 @@ def test_accounts_of_later_stay(machine: Machine) -> None:
     gone = {path.removeprefix("etc/letsencrypt/") for path, (_, after) in targets.items() if after is None}
     assert {f"{OURS}/private_key.json", "accounts/acme.example.org", f"live/{NAME}/privkey.pem"} <= gone
     assert not {path for path in gone if path.startswith(("accounts/other", "accounts/other.example.org"))}
+
+
+PEM = "/etc/ssl/certs/mail.pem"
+HOOK = "renewal-hooks/deploy/msa-wizard-sendmail"
+
+
+def keep(machine: Machine, number: int, content: str) -> None:
+    """certbot has renewed it: a new file, and the link leads there."""
+    live = machine.etc / f"letsencrypt/live/{NAME}/fullchain.pem"
+    archive = machine.etc / f"letsencrypt/archive/{NAME}/fullchain{number}.pem"
+    for folder in (live.parent, archive.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    archive.write_text(content)
+    live.unlink(missing_ok=True)
+    live.symlink_to(f"../../archive/{NAME}/{archive.name}")
+    make(machine, f"renewal/{NAME}.conf")
+
+
+def brought(machine: Machine, content: str, effects: list[Effect]) -> str:
+    """The step puts this certificate where sendmail.cf names it, with the hook that brings renewals there."""
+    machine.etc.joinpath("ssl/certs").mkdir(parents=True, exist_ok=True)
+    machine.root.joinpath(PEM[1:]).write_text(content)
+    make(machine, HOOK)
+    machine.etc.joinpath("letsencrypt", HOOK).write_text(
+        f"lineage={shlex.quote(f'/etc/letsencrypt/live/{NAME}')}\n"
+    )
+    files = [{"kind": "file", "path": path} for path in (PEM, f"/etc/letsencrypt/{HOOK}")]
+    return json.dumps({"effects": [*(effect.record() for effect in effects), *files]})
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["the step got it", "certbot kept it before"])
+@pytest.mark.parametrize(
+    "since", ["renewed", "renewed, and the newest did not arrive", "renewed, then deleted"]
+)
+def test_a_renewal_in_sendmails_own_file_is_nobodys_work(machine: Machine, ours: bool, since: str) -> None:
+    machine.etc.joinpath("ssl/certs").mkdir(parents=True, exist_ok=True)
+    machine.root.joinpath(PEM[1:]).write_text("found\n")
+    if not ours:
+        keep(machine, 1, "first\n")
+    store = machine.store()
+    keep(machine, 1, "first\n")
+    record = brought(machine, "first\n", [LineageEffect(NAME)] if ours else [])
+    made = commit(store, "apply", step="certificate-obtain", record=record.encode())
+    assert made is not None
+    keep(machine, 2, "second\n")
+    machine.root.joinpath(PEM[1:]).write_text("second\n")
+    if "arrive" in since:
+        keep(machine, 3, "third\n")
+    if "deleted" in since:
+        commit(store)
+        for path in (
+            f"live/{NAME}/fullchain.pem",
+            f"archive/{NAME}/fullchain1.pem",
+            f"archive/{NAME}/fullchain2.pem",
+        ):
+            machine.etc.joinpath("letsencrypt", path).unlink()
+    commit(store)
+    renewals = Renewals.of(Host(machine.root), store, [made])
+    reversal = store.reverse([made], derived=renewals.renewed)
+    assert reversal.conflicts == ()
+    assert reversal.targets[PEM[1:]][1] == store.entry(list(store.history())[-1], PEM[1:])
+
+
+def test_another_certificate_there_is_the_admins_work(machine: Machine) -> None:
+    store = machine.store()
+    keep(machine, 1, "first\n")
+    made = commit(store, "apply", step="certificate-obtain", record=brought(machine, "first\n", []).encode())
+    assert made is not None
+    machine.root.joinpath(PEM[1:]).write_text("the admin's own\n")
+    commit(store)
+    renewals = Renewals.of(Host(machine.root), store, [made])
+    assert [each.path for each in store.reverse([made], derived=renewals.renewed).conflicts] == [PEM[1:]]
+
+
+LIVE = f"/etc/letsencrypt/live/{NAME}"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "uses"),
+    [
+        ("dovecot/conf.d/10-ssl.conf", f"ssl = yes\nssl_cert = <{LIVE}/fullchain.pem\n", True),
+        ("haproxy/haproxy.cfg", f"bind :443 ssl crt {LIVE}\n", True),
+        ("apache2/ssl.conf", f"SSLCertificateFile /etc/letsencrypt/archive/{NAME}/fullchain1.pem\n", True),
+        ("letsencrypt/renewal-hooks/deploy/postgres", f"#!/bin/sh\ncp {LIVE}/privkey.pem /srv/\n", True),
+        ("dovecot/conf.d/10-ssl.conf", f"  # ssl_cert = <{LIVE}/fullchain.pem\n", False),
+        ("nginx/www.conf", f"ssl_certificate {LIVE}-0001/fullchain.pem;\n", False),
+        ("nginx/www.conf", f"ssl_certificate /etc/letsencrypt/live/www.{NAME}/fullchain.pem;\n", False),
+    ],
+)
+def test_a_certificate_that_another_service_uses_stays(
+    machine: Machine, path: str, text: str, uses: bool
+) -> None:
+    store = machine.store()
+    made = obtained(machine, store, HOOK, certbot=False)
+    machine.etc.joinpath("letsencrypt", HOOK).write_text(f"lineage={LIVE}\n")
+    assert needed(machine, store, made) is None
+    file = machine.etc / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    why = f"/etc/{path} uses certbot's certificate {NAME}. Let it use another one"
+    assert needed(machine, store, made) == (why if uses else None)
+
+
+def test_a_link_to_a_certificate_uses_it(machine: Machine) -> None:
+    store = machine.store()
+    made = obtained(machine, store, certbot=False)
+    (machine.etc / "exim4").mkdir()
+    (machine.etc / "exim4/exim.crt").symlink_to(f"../letsencrypt/live/{NAME}/fullchain.pem")
+    assert "/etc/exim4/exim.crt uses" in (needed(machine, store, made) or "")
+
+
+def test_a_certificate_that_has_got_more_names_stays(machine: Machine, tmp_path: Path) -> None:
+    folder = tmp_path / "authority"
+    folder.mkdir()
+    authority, store = Authority(folder), machine.store()
+    keep(machine, 1, authority.leaf(NAME).certificate)
+    record = json.dumps({"effects": [LineageEffect(NAME).record()]}).encode()
+    made = commit(store, "apply", step="certificate-obtain", record=record)
+    assert made is not None
+    keep(machine, 2, authority.leaf(NAME).certificate)
+    assert needed(machine, store, made) is None, "renewed"
+    keep(machine, 3, authority.leaf("imap.example.org").certificate)
+    assert "is for imap.example.org as well by now" in (needed(machine, store, made) or "")
+
+
+def test_of_what_others_need_only_sendmails_own_goes(machine: Machine) -> None:
+    machine.etc.joinpath("ssl/certs").mkdir(parents=True)
+    store = machine.store()
+    keep(machine, 1, "first\n")
+    make(machine, "msa-wizard-port-80", f"{OURS}/private_key.json", "../cron.d/certbot")
+    record = brought(
+        machine, "first\n", [LineageEffect(NAME), PackagesEffect((("certbot", "2.1.0"),), (), ())]
+    )
+    made = commit(store, "apply", step="certificate-obtain", record=record.encode())
+    assert made is not None
+    make(machine, "csr/0001_csr-certbot.pem")
+    commit(store)
+    reversal = store.reverse([made], stays=staying(store, [made]))
+    goes = {path for path, (_, after) in reversal.targets.items() if after is None}
+    assert goes == {PEM[1:], f"etc/letsencrypt/{HOOK}"}

@@ -5,19 +5,24 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import re
 import ssl
 import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.client import HTTPException
+from pathlib import Path
 from urllib.error import URLError
 
-from wizard.certificates.acme import CERTBOT, IDENTITIES, LETS_ENCRYPT, caa_refusal
+from wizard.certificates.acme import CERTBOT, HOOK, IDENTITIES, LETS_ENCRYPT, caa_refusal
 from wizard.console import clean
+from wizard.errors import HostError
 from wizard.gather.host import ASK_DPKG, apt_simulation, installed
 from wizard.model.answers import STANDALONE, WEBROOT, Certificate
 from wizard.model.facts import Acme
+from wizard.sendmail.cf_needs import MOST
 from wizard.system.host import Host
 
 PATIENCE = 8.0
@@ -61,6 +66,40 @@ def keeps(host: Host, name: str) -> bool:
     return host.exists(f"{CERTBOT}/live/{name}/fullchain.pem") and host.exists(
         f"{CERTBOT}/renewal/{name}.conf"
     )
+
+
+def users(host: Host, name: str) -> list[str]:
+    """The files and links below /etc that name what certbot keeps by this name, but its own and the hook of this program. Only
+    root can tell."""
+    named = re.compile(
+        rb"^[ \t]*(?![#;\s]).*letsencrypt/(?:archive|live)/" + re.escape(name.encode()) + rb"(?![-.\w])",
+        re.MULTILINE,
+    )
+    own = (
+        HOOK,
+        *(f"{CERTBOT}/{folder}/{name}" for folder in ("archive", "live")),
+        f"{CERTBOT}/renewal/{name}.conf",
+    )
+    found = []
+    for folder, folders, files in os.walk(host.path("/etc")):
+        folders[:] = [each for each in folders if each != ".git"]
+        for file in (*files, *folders):
+            path = f"/{Path(folder, file).relative_to(host.path('/'))}"
+            its_own = any(path == each or path.startswith(f"{each}/") for each in own)
+            if not its_own and named.search(_text(host, path)):
+                found.append(clean(path))
+    return sorted(found)
+
+
+def _text(host: Host, path: str) -> bytes:
+    """What a file holds, or where a link leads to."""
+    place = host.path(path)
+    try:
+        if place.is_symlink():
+            return os.fsencode(place.readlink())
+        return host.small_file(path, MOST)[0] if place.is_file() else b""
+    except (HostError, OSError):
+        return b""
 
 
 def _addresses(name: str) -> tuple[tuple[str, ...], str]:

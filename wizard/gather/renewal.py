@@ -31,16 +31,24 @@ class Renewal:
 
 def look_at_renewal(host: Host, cf: str) -> Renewal | None:
     """None where no hook of ours brings renewals to sendmail. Raises HostError."""
-    found = _LINEAGE.search(host.text(HOOK, "utf-8"))
-    try:
-        words = shlex.split(found[1]) if found else []
-    except ValueError as error:  # somebody has edited it
-        raise HostError(f"{HOOK} is not as it was written: {error}") from error
-    if not words:
+    text = host.text(HOOK, "utf-8")
+    lineage = lineage_of(text)
+    if not lineage and _LINEAGE.search(text):
+        raise HostError(f"{HOOK} is not as it was written")
+    if not lineage:
         return None
-    kept, own = (_first(host, path) for path in (f"{words[0]}/fullchain.pem", TlsFiles.of(cf).certificate))
-    certificate = parsed(host.small_file(f"{words[0]}/fullchain.pem", MOST)[0], "") if kept else None
-    return Renewal(words[0], certificate, kept is None or own is None or kept == own, idle(host))
+    kept, own = (_first(host, path) for path in (f"{lineage}/fullchain.pem", TlsFiles.of(cf).certificate))
+    certificate = parsed(host.small_file(f"{lineage}/fullchain.pem", MOST)[0], "") if kept else None
+    return Renewal(lineage, certificate, kept is None or own is None or kept == own, idle(host))
+
+
+def lineage_of(hook: str) -> str:
+    """The folder of the lineage that a hook of ours brings to sendmail; empty where it is none, or somebody has broken it."""
+    line = _LINEAGE.search(hook)
+    try:
+        return next(iter(shlex.split(line[1])), "") if line else ""
+    except ValueError:
+        return ""
 
 
 def _first(host: Host, path: str) -> bytes | None:

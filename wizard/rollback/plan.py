@@ -6,7 +6,7 @@ makes out of other files (sendmail.cf, the maps) is made again where those have 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ from wizard.model.claim import Claim
 from wizard.model.facts import Facts
 from wizard.model.generated_files import DATED, KEPT_UP, derived, same_but_dated, source_of
 from wizard.model.plan import Change
-from wizard.rollback.renewed import Renewals, has_lineage
+from wizard.rollback.renewed import Renewals, has_lineage, staying
 from wizard.sendmail.cf import auth_flags
 from wizard.sendmail.mc_gate import Gate
 from wizard.system.host import Host
@@ -139,37 +139,40 @@ def prepare(
 
     With `as_found` what only runs of ours have touched goes to what it was when the host was found. Where apt would not
     take exactly the packages back that came, or they could take a file along that no snapshot holds, everything else
-    still goes if everything was asked for. Raises RollbackRefused, StoreError, HostError."""
-    wanted = _wanted(target.commits, store)
-    packages = wanted.packages.reversal(host)
-    why = None if packages is None or asked_apt else _in_danger(store, target) or packages.refused
+    still goes if everything was asked for. What certbot keeps and others need stays; where nothing but that was asked for,
+    all of it. Raises RollbackRefused, StoreError, HostError."""
     renewals = Renewals.of(host, store, target.commits)
     needed = renewals.needed(store, target.commits)
-    why = why or needed
+    brought = [commit for commit in target.commits if needed and has_lineage(store, commit)]
+    if needed and {commit.step for commit in target.commits} == {commit.step for commit in brought}:
+        raise RollbackRefused(f"{'. '.join(needed)}, then try again")
+    stays = staying(store, brought)
+    wanted = _wanted(target.commits, store, brought)
+    packages = wanted.packages.reversal(host)
+    why = None if packages is None or asked_apt else _in_danger(store, target) or packages.refused
     left = packages.left if packages is not None else ()
     if why is not None:
-        rest = tuple(
-            commit
-            for commit in target.commits
-            if not _has_packages(store, commit) and not (needed and has_lineage(store, commit))
-        )
+        rest = tuple(commit for commit in target.commits if not _has_packages(store, commit))
         if not target.everything or not rest:
             raise RollbackRefused(why)
         stay = {"install", *(commit.step for commit in target.commits)} - {commit.step for commit in rest}
         target = Target(rest, tuple(each for each in target.steps if each not in stay), (), everything=True)
-        wanted, packages, renewals = _wanted(rest, store), None, Renewals.of(host, store, rest)
+        wanted, packages, renewals = _wanted(rest, store, brought), None, Renewals.of(host, store, rest)
         left = (f"the packages stay, and with them the files they brought: {why}",)
+    if needed:
+        left = (*left, f"certbot and what it keeps stay, for {needed[0]}")
     reversal = store.reverse(
         target.commits,
         choice=choice,
         derived=lambda path: derived(path) or renewals.renewed(path),
         dated=DATED,
-        grown=renewals.grown if renewals.names else None,
+        grown=renewals.grown if renewals.names and not needed else None,
+        stays=stays,
     )
     conflicts = tuple(each for each in reversal.conflicts if each.path not in KEPT_UP)
     reversal = replace(reversal, conflicts=conflicts)
     if as_found and why is None:
-        reversal = _as_found(store, reversal)
+        reversal = _as_found(store, reversal, stays)
     if any(database(path) for path in reversal.targets):
         reversal = _with_backups(store, target, reversal)
     if packages is not None and packages.stays:
@@ -218,7 +221,7 @@ def _with_files_of(store: Store, target: Target, reversal: Reversal, kept: Claim
     return replace(reversal, targets=dict(sorted(targets.items())))
 
 
-def _as_found(store: Store, reversal: Reversal) -> Reversal:
+def _as_found(store: Store, reversal: Reversal, stays: Callable[[str], bool]) -> Reversal:
     """The same, where each path that nobody but runs of ours has touched goes to what it was when the host was found.
 
     Rollbacks make things too, by running sendmailconfig, which no step's commit has."""
@@ -235,14 +238,14 @@ def _as_found(store: Store, reversal: Reversal) -> Reversal:
     ours -= others
     there, earlier = (store.entries(ref, sorted(ours)) for ref in (reversal.head, baseline))
     targets = dict(reversal.targets)
-    kept = {path for path in ours if _stays(there[path], earlier[path])}
+    kept = {path for path in ours if stays(path) or _stays(there[path], earlier[path])}
     ours -= kept
-    stays = (
+    remains = (
         path
         for path in others | kept
         if (targets[path][1] is not None if path in targets else not gone.get(path, False))
     )
-    holding = folders_above(stays)
+    holding = folders_above(remains)
     for path in ours:
         if earlier[path] is None and path in holding:
             continue  # a folder with work of the admin in it
@@ -270,15 +273,15 @@ def _with_backups(store: Store, target: Target, reversal: Reversal) -> Reversal:
     return replace(reversal, targets=dict(sorted(targets.items())))
 
 
-def _wanted(commits: Sequence[Commit], store: Store) -> Wanted:
-    """The state before the oldest commit that mentions each package and service."""
+def _wanted(commits: Sequence[Commit], store: Store, brought: Sequence[Commit]) -> Wanted:
+    """The state before the oldest commit that mentions each package and service; the packages of `brought` stay."""
     packages: list[PackagesEffect] = []
     services: dict[str, ServiceEffect] = {}
     rules: list[RulesChange] = []
     for commit in commits:  # newest first: the oldest has the last word
         for effect in reversed(effects_of(store, commit)):
             if isinstance(effect, PackagesEffect):
-                packages.append(effect)
+                packages += () if commit in brought else (effect,)
             elif isinstance(effect, ServiceEffect):
                 # What it was before the oldest, and what the newest has made of it: a fix stops it, then starts it.
                 newest = services.get(effect.name, effect)

@@ -1,49 +1,52 @@
-"""Rolling back a certificate that certbot got and has renewed since: its renewals are no work of the admin, and go with it."""
+"""Rolling back a certificate that certbot got and has renewed since: its renewals are no work of the admin, and go with it,
+unless others use by now what the step brought."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wizard.certificates.acme import CERTBOT
+from wizard.certificates.acme import CERTBOT, HOOK
 from wizard.changes.lineage import LineageEffect, of_any_run, of_lineage
 from wizard.changes.packages import PackagesEffect
-from wizard.changes.records import effects_of
+from wizard.changes.records import effects_of, record_of
 from wizard.errors import HostError
+from wizard.gather.acme import users
+from wizard.gather.certificates import parsed
+from wizard.gather.renewal import lineage_of
 from wizard.sendmail.cf_needs import MOST
+from wizard.steps.certificate_obtain import CertificateObtain
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
     from snapshots.store import Commit, Store
 
-_ACCOUNTS = f"{CERTBOT}/accounts/".lstrip("/")
+_TOP = CERTBOT.lstrip("/")
+_HOOK = HOOK.lstrip("/")
+_ACCOUNTS = f"{_TOP}/accounts/"
 
 
 @dataclass(frozen=True)
 class Renewals:
-    """The lineages that go, by name, and the PEM that certbot keeps of them now: what its hook gave to sendmail is the same."""
+    """The lineages that go, by name, and all PEM that certbot has ever made of those that the commits brought to sendmail."""
 
     names: tuple[str, ...]
-    pems: tuple[bytes, ...]
+    pems: frozenset[bytes]
     host: Host
 
     @classmethod
     def of(cls, host: Host, store: Store, commits: Sequence[Commit]) -> Renewals:
-        """Those that the commits brought. Raises StoreError."""
+        """Those of the commits. Raises StoreError."""
         effects = [effect for commit in commits for effect in effects_of(store, commit)]
         names = tuple(dict.fromkeys(each.name for each in effects if isinstance(each, LineageEffect)))
-        paths = (f"{CERTBOT}/live/{name}/{file}.pem" for name in names for file in ("fullchain", "privkey"))
-        pems = tuple(pem for path in paths if (pem := _content(host, path)))
-        return cls(names, pems, host)
+        return cls(names, frozenset(_pems(store, {*names, *_brought(store, commits)})), host)
 
     def renewed(self, path: str) -> bool:
         """Whether what is at the path (relative to the root) is a renewal's work: it goes back, whatever it is now."""
         if any(of_lineage(name, path) for name in self.names):
             return True
-        return (
-            path.startswith("etc/mail/") and bool(self.pems) and _content(self.host, f"/{path}") in self.pems
-        )
+        return bool(self.pems) and _content(self.host, f"/{path}") in self.pems
 
     def grown(self, path: str) -> bool:
         """Whether certbot made it in a folder that goes, for these lineages alone: an account of later is somebody's."""
@@ -51,11 +54,27 @@ class Renewals:
             return False
         return any(of_lineage(name, path) for name in self.names) or of_any_run(path)
 
-    def needed(self, store: Store, commits: Sequence[Commit]) -> str | None:
-        """Why certbot or its account must stay: other certificates have come since that it renews; None where none has.
-        Raises StoreError."""
+    def needed(self, store: Store, commits: Sequence[Commit]) -> tuple[str, str] | None:
+        """Why certbot and what it keeps must stay, and how that ends; None where nobody else needs it. Raises StoreError."""
         brought = [commit for commit in commits if has_lineage(store, commit)]
-        others = self._since(store, brought[-1]) if brought else []
+        for name in self.names:
+            if files := users(self.host, name):
+                uses = "use" if len(files) > 1 else "uses"
+                return f"{', '.join(files[:3])} {uses} certbot's certificate {name}", "Let it use another one"
+            if more := self._more_names(store, brought, name):
+                why = f"certbot's certificate {name}, which came with the step, is for {', '.join(more[:3])} as well by now"
+                return why, f"If it may go: `certbot delete --cert-name {name}`"
+        return self._others(store, brought) if brought else None
+
+    def _more_names(self, store: Store, brought: Sequence[Commit], name: str) -> list[str]:
+        """What the lineage is for by now, and was not when it came."""
+        now = parsed(_content(self.host, f"{CERTBOT}/live/{name}/fullchain.pem"), "")
+        then = {each for commit in brought for each in _names_then(store, commit, name)}
+        return [each for each in now.names if each not in then] if now and then else []
+
+    def _others(self, store: Store, brought: Sequence[Commit]) -> tuple[str, str] | None:
+        """The same, where other certificates have come since that certbot renews."""
+        others = self._since(store, brought[-1])
         packages = [
             effect
             for commit in brought
@@ -71,17 +90,15 @@ class Renewals:
         if not (others and (certbot or account)):
             return None
         what = "which" if certbot else "whose account"
-        return (
-            f"certbot, {what} came with the step, keeps certificates for {', '.join(others[:3])} by now, and would renew them no "
-            f"more. If they may go: `certbot delete --cert-name {others[0]}`, then try again"
-        )
+        why = f"certbot, {what} came with the step, keeps certificates for {', '.join(others[:3])} by now, and would renew them no more"
+        return why, f"If they may go: `certbot delete --cert-name {others[0]}`"
 
     def _since(self, store: Store, commit: Commit) -> list[str]:
         """The lineages that certbot keeps beside these, and did not before the commit."""
         confs = (name for name in self.host.names(f"{CERTBOT}/renewal") if name.endswith(".conf"))
         others = [name for conf in confs if (name := conf.removesuffix(".conf")) not in self.names]
         changes = store.changes(commit)
-        paths = {name: f"{CERTBOT}/renewal/{name}.conf".lstrip("/") for name in others}
+        paths = {name: f"{_TOP}/renewal/{name}.conf" for name in others}
         kept = store.entries(commit, paths.values())
         return [
             name
@@ -93,6 +110,49 @@ class Renewals:
 def has_lineage(store: Store, commit: Commit) -> bool:
     """Whether the commit brought a lineage. Raises StoreError."""
     return any(isinstance(effect, LineageEffect) for effect in effects_of(store, commit))
+
+
+def staying(store: Store, brought: Sequence[Commit]) -> Callable[[str], bool]:
+    """Whether a path (relative to the root) is certbot's: of what these commits brought, all but what is for sendmail alone, the
+    files that the step itself wrote and the hook. Raises StoreError."""
+    paths, own = set[str](), {_HOOK}
+    for commit in brought:
+        paths |= {change.path for change in store.changed(commit)}
+        files = (
+            each["path"].lstrip("/") for each in record_of(store, commit)["effects"] if each["kind"] == "file"
+        )
+        own |= {path for path in files if not f"{path}/".startswith(f"{_TOP}/")}
+    return (paths - own).__contains__
+
+
+def _brought(store: Store, commits: Sequence[Commit]) -> Iterator[str]:
+    """The names of the lineages that `certificate obtain` gave to sendmail, whoever had got them. Of what `certificate install` did
+    the admin says whose it shall be."""
+    for commit in commits:
+        hook = store.entry(commit, _HOOK) if commit.step == CertificateObtain.id else None
+        if hook is not None and (lineage := lineage_of(hook.content.decode("utf-8", "replace"))):
+            yield lineage.rpartition("/")[2]
+
+
+def _pems(store: Store, names: set[str]) -> Iterator[bytes]:
+    """All that certbot has kept of the lineages, in any commit."""
+    for top in (f"{_TOP}/archive/{name}" for name in names):
+        for commit in store.history(path=top):
+            paths = [change.path for change in store.changed(commit) if change.path.startswith(f"{top}/")]
+            yield from (
+                entry.content for entry in store.entries(commit, paths).values() if entry and entry.content
+            )
+
+
+def _names_then(store: Store, commit: Commit, name: str) -> tuple[str, ...]:
+    """What the lineage was for in the commit: its file in live is a link into archive."""
+    link = store.entry(commit, f"{_TOP}/live/{name}/fullchain.pem")
+    if link is None:
+        return ()
+    file = link.content.decode("utf-8", "replace").rpartition("/")[2]
+    entry = store.entry(commit, f"{_TOP}/archive/{name}/{file}")
+    certificate = parsed(entry.content, "") if entry is not None else None
+    return certificate.names if certificate is not None else ()
 
 
 def _content(host: Host, path: str) -> bytes:
