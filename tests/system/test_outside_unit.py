@@ -80,7 +80,7 @@ def test_a_daemon_started_by_hand_is_seen_and_fixed(debian: Machine, name: str, 
     assert_well(debian, name)
 
 
-@pytest.mark.parametrize("at", ["deactivating", "activating"])
+@pytest.mark.parametrize("at", ["deactivating", pytest.param("activating", marks=pytest.mark.full)])
 def test_killed_while_its_own_restart_is_on_the_way_back(debian: Machine, at: str) -> None:
     before = cf(debian)
     with typed(debian, *PLAINTEXT) as terminal:

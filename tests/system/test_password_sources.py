@@ -127,7 +127,10 @@ def test_users_of_sasldb_log_in_as_before(machine: BootMachine) -> None:
 @pytest.mark.parametrize(
     ("mechanism", "script", "user", "password"),
     [
-        ("sasldb", f"echo '{SECRET}' | saslpasswd2 -p -c -u mail bob", "bob", SECRET),
+        pytest.param(
+            *("sasldb", f"echo '{SECRET}' | saslpasswd2 -p -c -u mail bob", "bob", SECRET),
+            marks=pytest.mark.full,
+        ),
         (
             "rimap",
             # The init script of 12 puts the -O in front by itself.
