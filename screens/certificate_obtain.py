@@ -29,7 +29,8 @@ FIELDS = (
     Field(
         "name",
         "Name",
-        "The name that mail clients know this host by. It must lead here in the DNS. Leave empty for its own name.",
+        "The name that mail clients know this host by. It must lead here in the DNS. Leave empty for its own name. Several are "
+        "separated by blanks or commas; the first is the one that clients are told.",
         "(this host's own)",
     ),
     Field(
@@ -130,8 +131,7 @@ rolled back in the history.
 
     def _show_command(self) -> str:
         typed = self._entered()
-        words = [typed.pop("name")] if typed["name"] else []
-        typed.pop("name", None)
+        words = typed.pop("name").replace(",", " ").split()
         agrees = typed.pop(AGREE.id) == "true"
         typed |= {
             "email": typed["email"] or "ADDRESS",

@@ -40,13 +40,13 @@ class Authority:
     def leaf(
         self,
         name: str = "mail.example.test",
-        *,
+        *more: str,
         days: int = 30,
         rsa: bool = False,
     ) -> Signed:
-        """A server's certificate for `name`, signed by the one in between; with days < 0 it has expired."""
+        """A server's certificate for `name` and `more`, signed by the one in between; with days < 0 it has expired."""
         extensions = (
-            f"subjectAltName=DNS:{name}\nextendedKeyUsage=serverAuth\nauthorityKeyIdentifier=keyid\n"
+            f"subjectAltName={','.join(f'DNS:{each}' for each in (name, *more))}\nextendedKeyUsage=serverAuth\nauthorityKeyIdentifier=keyid\n"
             "subjectKeyIdentifier=hash\nbasicConstraints=critical,CA:FALSE\n"
         )
         return self._signed("leaf", f"/CN={name}", "between", extensions, str(days), _RSA if rsa else _EC)

@@ -475,10 +475,12 @@ def test_an_authority_is_asked_by_what_was_typed(bench: Tools, monkeypatch: pyte
         await until(pilot, lambda: shows(app, "$ msa-wizard certificate obtain --email ADDRESS"))
         await pilot.press(*"a@example.org", "enter", *"mail", "f5")
         await until(pilot, lambda: shows(app, "✗ name: 'mail' is not a qualified host name"))
-        app.screen.query_one("#name", Input).value = "mail.example.org"
-        await pilot.press("enter", *"webroot", "enter", *"/srv", "enter", "enter")
+        app.screen.query_one("#name", Input).value = "mail.example.org, smtp.example.org"
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "certificate obtain mail.example.org smtp.example.org"))
+        await pilot.press(*"webroot", "enter", *"/srv", "enter", "enter")
         await pilot.press(*"https://127.0.0.1:9/dir", "enter", "space")
-        says = "--email a@example.org"
+        says = "a@example.org --challenge webroot"
         await until(pilot, lambda: shows(app, says) and shows(app, "--agree-tos"))
         await pilot.press("enter")
         await until(

@@ -74,6 +74,8 @@ send_to = "bob@example.org"
         ("[certificate]\nchallenge = 'dns-x --help'\n", 2, "no challenge"),
         ("[certificate]\nname = 'mail'\n", 2, "not a qualified host name"),
         ("[certificate]\nname = '192.0.2.1'\n", 2, "not a qualified host name"),
+        ("[certificate]\nname = 'a.example.org, mail'\n", 2, "'mail' is not a qualified host name"),
+        (f"[certificate]\nname = '{' '.join(f'a{n}.org' for n in range(101))}'\n", 2, "more than 100 names"),
         ("[certificate]\nemail = 'root'\n", 2, "not a mail address with a domain"),
         ("[certificate]\nemail = '--help@example.org x'\n", 2, "not a mail address with a domain"),
         ("[certificate]\nagree_tos = 'yes'\n", 2, "must be true or false"),
@@ -143,6 +145,15 @@ def test_no_text_breaks_it(text: str) -> None:
     except AnswersError as error:
         said = str(error)
     assert all(ch.isprintable() for ch in said)
+
+
+@pytest.mark.parametrize(
+    "typed", ["B.example.org.", "b.example.org, a.example.org", " b.example.org  a.example.org,"]
+)
+def test_names_of_a_certificate_are_separated_by_blanks_or_commas(typed: str) -> None:
+    names = parse(f"[certificate]\nname = '{typed}'\n").certificate.names
+    assert names == ("b.example.org", "a.example.org")[: len(names)], "clients are told the first"
+    assert Answers().certificate.names == ()
 
 
 def test_the_commented_answers_are_the_defaults() -> None:

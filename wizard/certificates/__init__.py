@@ -20,6 +20,7 @@ from snapshots.visible import visible
 from templates import render
 from wizard.console import count
 from wizard.errors import HostError, PemError
+from wizard.model.answers import MOST_NAMES
 from wizard.model.plan import Sign, worst
 from wizard.system.host import Host
 
@@ -113,7 +114,7 @@ def read(
         seen = Certificate(
             subject=shown(subject),
             issuer=shown(leaf.issuer.human_friendly),
-            names=tuple(map(shown, names[:50])),
+            names=tuple(map(shown, names[:MOST_NAMES])),
             not_before=before,
             not_after=after,
             self_signed=leaf.self_signed != "no",

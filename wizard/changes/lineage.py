@@ -103,6 +103,9 @@ class LineageChange:
     """Have certbot get a certificate by these commands, the first of which may be a trial."""
 
     name: str
+    """What certbot calls it."""
+    names: tuple[str, ...]
+    """What it is for."""
     authority: str
     commands: tuple[tuple[str, ...], ...]
     rules: tuple[LiveRule, ...] = ()
@@ -114,7 +117,7 @@ class LineageChange:
 
     def describe(self) -> Description:
         """Its commands, and what else happens meanwhile."""
-        title = f"ask {self.authority} for a certificate for {self.name}"
+        title = f"ask {self.authority} for a certificate for {', '.join(self.names)}"
         return Description(title, commands=tuple(map(shlex.join, self.commands)), details=self.details)
 
     def expect(self, host: Host) -> LineageEffect:
@@ -144,7 +147,7 @@ class LineageChange:
         if result.code != 0:
             means, remedy = refused(host, result, since=before)
             raise ChangeError(
-                f"{self.authority} gave no certificate for {self.name}: {means}. What to do: {remedy}"
+                f"{self.authority} gave no certificate for {', '.join(self.names)}: {means}. What to do: {remedy}"
             )
 
     def _must_be_kept(self, host: Host) -> None:

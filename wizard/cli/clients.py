@@ -102,7 +102,7 @@ def obtain(arguments: argparse.Namespace) -> int:
 def _chosen(arguments: argparse.Namespace) -> Answers:
     """The settings with what was typed. Raises AnswersError."""
     typed = {
-        "name": arguments.name,
+        "name": ",".join(arguments.name),
         "email": arguments.email,
         "agree_tos": "true" if arguments.agree_tos else "",
         "server": arguments.server,

@@ -1,4 +1,4 @@
-"""What can be known before an ACME authority is asked: what the DNS says of the name, what the authority says of itself, and
+"""What can be known before an ACME authority is asked: what the DNS says of the names, what the authority says of itself, and
 what of certbot is here."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from wizard.console import clean
 from wizard.errors import HostError
 from wizard.gather.host import ASK_DPKG, apt_simulation, installed
 from wizard.model.answers import STANDALONE, WEBROOT, Certificate
-from wizard.model.facts import Acme
+from wizard.model.facts import Acme, NameInDns
 from wizard.sendmail.cf_needs import MOST
 from wizard.system.host import Host
 
@@ -30,26 +30,28 @@ PATIENCE = 8.0
 _MOST = 64 * 1024
 
 
-def look_at_acme(host: Host, wanted: Certificate, name: str) -> Acme:
+def look_at_acme(host: Host, wanted: Certificate, names: Sequence[str]) -> Acme:
     """All of it; some seconds where name servers do not answer. Raises HostError where dpkg cannot be asked."""
     packages = needed(wanted.challenge)
     there = installed(host.run([*ASK_DPKG, *packages], timeout=30).stdout)
     missing = tuple(package for package in packages if package not in there)
-    with ThreadPoolExecutor(max_workers=4) as pool:
+    with ThreadPoolExecutor(max_workers=16) as pool:
         apt = pool.submit(apt_simulation, host, False, missing) if missing else None
-        dns = pool.submit(_addresses, name)
         asked = pool.submit(directory, wanted.server or LETS_ENCRYPT)
-        seen, (addresses, unresolved) = asked.result(), dns.result()
+        resolved = [pool.submit(_addresses, name) for name in names]
+        seen = asked.result()
         identities = seen.identities or (() if wanted.server else IDENTITIES)
-        forbids = pool.submit(_caa, name, identities)
+        forbids = [pool.submit(_caa, name, identities) for name in names]
+        in_dns = (
+            NameInDns(name, *dns.result(), caa.result())
+            for name, dns, caa in zip(names, resolved, forbids, strict=True)
+        )
         return replace(
             seen,
-            name=name,
+            name=names[0],
+            names=tuple(in_dns),
             missing=missing,
             apt_plan=apt.result() if apt else None,
-            addresses=addresses,
-            unresolved=unresolved,
-            forbidden=forbids.result(),
             webroot=host.exists(wanted.webroot) if wanted.webroot else False,
             credentials=host.exists(wanted.credentials) if wanted.credentials else False,
         )

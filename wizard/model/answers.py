@@ -41,6 +41,8 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LONGEST = 366 * 86400
 _ATTEMPTS = range(1, 101)
 _MOST_NETWORKS = 100
+MOST_NAMES = 100
+"""In one certificate (https://letsencrypt.org/docs/rate-limits/)."""
 _ENDING = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 _MAILBOX = re.compile(r"[A-Za-z0-9!#$%&*+/=?^_{|}~.-]{1,64}(@[A-Za-z0-9.-]{1,253})?\Z")
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&*+/=?^_{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+\Z")
@@ -114,7 +116,7 @@ folder of the web server that is there. The third way is one of its plug-ins for
 @dataclass(frozen=True)
 class Certificate:
     """What an ACME authority is asked for (the step certificate-obtain): nothing without a challenge. No name: this host's own;
-    no server: Let's Encrypt."""
+    no server: Let's Encrypt. Several names are separated by commas, and clients use the first."""
 
     challenge: str = ""
     name: str = ""
@@ -124,6 +126,11 @@ class Certificate:
     webroot: str = ""
     credentials: str = ""
     """The file in which the plug-in for the DNS finds what it logs in with."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that it is to be for."""
+        return tuple(self.name.split(",")) if self.name else ()
 
 
 @dataclass(frozen=True)
@@ -448,6 +455,15 @@ def certified_name(value: object) -> str:
     return name.rstrip(".").lower()
 
 
+def _certified_names(value: object) -> object:
+    """Separated by commas, whatever separated them before."""
+    assert isinstance(value, str)
+    names = dict.fromkeys(map(certified_name, value.replace(",", " ").split()))
+    if len(names) > MOST_NAMES:
+        raise ValueError(f"more than {MOST_NAMES} names, for which no authority signs at once")
+    return ",".join(names)
+
+
 def _path(value: object) -> object:
     value = _pattern(_PATH, "an absolute path (letters, digits and . _ + @ -, 320 at most)")(value)
     assert isinstance(value, str)
@@ -494,7 +510,7 @@ _CHECKS: dict[tuple[str, str], Callable[[object], object]] = {
     ("guess", "never"): _networks,
     ("tls", "policy"): _one_of(TLS_POLICIES, "no policy"),
     ("certificate", "challenge"): _challenge,
-    ("certificate", "name"): lambda value: certified_name(value) if value else value,
+    ("certificate", "name"): _certified_names,
     ("certificate", "email"): _pattern(_ADDRESS, "a mail address with a domain"),
     ("certificate", "agree_tos"): _flag,
     ("certificate", "server"): _pattern(_DIRECTORY, "the https:// address of an ACME directory"),

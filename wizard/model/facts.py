@@ -315,21 +315,29 @@ class KeptPair:
 
 
 @dataclass(frozen=True)
+class NameInDns:
+    """What the DNS says of a name that a certificate is to be for."""
+
+    name: str
+    addresses: tuple[str, ...] = ()
+    unresolved: str = ""
+    """Why these are not known, or that there is none."""
+    forbidden: str = ""
+    """Why the CAA records forbid it, empty where they do not."""
+
+
+@dataclass(frozen=True)
 class Acme:
     """What is known before an ACME authority is asked for a certificate, and once there is one."""
 
     name: str = ""
+    """What certbot calls it: the first of the names."""
+    names: tuple[NameInDns, ...] = ()
     """What it is to be for."""
     missing: tuple[str, ...] = ()
     """Packages that are not installed."""
     apt_plan: AptPlan | None = None
     """What apt would do to install them."""
-    addresses: tuple[str, ...] = ()
-    """What the DNS says that the name leads to."""
-    unresolved: str = ""
-    """Why that is not known, or that there is none."""
-    forbidden: str = ""
-    """Why the CAA records forbid it, empty where they do not."""
     unreachable: str = ""
     """Why the authority's directory cannot be had."""
     terms: str = ""
@@ -340,7 +348,7 @@ class Acme:
     """Whether the folder is there that the settings name; the same of the file `credentials`."""
     credentials: bool = False
     kept: bool = False
-    """Whether certbot keeps a certificate for the name."""
+    """Whether certbot keeps a certificate by the name."""
     pair: KeptPair | None = None
     """That one, where it is fit for sendmail."""
     unfit: str = ""

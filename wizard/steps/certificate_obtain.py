@@ -4,10 +4,11 @@ into sendmail, as `certificate install` puts it. Only where the answers ask for 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from snapshots.live.entry import Entry, Kind
+from wizard.certificates import covers
 from wizard.certificates.acme import CERTBOT, HOOK, LETS_ENCRYPT, PORT_HOOK, authority, reached_from_outside
 from wizard.changes.file import FileChange
 from wizard.changes.lineage import MINUTES, LineageChange, port_script
@@ -17,11 +18,12 @@ from wizard.errors import HostError
 from wizard.firewalls.kinds import FIREWALLS
 from wizard.firewalls.opening import CannotOpenError, PortRequest
 from wizard.gather.acme import keeps, look_at_acme
+from wizard.gather.certificates import parsed
 from wizard.gather.firewall import read_entries
 from wizard.gather.renewal import TIMER, idle
 from wizard.model import facts as f
 from wizard.model.answers import STANDALONE, WEBROOT, Answers, Certificate, certified_name
-from wizard.model.facts import Acme, Facts, KeptPair
+from wizard.model.facts import Acme, Facts, KeptPair, NameInDns
 from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
 from wizard.sendmail.cf_needs import TlsFiles
 from wizard.steps.certificate import Pair, no_folder, put
@@ -55,18 +57,19 @@ class CertificateObtain(Step):
         """With what certbot keeps for the name, else with what is known before the authority is asked."""
         wanted = answers.certificate
         facts = replace(facts, files={**facts.files, HOOK: host.entry(HOOK)}) if facts.euid == 0 else facts
-        name = name_of(facts, wanted)
-        if not wanted.challenge or not name or facts.euid != 0:
+        names = names_of(facts, wanted)
+        if not wanted.challenge or not names or facts.euid != 0:
             return facts
+        name, acme = names[0], facts.acme
         if keeps(host, name):
             return self._with_pair(host, facts, name)
-        if facts.acme is not None and facts.acme.name == name and not facts.acme.kept:
+        if acme is not None and not acme.kept and names == tuple(each.name for each in acme.names):
             return facts
         paths = {PORT_HOOK, *FOLDERS, *_lineage(name), *_install(facts, Acme(name)).reads}
         files, unreadable = read_entries(host, paths - facts.files.keys())
         return replace(
             facts,
-            acme=look_at_acme(host, wanted, name),
+            acme=look_at_acme(host, wanted, names),
             files={**facts.files, **files},
             unreadable=facts.unreadable | unreadable,
         )
@@ -96,7 +99,7 @@ class CertificateObtain(Step):
             raise PermissionError(f"{CERTBOT} can only be read by root")
         if facts.text(f.SENDMAIL_CF) is None and "install" in facts.planned:
             return Plan.later(self.id, "sendmail comes first")
-        if not name_of(facts, wanted):
+        if not names_of(facts, wanted):
             why = "this host has no qualified name (hostname -f)"
             return Plan.blocked(self.id, why, "choose the name that clients know it by: certificate.name")
         acme = facts.acme or Acme()
@@ -107,7 +110,7 @@ class CertificateObtain(Step):
                 return Plan.later(self.id, "sendmail.cf comes first")
             return Plan.blocked(self.id, *obstacle)
         if acme.kept:
-            return self._installation(facts, answers, acme)
+            return _lacks(facts, wanted, acme) or self._installation(facts, answers, acme)
         if obstacle := _remains(facts, acme.name) or _obstacle(facts, wanted, acme):
             return Plan.blocked(self.id, *obstacle)
         return self._obtaining(facts, answers, acme)
@@ -137,7 +140,8 @@ class CertificateObtain(Step):
         if acme.missing:
             changes.append(PackagesChange(acme.missing, acme.apt_plan, recommends=False))
         changes += _port_hook(facts, rules)
-        commands = tuple(_commands(wanted, acme.name, PORT_HOOK if rules else ""))
+        names = names_of(facts, wanted)
+        commands = tuple(_commands(wanted, names, PORT_HOOK if rules else ""))
         details = [
             "staging is asked first, a trial that counts against no limit" if len(commands) > 1 else "",
             f"port 80 is open in the firewall meanwhile, {MINUTES} minutes at most" if rules else "",
@@ -147,8 +151,8 @@ class CertificateObtain(Step):
             "then the certificate goes into sendmail, which is restarted and must present it; a hook brings each renewal",
         ]
         who = authority(wanted.server)
-        changes.append(LineageChange(acme.name, who, commands, rules, tuple(filter(None, details))))
-        reason = f"{who} is to sign a certificate for {acme.name}"
+        changes.append(LineageChange(acme.name, names, who, commands, rules, tuple(filter(None, details))))
+        reason = f"{who} is to sign a certificate for {', '.join(names)}"
         return Plan.pending(self.id, reason, *changes, notes=(*notes, *_notes(facts, wanted, acme)))
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
@@ -161,19 +165,34 @@ class CertificateObtain(Step):
                 Check(
                     "kept",
                     Sign.FAILED,
-                    f"certbot keeps no certificate for {name_of(facts, answers.certificate)}",
+                    f"certbot keeps no certificate for {', '.join(names_of(facts, answers.certificate))}",
                 )
             ]
         checks = _install(facts, acme).verify(host, facts, answers)
         return [*checks, _hook_runs(host, acme.name), renews(host)]
 
 
-def name_of(facts: Facts, wanted: Certificate) -> str:
+def names_of(facts: Facts, wanted: Certificate) -> tuple[str, ...]:
     """What the certificate is to be for; empty where this host has no name for it."""
     try:
-        return wanted.name or (certified_name(facts.fqdn) if facts.fqdn else "")
+        return wanted.names or ((certified_name(facts.fqdn),) if facts.fqdn else ())
     except ValueError:
-        return ""
+        return ()
+
+
+def _lacks(facts: Facts, wanted: Certificate, acme: Acme) -> Plan | None:
+    """Blocked where the certificate that certbot keeps is not for all of the names: others may use it, too."""
+    kept = parsed(acme.pair.certificate, "") if acme.pair else None
+    names = names_of(facts, wanted)
+    lacking = [name for name in names if kept is None or not covers(kept.names, name)]
+    if not lacking:
+        return None
+    why = f"certbot keeps a certificate by the name {acme.name} that is not for {', '.join(lacking)}"
+    domains = [word for name in names for word in ("-d", name)]
+    extend = shlex.join(["certbot", "certonly", "--cert-name", acme.name, *domains])
+    return Plan.blocked(
+        CertificateObtain.id, why, f"let certbot extend it: `{extend}`, then run the same command again"
+    )
 
 
 def _source(name: str) -> Source:
@@ -236,8 +255,8 @@ def _obstacle(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...] 
             acme.unreachable,
             "see that this host reaches it (https), and that the address of its ACME directory is right",
         )
-    if acme.forbidden:
-        return acme.forbidden, "add the authority to these records, or use one that they allow: --server URL"
+    if forbidden := next((each.forbidden for each in acme.names if each.forbidden), ""):
+        return forbidden, "add the authority to these records, or use one that they allow: --server URL"
     if wanted.challenge not in (STANDALONE, WEBROOT):
         lacks = wanted.credentials and not acme.credentials
         return (
@@ -245,21 +264,22 @@ def _obstacle(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...] 
             if lacks
             else None
         )
-    return _no_way_in(facts, wanted, acme) or _wrong_holder(facts, wanted, acme)
+    ways = (_no_way_in(facts, wanted, named) for named in acme.names)
+    return next(filter(None, ways), None) or _wrong_holder(facts, wanted, acme)
 
 
-def _no_way_in(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...] | None:
+def _no_way_in(facts: Facts, wanted: Certificate, named: NameInDns) -> tuple[str, ...] | None:
     """Why what the DNS says of the name would not bring the authority here."""
-    if not acme.addresses:
-        why = acme.unresolved or f"the DNS has no address for {acme.name}"
+    if not named.addresses:
+        why = named.unresolved or f"the DNS has no address for {named.name}"
         return (
             why,
             "make an A record (and AAAA) for it that leads to this host; or prove the name by DNS: --challenge dns-PLUGIN",
         )
     for family, sign in ((4, "."), (6, ":")):
-        named = [each for each in acme.addresses if sign in each]
+        there = [each for each in named.addresses if sign in each]
         own = [each for each in facts.addresses if sign in each and reached_from_outside(each)]
-        strange = named and not set(named) & set(own)
+        strange = there and not set(there) & set(own)
         if wanted.challenge == STANDALONE and strange and (own or family == 6):
             here = (
                 f"this host has {', '.join(own)}"
@@ -268,7 +288,7 @@ def _no_way_in(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...]
             )
             record = "A" if family == 4 else "AAAA"
             return (
-                f"{acme.name} leads to {', '.join(named)}, and {here}",
+                f"{named.name} leads to {', '.join(there)}, and {here}",
                 f"correct its {record} record, or remove it",
             )
     return None
@@ -305,9 +325,10 @@ def _notes(facts: Facts, wanted: Certificate, acme: Acme) -> Iterator[str]:
     if wanted.challenge not in (STANDALONE, WEBROOT):
         yield f"certbot proves the name by its plug-in {wanted.challenge}: port 80 is not needed"
         return
-    yield f"the DNS says that {acme.name} leads to {', '.join(acme.addresses)}"
-    if not any(address in facts.addresses for address in acme.addresses):
-        yield "none of these is an address of this host: something before it has to lead port 80 here"
+    for named in acme.names:
+        yield f"the DNS says that {named.name} leads to {', '.join(named.addresses)}"
+        if not any(address in facts.addresses for address in named.addresses):
+            yield "none of these is an address of this host: something before it has to lead port 80 here"
     yield "whether the authority gets through a provider's firewall cannot be seen from here: the authority will say so"
 
 
@@ -334,9 +355,9 @@ def _port_hook(facts: Facts, rules: tuple[LiveRule, ...]) -> Iterator[FileChange
     yield from put(facts, ((CERTBOT, folder), (PORT_HOOK, Entry(Kind.FILE, 0o755, 0, 0, script))))
 
 
-def _commands(wanted: Certificate, name: str, hook: str) -> Iterator[tuple[str, ...]]:
+def _commands(wanted: Certificate, names: Sequence[str], hook: str) -> Iterator[tuple[str, ...]]:
     """certbot's, a trial with Let's Encrypt's staging before that authority itself: of another the staging is not known."""
-    ask = obtaining(wanted, name, hook)
+    ask = obtaining(wanted, names, hook)
     if has_staging(wanted):
         yield (*ask, "--dry-run")
     yield ask
@@ -347,7 +368,7 @@ def has_staging(wanted: Certificate) -> bool:
     return wanted.server in ("", LETS_ENCRYPT)
 
 
-def obtaining(wanted: Certificate, name: str, hook: str) -> tuple[str, ...]:
+def obtaining(wanted: Certificate, names: Sequence[str], hook: str) -> tuple[str, ...]:
     """The command by which certbot asks the authority; `hook` opens port 80 meanwhile, where it is closed."""
     way: tuple[str, ...] = ("--standalone",)
     if wanted.challenge == WEBROOT:
@@ -356,7 +377,9 @@ def obtaining(wanted: Certificate, name: str, hook: str) -> tuple[str, ...]:
         way = ("--authenticator", wanted.challenge)
         way += (f"--{wanted.challenge}-credentials", wanted.credentials) if wanted.credentials else ()
     return (
-        *("certbot", "certonly", "--non-interactive", "--cert-name", name, "--domain", name, *way),
+        *("certbot", "certonly", "--non-interactive", "--cert-name", names[0]),
+        *(word for name in names for word in ("--domain", name)),
+        *way,
         *("--email", wanted.email, "--agree-tos", "--no-eff-email"),
         # Without it the one in cli.ini would be asked, by terms that nobody has seen.
         *("--server", wanted.server or LETS_ENCRYPT),

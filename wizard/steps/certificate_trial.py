@@ -31,7 +31,7 @@ def trial(host: Host, plan: Plan, wanted: Certificate, say: Say) -> tuple[str, b
     with tempfile.TemporaryDirectory(prefix="msa-wizard-acme-") as folder:
         hook = Path(folder) / "port-80"
         hook.write_text(port_script(lineage.rules))
-        ask = obtaining(wanted, lineage.name, f"/bin/sh {hook}" if lineage.rules else "")
+        ask = obtaining(wanted, lineage.names, f"/bin/sh {hook}" if lineage.rules else "")
         own = (word for kind in ("config", "work", "logs") for word in (f"--{kind}-dir", f"{folder}/{kind}"))
         argv = [*ask, "--dry-run", *own]
         say("$ " + shlex.join(argv))
@@ -40,7 +40,9 @@ def trial(host: Host, plan: Plan, wanted: Certificate, say: Say) -> tuple[str, b
         finally:
             still_open = port_not_closed(host, lineage.rules)
         means, remedy = refused(host, result, f"{folder}/logs/letsencrypt.log")
-    says = f"{who} would sign a certificate for {lineage.name}"
+    says = f"{who} would sign a certificate for {', '.join(lineage.names)}"
     if result.code != 0:
-        says = f"{who} would give no certificate for {lineage.name}: {means}. What to do: {remedy}"
+        says = (
+            f"{who} would give no certificate for {', '.join(lineage.names)}: {means}. What to do: {remedy}"
+        )
     return ". And ".join(filter(None, (says, still_open))), result.code == 0 and not still_open

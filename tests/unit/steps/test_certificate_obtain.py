@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from snapshots.live.entry import Entry, Kind
+from tests.authority import Authority
 from tests.unit.steps.recorded import file, machine
 from wizard.certificates.acme import LETS_ENCRYPT
 from wizard.changes.lineage import (
@@ -26,7 +27,7 @@ from wizard.changes.rules import LiveRule
 from wizard.errors import ChangeError
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Certificate
-from wizard.model.facts import Acme, Facts
+from wizard.model.facts import Acme, Facts, KeptPair, NameInDns
 from wizard.model.plan import Outcome, Plan
 from wizard.steps import certificate_obtain
 from wizard.steps.certificate_install import HOOKS
@@ -38,7 +39,12 @@ from wizard.system.sockets import Listener
 NAME = "mail.example.org"
 ASKED = Certificate("standalone", NAME, "admin@example.org", True)
 HERE = ("192.0.2.1", "2001:db8::25")
-FINE = Acme(NAME, addresses=HERE, terms="https://example.org/terms")
+FINE = Acme(NAME, (NameInDns(NAME, HERE),), terms="https://example.org/terms")
+
+
+def in_dns(**says: Any) -> Acme:
+    """Where the DNS says this of the name."""
+    return replace(FINE, names=(NameInDns(NAME, **({"addresses": HERE} | says)),))
 
 
 CF = f"O ServerCertFile={f.SERVER_CERT}\nO ServerKeyFile={f.COMMON_KEY}\n"
@@ -87,17 +93,17 @@ WEB = Listener("0.0.0.0", 80, "nginx", 7)
         (FINE, {"email": ""}, {}, "no e-mail address"),
         (FINE, {"agree_tos": False}, {}, "https://example.org/terms"),
         (replace(FINE, unreachable="https://x cannot be reached"), {}, {}, "cannot be reached"),
-        (replace(FINE, forbidden="the CAA records of example.org"), {}, {}, "CAA records"),
+        (in_dns(forbidden="the CAA records of example.org"), {}, {}, "CAA records"),
         (
-            replace(FINE, addresses=(), unresolved="the DNS does not know it"),
+            in_dns(addresses=(), unresolved="the DNS does not know it"),
             {},
             {},
             "the DNS does not know it",
         ),
-        (replace(FINE, addresses=("192.0.2.7",)), {}, {}, "leads to 192.0.2.7, and this host has 192.0.2.1"),
-        (replace(FINE, addresses=("192.0.2.1", "2001:db8::7")), {}, {}, "this host has 2001:db8::25"),
+        (in_dns(addresses=("192.0.2.7",)), {}, {}, "leads to 192.0.2.7, and this host has 192.0.2.1"),
+        (in_dns(addresses=("192.0.2.1", "2001:db8::7")), {}, {}, "this host has 2001:db8::25"),
         (
-            replace(FINE, addresses=HERE),
+            in_dns(addresses=HERE),
             {},
             {"addresses": HERE[:1]},
             "no IPv6 address that is reached from outside",
@@ -184,28 +190,68 @@ def test_all_of_that_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_behind_a_router_the_addresses_prove_nothing() -> None:
-    made = plan(host(replace(FINE, addresses=("198.51.100.1",)), addresses=("192.168.1.5",)))
+    made = plan(host(in_dns(addresses=("198.51.100.1",)), addresses=("192.168.1.5",)))
     assert made.outcome is Outcome.PENDING
     assert any("none of these is an address of this host" in note for note in made.notes)
 
 
 def test_another_way_needs_no_port() -> None:
-    made = plan(host(replace(FINE, addresses=()), listeners=(WEB,)), challenge="dns-rfc2136")
+    made = plan(host(in_dns(addresses=()), listeners=(WEB,)), challenge="dns-rfc2136")
     assert made.outcome is Outcome.PENDING
-    web = host(replace(FINE, addresses=("198.51.100.1",), webroot=True), listeners=(WEB,))
+    web = host(replace(in_dns(addresses=("198.51.100.1",)), webroot=True), listeners=(WEB,))
     assert plan(web, challenge="webroot", webroot="/srv").outcome is Outcome.PENDING, "a proxy may lead here"
 
 
 def test_certbot_is_told_how() -> None:
     def told(challenge: str, **more: Any) -> str:
-        return " ".join(obtaining(replace(ASKED, challenge=challenge, **more), NAME, ""))
+        return " ".join(obtaining(replace(ASKED, challenge=challenge, **more), (NAME,), ""))
 
     assert "--standalone" in told("standalone")
     assert "--webroot --webroot-path /srv/www" in told("webroot", webroot="/srv/www")
     assert "--authenticator dns-rfc2136 --dns-rfc2136-credentials /etc/x" in told(
         "dns-rfc2136", credentials="/etc/x"
     )
-    assert "--pre-hook /x open --post-hook /x close" in " ".join(obtaining(ASKED, NAME, "/x"))
+    assert "--pre-hook /x open --post-hook /x close" in " ".join(obtaining(ASKED, (NAME,), "/x"))
+
+
+OTHER = "smtp.example.org"
+BOTH = f"{NAME},{OTHER}"
+
+
+def test_one_certificate_can_be_for_several_names() -> None:
+    both = replace(FINE, names=(*FINE.names, NameInDns(OTHER, HERE)))
+    made = plan(host(both), name=BOTH)
+    (lineage,) = (change.describe() for change in made.changes)
+    assert lineage.title.endswith(f"for {NAME}, {OTHER}")
+    told = f"--cert-name {NAME} --domain {NAME} --domain {OTHER} --standalone"
+    assert [told in command for command in lineage.commands] == [True, True]
+    assert sum("leads to" in note for note in made.notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        (NameInDns(OTHER, ("192.0.2.7",)), f"{OTHER} leads to 192.0.2.7"),
+        (NameInDns(OTHER, (), "the DNS does not know smtp"), "the DNS does not know smtp"),
+        (NameInDns(OTHER, HERE, forbidden="the CAA records of smtp"), "the CAA records of smtp"),
+    ],
+)
+def test_each_of_the_names_must_lead_here(other: NameInDns, why: str) -> None:
+    made = plan(host(replace(FINE, names=(*FINE.names, other))), name=BOTH)
+    assert (made.outcome, why in made.reason) == (Outcome.BLOCKED, True), made.reason
+
+
+def kept(tmp_path: Path, *names: str) -> Acme:
+    """What certbot keeps."""
+    leaf = Authority(tmp_path).leaf(*names)
+    return Acme(NAME, kept=True, pair=KeptPair(leaf.certificate.encode(), leaf.key.encode(), 0, (), ()))
+
+
+def test_what_certbot_keeps_must_be_for_all_of_them(tmp_path: Path) -> None:
+    made = plan(host(kept(tmp_path, NAME)), name=BOTH)
+    assert (made.outcome, made.reason.endswith(f"not for {OTHER}")) == (Outcome.BLOCKED, True)
+    assert f"`certbot certonly --cert-name {NAME} -d {NAME} -d {OTHER}`" in made.remedy[0]
+    assert plan(host(kept(tmp_path, NAME, OTHER)), name=BOTH).outcome is Outcome.PENDING
 
 
 RULES = (
@@ -255,7 +301,7 @@ class Certbot(Host):
         return Completed(("certbot",), self.code, "", "" if self.code == 0 else "it is refused", 0.1)
 
 
-LINEAGE = LineageChange(NAME, "the authority", (("certbot", "certonly"),), RULES)
+LINEAGE = LineageChange(NAME, (NAME,), "the authority", (("certbot", "certonly"),), RULES)
 
 
 def test_a_port_that_stays_open_is_told_beside_what_became_of_it(tmp_path: Path) -> None:
@@ -303,7 +349,7 @@ def test_an_authority_without_staging_is_not_asked_for_a_trial(tmp_path: Path) -
 def test_the_authority_is_always_named() -> None:
     """cli.ini may name another, whose terms nobody has seen."""
     for server in ("", LETS_ENCRYPT, "https://ca.example.org/dir"):
-        asked = obtaining(replace(ASKED, server=server), NAME, "")
+        asked = obtaining(replace(ASKED, server=server), (NAME,), "")
         assert asked[asked.index("--server") + 1] == (server or LETS_ENCRYPT)
 
 
