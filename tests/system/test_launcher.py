@@ -89,6 +89,7 @@ def test_as_another_user_with_spaces_in_the_path_and_through_a_link(machine: Boo
     assert booted.run(open_to_others).stdout == ""
 
 
+@pytest.mark.full
 def test_half_made_environment_is_made_again(machine: BootMachine) -> None:
     booted = machine("ready")
     booted.run(f"cd {_BASE}/venv-* && rm -r .complete lib/python3*/site-packages/jinja2")
@@ -97,7 +98,8 @@ def test_half_made_environment_is_made_again(machine: BootMachine) -> None:
     booted.run(f"{_BASE}/venv-*/bin/python -c 'import git, jinja2, pexpect, asn1crypto'")
 
 
-def test_environment_of_another_python_is_made_again(machine: BootMachine) -> None:
+def test_after_an_upgrade_of_python_the_environment_is_made_again(machine: BootMachine) -> None:
+    """One of another Python; one whose interpreter has gone."""
     booted = machine("ready")
     booted.run(f"cd {_BASE} && mv venv-*-* kept && mv kept $(cd kept; echo venv-0123456789abcdef-3.8)")
     assert _VERSION.fullmatch(booted.run(["./msa-wizard", "--version"], cwd=PROJECT).stdout)
@@ -105,9 +107,6 @@ def test_environment_of_another_python_is_made_again(machine: BootMachine) -> No
     assert "3.8" not in left
     assert left.count("venv-") == 1
 
-
-def test_interpreter_gone_after_an_upgrade(machine: BootMachine) -> None:
-    booted = machine("ready")
     booted.run(
         f"cd {_BASE}/venv-*/bin && ln -sf /usr/bin/python3.0 $(readlink -f /usr/bin/python3 | sed 's,.*/,,')"
     )
@@ -115,6 +114,7 @@ def test_interpreter_gone_after_an_upgrade(machine: BootMachine) -> None:
     assert _VERSION.fullmatch(booted.run(["./msa-wizard", "--version"], cwd=PROJECT).stdout)
 
 
+@pytest.mark.full
 def test_two_first_runs_at_once(machine: BootMachine) -> None:
     booted = machine("minimal")
     both = "./msa-wizard --version >/tmp/one 2>/tmp/err1 & ./msa-wizard --version 2>/tmp/err2; wait $!"
@@ -127,6 +127,7 @@ def test_two_first_runs_at_once(machine: BootMachine) -> None:
     assert b"waiting for it" in said
 
 
+@pytest.mark.full
 def test_without_packages_to_be_had_nothing_is_left(machine: BootMachine) -> None:
     booted = machine("ready")
     booted.run(f"rm -r /opt/wheelhouse {_BASE}")

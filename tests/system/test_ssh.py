@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import pytest
-
 from tests.system.conftest import BootMachine
 from tests.system.ssh import Session, Ssh
 
@@ -33,22 +31,29 @@ def test_a_session_works(machine: BootMachine) -> None:
     assert ssh.servers() == []
 
 
-@pytest.mark.parametrize("lose", [Session.kill_client, Session.kill_server, Session.cut])
-@pytest.mark.parametrize("terminal", [True, False])
-def test_a_lost_session(machine: BootMachine, lose: Callable[[Session], None], terminal: bool) -> None:
+def test_a_lost_session(machine: BootMachine) -> None:
     """With a terminal the command gets SIGHUP; without one it finds out when it writes."""
     debian = machine("minimal", project=False)
     debian.put("/root/slow", _SLOW)
     ssh = Ssh(debian)
+    for terminal in (True, False):
+        for lose in (Session.kill_client, Session.kill_server, Session.cut):
+            loses(ssh, lose, terminal=terminal)
+
+
+def loses(ssh: Ssh, lose: Callable[[Session], None], *, terminal: bool) -> None:
+    """One session, lost in this way; the next one works."""
+    debian = ssh.machine
+    debian.run("rm -f /root/told")
     with ssh.session(["bash", "/root/slow"], terminal=terminal) as session:
         session.wait_for("tick")
         lose(session)
         deadline = time.monotonic() + 20
         while debian.run("pgrep -f '^bash /root/slow'", check=False).stdout:
-            assert time.monotonic() < deadline, "the command did not notice"
+            assert time.monotonic() < deadline, f"the command did not notice {lose.__name__}"
             time.sleep(0.05)
         assert ssh.servers() == []
     told = debian.read("/root/told").decode()
-    assert "SIGHUP" in told if terminal else "SIGHUP" not in told, told
+    assert "SIGHUP" in told if terminal else "SIGHUP" not in told, (lose.__name__, told)
     with ssh.session("echo again") as session:
         assert (session.wait(), session.said) == (0, "again\n")
