@@ -4,10 +4,7 @@ is away; and the Ansible of each Debian. All of them long."""
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,7 +38,6 @@ OF_THE_FLEET = {
 }
 """What may differ on a host where everything was rolled back."""
 _WITH_PACKAGES = ("/var/lib/dpkg/", "/etc/ld.so.cache", "/usr/lib/python3")
-_LINT = "supported_ansible_also: ['2.14']  # Debian 12's\nskip_list: ['galaxy[no-repository]']  # it is not published there\n"
 
 
 @pytest.fixture(scope="module")
@@ -207,34 +203,3 @@ def test_each_ansible_does_it(release: Release, newest: bool, tmp_path: Path) ->
         done = fleet.play("rollback.yml", "--diff", msa_rollback="firewall")
         succeeded(done)
         assert changed(done) == {"mail1": 1, "mail2": 0}
-
-
-def test_ansible_lint_has_nothing_to_say(tmp_path: Path) -> None:
-    """In an environment of its own, from the package index, as the tests' environment is made."""
-    from tests.unit.test_fleet import FACTS
-    from wizard.fleet import COLLECTION, export
-    from wizard.model.answers import Answers
-
-    export(tmp_path / "fleet", Answers(), FACTS, b"")
-    (tmp_path / "lint.yml").write_text(_LINT)
-    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
-    there = tmp_path / "venv/bin"
-    subprocess.run([str(there / "pip"), "install", "--quiet", "ansible-core", "ansible-lint"], check=True)
-    books = sorted(path.name for path in (tmp_path / "fleet").glob("*.yml"))
-    lint = [
-        str(there / "ansible-lint"),
-        "--offline",
-        "--profile",
-        "production",
-        "-c",
-        str(tmp_path / "lint.yml"),
-    ]
-    done = subprocess.run(
-        [*lint, *books, COLLECTION],
-        cwd=tmp_path / "fleet",
-        env={"PATH": f"{there}:{os.environ['PATH']}", "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
