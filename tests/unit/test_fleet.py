@@ -40,13 +40,17 @@ def one_file(path: Path, version: str = __version__) -> Path:
 
 
 def module_utils() -> ModuleType:
-    path = TOP / "templates/fleet/collection/plugins/module_utils/program.py"
-    spec = importlib.util.spec_from_file_location("module_utils_program", path)
+    return loaded(TOP / "templates/fleet/collection/plugins/module_utils/program.py")
+
+
+def loaded(path: Path) -> ModuleType:
+    """A file of the collection."""
+    spec = importlib.util.spec_from_file_location(f"of_the_collection_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
-    utils = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(utils)
-    return utils
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 class Failed(Exception):

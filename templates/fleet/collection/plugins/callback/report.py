@@ -75,7 +75,7 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats):
         """Show and write it all."""
-        rows = sorted(self._hosts.values(), key=lambda row: (_WORST_FIRST.index(_verdict(row)), row["host"]))
+        rows = sorted(self._hosts.values(), key=_rank)
         if not self._ours or not rows:
             return
         shown = [
@@ -91,7 +91,7 @@ class CallbackModule(CallbackBase):
     def _row(self, result):
         name = _host(result)
         return self._hosts.setdefault(
-            name, {"host": name, "verdict": "", "says": "", "facts": {}, "changed": False}
+            name, {"host": name, "verdict": "", "says": "", "facts": {}, "faults": 0, "changed": False}
         )
 
     def _heard(self, result):
@@ -99,6 +99,7 @@ class CallbackModule(CallbackBase):
         if str(_task(result).action).startswith(_OURS):
             self._ours = True
             row["changed"] |= bool(returned.get("changed"))  # Ansible itself counts none of a task that fails
+            row["faults"] = returned.get("faults", row["faults"])
         facts = returned.get("ansible_facts", {})
         if isinstance(facts, dict) and isinstance(facts.get("msa"), dict):
             row["facts"] = facts["msa"]
@@ -131,6 +132,11 @@ def _task(result):
     return getattr(result, "task", None) or result._task
 
 
+def _rank(row):
+    """The worst first: by the verdict, then by how many things are wrong."""
+    return _WORST_FIRST.index(_verdict(row)), -row["faults"], row["host"]
+
+
 def _verdict(row):
     facts = row["facts"]
     if row["verdict"] in ("unreachable", "interrupted"):
@@ -147,7 +153,7 @@ def _verdict(row):
 def _shown(row, changed):
     """What is reported of a host. Without facts nothing is known of its steps."""
     facts = row["facts"]
-    days = [each["days_left"] for each in facts.get("certificates", ()) if each.get("days_left") is not None]
+    ends = min(_ends(facts.get("certificates", ())), default=None)
     return {
         "host": row["host"],
         "verdict": _verdict(row),
@@ -157,8 +163,17 @@ def _shown(row, changed):
         "steps": {each["step"]: each["state"] for each in facts.get("steps", ())},
         "drifted": facts.get("drifted", []),
         "pending": facts.get("pending", []),
-        "certificate_days": min(days) if days else None,
+        "faults": row["faults"],
+        "certificate_end": ends and ends[1],
+        "certificate_days": ends and ends[0],
     }
+
+
+def _ends(certificates):
+    """When each certificate that can be read ends: the days until then, and the date."""
+    for each in certificates:
+        if each.get("days_left") is not None:
+            yield each["days_left"], each["certificate"]["not_after"][:10]
 
 
 def _table(shown):
@@ -172,7 +187,9 @@ def _table(shown):
             str(sum(state == "applied" for state in each["steps"].values())) if each["steps"] else "-",
             ", ".join(each["pending"]) if len(each["pending"]) < 3 else str(len(each["pending"])),
             ", ".join(each["drifted"]),
-            f"{each['certificate_days']} days" if each["certificate_days"] is not None else "-",
+            f"{each['certificate_end']} ({each['certificate_days']} days)"
+            if each["certificate_end"]
+            else "-",
         )
         for each in shown
     ]
