@@ -97,6 +97,7 @@ def test_a_killed_run(run: Commands, how: str, outcome: str) -> None:
     run("apply", "firewall", "--yes")
     interrupt(run.machine)
     assert run("status")["interrupted"]
+    assert run("plan", "firewall")["interrupted"]
     assert run("apply", "--yes", code=6)["error"]["exit_code"] == 6
     assert run("recover", how)["outcome"] == outcome
 

@@ -213,7 +213,7 @@ def test_what_a_host_does_not_have_yet_is_no_failure_where_that_is_said(tmp_path
 
 
 def test_a_refused_plan_fails_and_what_may_end_is_accepted_by_name(tmp_path: Path) -> None:
-    output = """{"schema": 1, "steps": [{"step": "restart", "outcome": "pending", "reason": "", "remedy": [], "changes": [],
+    output = """{"schema": 1, "interrupted": null, "steps": [{"step": "restart", "outcome": "pending", "reason": "", "remedy": [], "changes": [],
         "ends": [{"id": "cf-lines", "says": "lines of sendmail.cf go", "lines": []}]}]}"""
     module = FakeModule(one_file(tmp_path / "program"), 10, output)
     with pytest.raises(Failed, match=r"lines of sendmail\.cf go \(accept: cf-lines\)"):

@@ -77,7 +77,7 @@ def plan(arguments: argparse.Namespace) -> int:
     engine = Engine(Host(), answers_of(arguments), notes_once(report), store=readable_store())
     plans = engine.plan(steps)
     if arguments.json:
-        as_json.show(steps=[as_json.plan(plan) for plan in plans.values()])
+        as_json.show(steps=[as_json.plan(plan) for plan in plans.values()], interrupted=interrupted())
     else:
         if paged:
             page("\n".join(map(event_text, events)))

@@ -132,9 +132,10 @@ class Run(TypedDict):
 
 
 class Plans(TypedDict):
-    """`plan`"""
+    """`plan`; `interrupted` says what a killed run waits for: what that run has begun looks like done here."""
 
     steps: list[Plan]
+    interrupted: NotRequired[str | None]
 
 
 class StatusRow(TypedDict):

@@ -56,6 +56,8 @@ class Program:
         """What a run would do: the result of the module, of which `changed` says whether it would do anything. Fails the module
         where a run would be refused."""
         code, document = self.run("plan", *words, "--exit-code", may_end=(0, 3, 10))
+        if document["interrupted"]:
+            self.fail(INTERRUPTED, {"error": {"message": document["interrupted"]}}, changed=False)
         pending = [plan for plan in document["steps"] if plan["outcome"] == "pending"]
         shown = diffs(change for plan in pending for change in plan["changes"])
         may_end = self._may_end()
@@ -186,7 +188,7 @@ def _why(document):
     lines += [f"left as it is: {line}" for line in document.get("left", ())]
     lines += [f"conflict: {each['path']}: {each['what']}" for each in document.get("conflicts", ())]
     lines += [document[name] for name in ("verdict", "summary", "why") if document.get(name)]
-    for inner in ("finished", "undone"):
+    for inner in ("run", "finished", "undone"):
         if isinstance(document.get(inner), dict):
             lines.append(_why(document[inner]))
     return "\n".join(lines)

@@ -11,7 +11,8 @@ short_description: Show what a run would do
 version_added: 1.0.0
 description:
   - Looks at the host and plans every step. Changes nothing, in check mode or not.
-  - Fails where a run would be refused. That is where a step is blocked, or where something that works would end and is not accepted.
+  - Fails where a run would be refused. That is where a step is blocked, where something that works would end and is not accepted,
+    or where a run that was killed is in the way.
 author:
   - msa-wizard contributors (@msa-wizard)
 options:
@@ -52,14 +53,23 @@ pending:
   type: list
   elements: str
   sample: [submission-port, sendmailconfig, restart]
+diff:
+  description: What would be changed. Of a file its texts before and after, in which keys and passwords are masked.
+  returned: when the program said anything
+  type: list
+  elements: dict
 document:
   description: What C(msa-wizard plan --json) prints.
   returned: when the program said anything
   type: dict
 exit_code:
   description: The exit code of the program.
-  returned: always
+  returned: when the program was run
   type: int
+interrupted:
+  description: Whether a run that was killed is in the way. M(msa_wizard.msa.recover) ends it.
+  returned: on failure of the program
+  type: bool
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -47,14 +47,23 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+diff:
+  description: What was changed; in check mode, what would be. Of a file its texts before and after, in which keys and passwords are masked.
+  returned: when the program said anything
+  type: list
+  elements: dict
 document:
   description: What C(msa-wizard rollback --json) prints.
   returned: when the program said anything
   type: dict
 exit_code:
   description: The exit code of the program.
-  returned: always
+  returned: when the program was run
   type: int
+interrupted:
+  description: Whether a run that was killed is in the way. M(msa_wizard.msa.recover) ends it.
+  returned: on failure of the program
+  type: bool
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -69,8 +69,12 @@ document:
   type: dict
 exit_code:
   description: The exit code of the program.
-  returned: always
+  returned: when the program was run
   type: int
+interrupted:
+  description: Whether a run that was killed is in the way. M(msa_wizard.msa.recover) ends it.
+  returned: on failure of the program
+  type: bool
 """
 
 from ansible.module_utils.basic import AnsibleModule

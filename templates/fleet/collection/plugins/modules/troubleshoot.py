@@ -11,7 +11,7 @@ short_description: Find out why users cannot send mail
 version_added: 1.0.0
 description:
   - Looks at every layer from the name to the queue. Fails where something is wrong.
-  - With O(fix) it fixes first what it can. In check mode it fixes nothing.
+  - With O(fix) it fixes first what it can. In check mode it fixes nothing, and says what it would fix.
 author:
   - msa-wizard contributors (@msa-wizard)
 options:
@@ -26,7 +26,8 @@ attributes:
     support: full
   diff_mode:
     description: Whether the module shows what changes.
-    support: full
+    support: partial
+    details: In check mode it shows the steps of each fix, not yet what they change.
 extends_documentation_fragment:
   - msa_wizard.msa.program
   - msa_wizard.msa.program.answers
@@ -40,28 +41,70 @@ EXAMPLES = r"""
 
 RETURN = r"""
 faults:
-  description: How many things are wrong.
-  returned: always
+  description: How many things are wrong; in check mode, how many would still be.
+  returned: when the program said anything
   type: int
+diff:
+  description: What was changed. Of a file its texts before and after, in which keys and passwords are masked.
+  returned: when the program said anything
+  type: list
+  elements: dict
 document:
   description: What C(msa-wizard troubleshoot --json) prints.
   returned: when the program said anything
   type: dict
 exit_code:
   description: The exit code of the program.
-  returned: always
+  returned: when the program was run
   type: int
+interrupted:
+  description: Whether a run that was killed is in the way. M(msa_wizard.msa.recover) ends it.
+  returned: on failure of the program
+  type: bool
 """
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.msa_wizard.msa.plugins.module_utils.program import (
     ANSWERS,
+    INTERRUPTED,
     LOGIN,
     PROGRAM,
     Program,
     diffs,
     lean,
 )
+
+
+def would_fix(program, document):
+    """End the module with what a run would fix, what would stop it, and what would be left."""
+    if document["interrupted"]:
+        program.fail(INTERRUPTED, {"error": {"message": document["interrupted"]}}, changed=False)
+    wanted, faults = program.module.params["fix"], document["faults"]
+    ids = {"all", *(each["id"] for each in program.run("troubleshoot", "--list")[1]["diagnoses"])}
+    if unknown := sorted({*wanted} - ids):
+        program.module.fail_json(msg=f"no such diagnosis: {', '.join(unknown)}")
+    asked = [
+        each for each in faults if each["id"] in wanted or ("all" in wanted and each["state"] == "failed")
+    ]
+    fixed = [each for each in asked if each["fix"]["can_be_applied"]]
+    named = [each["fix"]["steps"] for each in asked if each["id"] in wanted]
+    # Whoever names a fault that is fixed by making sendmail.cf again wants its wrong lines to go.
+    may_end = {"cf-lines"} if any("sendmailconfig" in steps for steps in named) else set()
+    ends = [
+        {"id": name, "says": f"{each['id']}: something that works would end"}
+        for each in fixed
+        for name in each["fix"]["ends"]
+        if name not in may_end
+    ]
+    left = [each for each in faults if each["state"] == "failed" and each not in fixed]
+    result = {
+        "changed": bool(fixed) and not ends,
+        "faults": len(left),
+        "diff": [{"prepared": f"{each['id']}: {', '.join(each['fix']['steps'])}\n"} for each in fixed],
+    }
+    if ends or left or not all(named):
+        program.fail(4 if ends else 1, {**document, "ends": ends}, **result)
+    program.module.exit_json(msg=document["summary"], document=lean(document), exit_code=0, **result)
 
 
 def main():
@@ -77,9 +120,15 @@ def main():
     )
     program = Program(module)
     login, data = program.login()
-    fix = module.params["fix"] if not module.check_mode else []
-    words = [*program.settings(), *login, *(["--yes", "--fix", *fix] if fix else [])]
+    fix = module.params["fix"]
+    words = [
+        *program.settings(),
+        *login,
+        *(["--yes", "--fix", *fix] if fix and not module.check_mode else []),
+    ]
     code, document = program.run("troubleshoot", *words, data=data, may_end=(0, 1, 3, 4))
+    if fix and module.check_mode:
+        would_fix(program, document)
     steps = [plan for plan in (document.get("run") or {}).get("steps", ()) if plan["state"] == "applied"]
     result = {
         "changed": bool(steps),
