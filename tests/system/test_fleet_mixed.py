@@ -20,6 +20,7 @@ from tests.system.releases import RELEASES, Release
 from tests.system.room import why_no_machines
 from tests.system.test_fleet import OF_LOOKING, changed, succeeded
 from tests.system.test_rollback import MAY_DIFFER
+from wizard.steps.order import STEPS
 
 pytestmark = pytest.mark.full
 SET_UP = ("bare", "without-git", "filtered", "by-hand", "ldap")
@@ -38,6 +39,14 @@ OF_THE_FLEET = {
 }
 """What may differ on a host where everything was rolled back."""
 _WITH_PACKAGES = ("/var/lib/dpkg/", "/etc/ld.so.cache", "/usr/lib/python3")
+CHOSEN = {
+    "login": {"policy": "no-system-accounts"},
+    "guess": {"limit": True},
+    "tls": {"policy": "recommended"},
+}
+"""What a host chooses beyond the howto, in its host_vars."""
+OPTIONAL = ("login-policy", "guess-limit", "tls-policy")
+OBTAINED = {"challenge": "standalone", "email": "admin@example.test", "agree_tos": True}
 
 
 @pytest.fixture(scope="module")
@@ -191,13 +200,24 @@ def test_each_ansible_does_it(release: Release, newest: bool, tmp_path: Path) ->
         set_up(fleet.add("mail1", "bookworm" if newest else release), "nftables")
         fleet.add("mail2", release, "msa")
         fleet.export()
+        variables(fleet, "mail1", msa_answers_host=CHOSEN)
         succeeded(fleet.play("site.yml", "--check", "--diff"))
         succeeded(fleet.play("site.yml"))
         assert verdicts(fleet) == {"mail1": "ok", "mail2": "ok"}
+        states = {name: {row["steps"][step] for step in OPTIONAL} for name, row in fleet.report().items()}
+        assert states == {"mail1": {"applied"}, "mail2": {"not-applicable"}}
+        commits = json.loads(fleet.wizard("mail1", "history", "--json").stdout)["commits"]
+        applied = [commit["step"] for commit in reversed(commits) if commit["operation"] == "apply"]
+        assert applied == [step.id for step in STEPS if step.id in applied], "in the order of apply"
         again = fleet.play("site.yml")
         assert changed(again) == {"mail1": 0, "mail2": 0}
         if newest:
             assert "WARN" not in again.stderr + again.stdout, "of what will go"
+            asked = fleet.play(
+                "site.yml", "--check", "--limit", "mail2", msa_answers={"certificate": OBTAINED}
+            )
+            assert asked.returncode != 0
+            assert "certificate-obtain: " in fleet.report()["mail2"]["says"], "no authority is in reach"
         for playbook in ("drift.yml", "certificate.yml", "troubleshoot.yml"):
             succeeded(fleet.play(playbook))
         done = fleet.play("rollback.yml", "--diff", msa_rollback="firewall")

@@ -153,6 +153,9 @@ def test_settings_reach_the_program_as_its_own_options(tmp_path: Path) -> None:
         "listen": {"submission": ["192.0.2.1", "127.0.0.1"], "implicit_tls": True, "ipv6": False},
         "auth": None,
         "guess": {"limit": True, "attempts": 3},
+        "login": {"policy": "groups", "groups": ["mail users"]},
+        "tls": {"policy": "recommended"},
+        "certificate": {"challenge": "standalone", "email": "admin@example.org", "agree_tos": True},
         "firewall.use": "nftables",
     }
     module = FakeModule(one_file(tmp_path / "program"), answers=given, accept=["cf-lines"])
@@ -163,6 +166,9 @@ def test_settings_reach_the_program_as_its_own_options(tmp_path: Path) -> None:
     assert (answers.listen.implicit_tls, answers.listen.ipv6) == (True, False)
     assert answers.firewall.use == "nftables"
     assert (answers.guess.limit, answers.guess.attempts) == (True, 3)
+    assert (answers.login.policy, answers.login.groups) == ("groups", ("mail users",))
+    assert answers.tls.policy == "recommended"
+    assert answers.certificate == Certificate("standalone", "", "admin@example.org", agree_tos=True)
     module.params["answers"] = {"listen": {"smtp": ["a,b"]}}
     with pytest.raises(Failed, match="comma"):
         utils.Program(module).settings()
