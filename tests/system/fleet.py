@@ -143,7 +143,7 @@ class Fleet:
             }
         }
         self.controller.put(f"{FOLDER}/inventory/hosts.yml", json.dumps(inventory))
-        vault = json.dumps({"msa_test_user": "alice", "msa_test_password": PASSWORD})
+        vault = json.dumps({"msa_test_user": "alice", "vault_msa_test_password": PASSWORD})
         self.controller.put(_VAULT_KEY, "of the vault\n", 0o600)
         encrypt = ["ansible-vault", "encrypt", *VAULT_OPTIONS, "--output", _VAULT, "-"]
         self.controller.run(encrypt, input=vault)
@@ -171,6 +171,12 @@ class Fleet:
         machine.run("until ss -ltn | grep -q ':22 '; do sleep 0.05; done", timeout=60)
         for other in (self.controller, *self.hosts.values()):
             other.run("ip neigh flush all")  # a real host would have its old hardware address
+
+    def reachable(self, name: str, *, reachable: bool) -> None:
+        """Put the cable of a host in, or pull it out."""
+        port, state = f"port{self._addresses[name].rpartition('.')[2]}", "up" if reachable else "down"
+        enter = ["nsenter", "--target", str(self._switch.pid), "--net"]
+        subprocess.run([*enter, "ip", "link", "set", port, state], check=True)
 
     def wizard(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The program on a host, by hand."""
