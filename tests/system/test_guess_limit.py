@@ -464,6 +464,8 @@ def test_who_logged_in_within_a_ban_is_asked_about_and_a_connection_by_ssh_is_ne
     assert debian.run(["test", "-e", JAIL], check=False).returncode != 0
     allowed = applied(debian, *LIMIT, "--set", f"guess.never={OTHER}/32")
     assert allowed.returncode == 0, allowed.stderr
+    refused = applied(debian, *LIMIT)
+    assert (refused.returncode, f"| {OTHER}: banned" in refused.stderr) == (4, True), refused.stderr
     assert wizard(debian, "rollback", "guess-limit", "--yes").returncode == 0
 
     # From an SSH connection: the fourth wrong password bans the other, and not the admin's own computer.
@@ -495,6 +497,10 @@ def test_troubleshoot_says_who_guesses_and_whom_fail2ban_bans(machine: BootMachi
     assert found["password-guessing"]["sign"] == "ok"
     debian.run(["fail2ban-client", "unban", GUESSER])
     assert "firewall-banned" not in faults(debian)
+    assert applied(debian, *LIMIT[:2], "--set", "guess.attempts=11").returncode == 0
+    found = faults(debian)
+    assert found["password-guessing"]["cause"].endswith(f"{GUESSER} goes on below the limit of fail2ban")
+    assert found["password-guessing"]["sign"] == "warning"
 
 
 def faults(debian: Machine) -> dict[str, Any]:

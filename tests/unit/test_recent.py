@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from wizard.editors.fail2ban import Limit
 from wizard.errors import HostError
 from wizard.maillog import guessing, read, recent
 from wizard.maillog.read import LOG
@@ -175,7 +176,7 @@ def test_who_guesses_pushes_no_login_out(tmp_path: Path, monkeypatch: pytest.Mon
     logged += [(NOW - at, WRONG.format(GUESSER)) for at in range(99, 0, -1)]
     made = guessing.recent(journal(tmp_path, *logged), CF)
     assert recent.unknown(made) == ""
-    assert [ban.address for ban in guessing.bans(made.lines, 3, 600, 3600)] == [OFFICE, "2001:db8::7"]
+    assert [ban.address for ban in guessing.bans(made.lines, Limit(3, 600, 3600))] == [OFFICE, "2001:db8::7"]
 
 
 def test_of_very_many_who_logged_in_all_lines_are_asked_for(

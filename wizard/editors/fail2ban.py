@@ -6,6 +6,7 @@ import ast
 import configparser
 import contextlib
 import ipaddress
+import math
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +25,21 @@ _CONNECTION = re.compile(r"^# Never banned: .*the SSH connection .*\(([0-9A-Fa-f
 _BANNED = re.compile(r"^(\S+)\s+(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) \+", re.MULTILINE)
 
 
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "mo": 30 * 86400, "y": 365 * 86400}
+"""What its durations are written in (jail.conf(5), TIME ABBREVIATION FORMAT), months and years rounded."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A ban of an address comes after so many `attempts` within the `window`, and lasts; both in seconds."""
+
+    attempts: int
+    window: float
+    ban: float
+    ignored: tuple[str, ...] = ()
+    """Networks that are never banned."""
+
+
 @dataclass(frozen=True)
 class Jail:
     """A jail of fail2ban as its configuration has it (jail.conf(5)): what it bans for, and how."""
@@ -39,6 +55,23 @@ class Jail:
     port: str = ""
     expressions: tuple[str, ...] = ()
     """What a failure is."""
+
+    @property
+    def limit(self) -> Limit | None:
+        """Its numbers; None where one is missing, or is written in another way."""
+        window, ban = _duration(self.window), _duration(self.ban)
+        if not self.attempts.isdigit() or window is None or ban is None:
+            return None
+        return Limit(int(self.attempts), window, math.inf if ban < 0 else ban, self.ignored)
+
+
+def _duration(text: str) -> float | None:
+    """In seconds; negative: for ever."""
+    if not re.fullmatch(r"(?:\s*-?\d+(?!\d)\s*[a-z]*)+\s*", text):
+        return None
+    words = re.findall(r"(-?\d+)\s*(mo|[a-z]?)", text)
+    known = all(unit in _UNITS for _, unit in words)
+    return float(sum(int(number) * _UNITS[unit] for number, unit in words)) if known else None
 
 
 def jails(dump: str) -> dict[str, Jail]:

@@ -8,12 +8,12 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wizard.editors import fail2ban as conf
-from wizard.editors.fail2ban import Jail
+from wizard.editors.fail2ban import Jail, Limit
 from wizard.errors import HostError
 from wizard.gather.firewall import ssh_connection
 from wizard.model.facts import JAIL, Fail2ban
@@ -70,18 +70,34 @@ def _looked(host: Host, log: str | None) -> Fail2ban:
     )
 
 
-def banned(host: Host) -> dict[str, float] | None:
-    """Since when each address is banned by a jail for sendmail, the admin's own too (seconds since the epoch); None where no
-    such jail is at work."""
+@dataclass(frozen=True)
+class Bans:
+    """What the jails for sendmail do that are at work, the admin's own too."""
+
+    since: Mapping[str, float]
+    """By address since when it is banned (seconds since the epoch)."""
+    limits: tuple[Limit, ...] = ()
+    """Those of which it is known."""
+
+
+def bans(host: Host) -> Bans | None:
+    """None where no jail for sendmail is at work."""
     try:
         if not host.exists(CLIENT) or client(host, "ping").code != 0:
             return None
-        names = conf.for_sendmail(conf.jails(client(host, "-d").stdout))
-        at_work = [name for name in names if client(host, "status", name).code == 0]
+        there = conf.jails(client(host, "-d").stdout)
+        at_work = [name for name in conf.for_sendmail(there) if client(host, "status", name).code == 0]
         said = [client(host, "get", name, "banip", "--with-time").stdout for name in at_work]
     except HostError:
         return None
-    return conf.banned("\n".join(said)) if at_work else None
+    limits = tuple(limit for name in at_work if (limit := there[name].limit) is not None)
+    return Bans(conf.banned("\n".join(said)), limits) if at_work else None
+
+
+def in_force(host: Host) -> Limit | None:
+    """The limit of Debian's jail as it is configured now; None where there is none. Raises HostError."""
+    jail = conf.jails(client(host, "-d").stdout).get(conf.NAME)
+    return jail.limit if jail is not None else None
 
 
 def client(host: Host, *words: str) -> Completed:

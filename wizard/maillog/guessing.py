@@ -6,8 +6,9 @@ import ipaddress
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from wizard.editors.fail2ban import Limit
 from wizard.maillog.read import Logged, LogLine
 from wizard.maillog.recent import logins
 from wizard.system.host import Host
@@ -50,24 +51,58 @@ def spared(address: str, networks: Iterable[str]) -> bool:
     return False
 
 
-def bans(logged: Iterable[LogLine], attempts: int, window: int, ban: int) -> Iterator[Ban]:
-    """By address the last ban within which somebody logged in from there; lines of no known time do not count."""
-    failures, banned = defaultdict[str, list[float]](list), dict[str, tuple[float, float]]()
-    last = dict[str, Ban]()
+@dataclass
+class _Count:
+    """What a jail counts of one address: within a ban there is no wrong password."""
+
+    limit: Limit
+    spared: bool
+    failures: list[float] = field(default_factory=list)
+    begin: float = 0.0
+    end: float = 0.0
+    missed: int = 0
+    """Wrong passwords that are too old to end in a ban."""
+
+    def fail(self, at: float) -> None:
+        if at < self.end:
+            return
+        fresh = [each for each in self.failures if each > at - self.limit.window]
+        self.missed += len(self.failures) - len(fresh)
+        self.failures = [*fresh, at]
+        if len(self.failures) >= self.limit.attempts and not self.spared:
+            self.begin, self.end, self.failures = at, at + self.limit.ban, []
+
+    def bans(self, at: float) -> bool:
+        return self.begin < at < self.end
+
+
+def bans(logged: Iterable[LogLine], limit: Limit, now: Limit | None = None) -> Iterator[Ban]:
+    """By address the last ban within which somebody logged in from there, and would not have been banned by the limit that
+    there is `now`; lines of no known time do not count."""
+    counts, last = dict[str, list[_Count]](), dict[str, Ban]()
     for line in logged:
         peer = line.peer
         if peer is None or not line.time:
             continue
-        begin, end = banned.get(peer, (0.0, 0.0))
-        if line.authid is not None and begin < line.time < end:
-            if peer not in last or last[peer].begin != begin:
-                last[peer] = Ban(peer, begin, end, line.authid, line.time)
-        elif wrong_password(line) is not None and line.time >= end:
-            failures[peer] = [at for at in failures[peer] if at > line.time - window] + [line.time]
-            if len(failures[peer]) >= attempts:
-                banned[peer] = line.time, line.time + ban
-                failures.pop(peer)
+        if peer not in counts:
+            counts[peer] = [_Count(each, spared(peer, each.ignored)) for each in (limit, now) if each]
+        new, *old = counts[peer]
+        if line.authid is not None:
+            lost = new.bans(line.time) and not any(each.bans(line.time) for each in old)
+            if lost and (peer not in last or last[peer].begin != new.begin):
+                last[peer] = Ban(peer, new.begin, new.end, line.authid, line.time)
+        elif wrong_password(line) is not None:
+            for each in counts[peer]:
+                each.fail(line.time)
     yield from last.values()
+
+
+def unbanned(peer: str, times: Iterable[float], limit: Limit) -> int:
+    """How many of the wrong passwords from an address end in no ban."""
+    count = _Count(limit, spared(peer, limit.ignored))
+    for at in times:
+        count.fail(at)
+    return count.missed + len(count.failures)
 
 
 def busiest(logged: Iterable[LogLine], own: Collection[str]) -> dict[str, list[LogLine]]:

@@ -16,12 +16,12 @@ from wizard.changes.packages import PackagesChange
 from wizard.changes.service import ServiceChange
 from wizard.console import count
 from wizard.editors.daemon_options import is_loopback
-from wizard.editors.fail2ban import LOOPBACK, NAME, NFT, connection
+from wizard.editors.fail2ban import LOOPBACK, NAME, NFT, Limit, connection
 from wizard.errors import GateError, HostError
 from wizard.gather import fail2ban
 from wizard.gather.fail2ban import CLIENT, FOLDER, SERVICE
 from wizard.gather.host import apt_simulation
-from wizard.maillog.guessing import bans, recent, spared
+from wizard.maillog.guessing import bans, recent
 from wizard.maillog.read import UNPROVED, where
 from wizard.maillog.recent import DAYS, unknown
 from wizard.model import facts as f
@@ -128,7 +128,7 @@ class GuessLimit(Step):
             except HostError as error:
                 refused, there = str(error), {}
             seen = replace(seen, refused=refused, wanted=there.get(NAME))
-        if facts.euid == 0 and facts.text(f.JAIL) is None and not seen.theirs:
+        if facts.euid == 0 and not seen.theirs and facts.text(f.JAIL) != jail_file(facts, seen, answers):
             lost, unseen = _lost(host, facts, seen, answers)
             seen = replace(seen, lost=lost, unseen=unseen)
         return replace(facts, fail2ban=seen)
@@ -354,17 +354,26 @@ def _overridden(seen: Fail2ban, guess: Guess) -> Iterator[str]:
 
 
 def _lost(host: Host, facts: Facts, seen: Fail2ban, answers: Answers) -> tuple[tuple[str, ...], str]:
-    """Who would have been banned and logged in lately, a line each; and what is not known of that."""
-    guess = answers.guess
-    networks = (*LOOPBACK, *(seen.stock.ignored if seen.stock else ()), seen.connection, *guess.never)
+    """Who would have been banned, is not by what is in force, and logged in lately, a line each; and what is not known."""
     logged = recent(host, facts.text(f.SENDMAIL_CF) or "")
-    found = bans(logged.lines, guess.attempts, seconds(guess.window), seconds(guess.ban))
+    try:
+        now = fail2ban.in_force(host) if seen.up else None
+    except HostError:
+        now = None
     lines = tuple(
         f"{ban.address}: banned {_clock(ban.begin)}, but {ban.user} logged in from there {_clock(ban.login)}"
-        for ban in found
-        if not spared(ban.address, networks)
+        for ban in bans(logged.lines, _limit(seen, answers.guess), now)
     )
     return lines, unknown(logged)
+
+
+def _limit(seen: Fail2ban, guess: Guess) -> Limit:
+    """As fail2ban will have it; before it is installed, as the settings have it."""
+    if seen.wanted is not None and seen.wanted.limit is not None:
+        return seen.wanted.limit
+    own = seen.stock.ignored if seen.stock else ()
+    ignored = (*LOOPBACK, *own, seen.connection, *guess.never)
+    return Limit(guess.attempts, seconds(guess.window), seconds(guess.ban), ignored)
 
 
 def _clock(at: float) -> str:

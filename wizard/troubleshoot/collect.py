@@ -91,7 +91,7 @@ def take(
         filters = [pool.submit(milters.look, host, cf, milter) for milter in milters.named(cf)]
         confined = pool.submit(confinement.look, host, daemons, began - LOOKED_BACK)
         asked_backend = pool.submit(backend.look, host, daemons)
-        limited = pool.submit(fail2ban.banned, host)
+        limited = pool.submit(fail2ban.bans, host)
         renewed = pool.submit(_renewal, host, cf)
         owner = _owner(host, credentials, daemons, stack)
         used = None if tried or hopeless(owner) or (mux and "saslauthd" in _method(host)) else credentials
@@ -162,7 +162,7 @@ def take(
             suites=_suites(cf),
             included=_included(host, facts),
             overrides=_overrides(host, facts),
-            banned=limited.result(),
+            bans=limited.result(),
             renewal=renewed.result(),
             backend=asked_backend.result(),
             began=began,

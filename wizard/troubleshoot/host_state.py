@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from wizard.editors import EditError, sasl_conf, shell_defaults
 from wizard.gather.certificates import CertificateFiles
+from wizard.gather.fail2ban import Bans
 from wizard.gather.pam import Pam
 from wizard.gather.renewal import Renewal
 from wizard.maillog.read import LogLine
@@ -129,8 +130,8 @@ class Picture:
     """What an admin has put over the units of daemons that do not run: path and text."""
     renewal: Renewal | None = None
     """How certbot's renewals reach sendmail; None where no hook of ours brings them."""
-    banned: Mapping[str, float] | None = None
-    """By address since when fail2ban bans it for guessing; None where no jail for that is at work."""
+    bans: Bans | None = None
+    """Whom fail2ban bans for guessing, and after how much; None where no jail for that is at work."""
     backend: Backend = field(default_factory=Backend)
     """What saslauthd asks, and whether its servers can be reached."""
     began: float = 0.0

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import pytest
 
-from wizard.editors.fail2ban import NAME, Jail, banaction, banned, connection, for_sendmail, jails, problem
+from wizard.editors.fail2ban import (
+    NAME,
+    Jail,
+    Limit,
+    banaction,
+    banned,
+    connection,
+    for_sendmail,
+    jails,
+    problem,
+)
 
 # As the fail2ban of Debian 12 to 14 prints it, shortened.
 DUMP = r"""['set', 'syslogsocket', 'auto']
@@ -40,6 +51,23 @@ def test_the_jails_of_a_dump() -> None:
         "587,465",
         (r"^possible SMTP attack: command=AUTH, count=\d+$", r"^AUTH failure \([^\)]+\):$"),
     )
+
+
+@pytest.mark.parametrize(
+    ("attempts", "window", "ban", "limit"),
+    [
+        ("5", "10m", "1h", Limit(5, 600, 3600)),
+        ("3", "600", "1d 12h", Limit(3, 600, 129600)),
+        ("3", "10min", "1mo", Limit(3, 600, 2592000)),
+        ("3", "10 minutes", "-1", Limit(3, 600, math.inf)),
+        ("3", "600*2", "1h", None),
+        ("3", "10x", "1h", None),
+        ("", "10m", "1h", None),
+        ("3", "", "1h", None),
+    ],
+)
+def test_the_numbers_of_a_jail(attempts: str, window: str, ban: str, limit: Limit | None) -> None:
+    assert Jail(attempts=attempts, window=window, ban=ban).limit == limit
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from wizard.editors.fail2ban import Limit
 from wizard.gather import fail2ban
 from wizard.model.facts import JAIL
 from wizard.system.host import Completed, Host
@@ -114,6 +115,7 @@ def test_iptables_counts_only_where_it_is_there(host: Daemon) -> None:
 
 def test_the_admins_own_jail_counts_as_one_that_bans(host: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     dump = DUMP.replace("sendmail-auth", "mail") + "['set', 'mail', 'addfailregex', '^AUTH failure']\n"
+    dump += "['set', 'mail', 'maxretry', 5]\n['set', 'mail', 'findtime', '10m']\n['set', 'mail', 'bantime', '1h']\n"
     times = "192.0.2.1 \t2026-11-30 05:33:01 + 60 = 2026-11-30 05:34:01\n"
     said = {"ping": "pong", "-d": dump, "status mail": "", "get mail banip --with-time": times}
 
@@ -122,9 +124,11 @@ def test_the_admins_own_jail_counts_as_one_that_bans(host: Daemon, monkeypatch: 
         return Completed(words, code, said.get(" ".join(words), ""), "", 0.0)
 
     monkeypatch.setattr(fail2ban, "client", client)
-    assert [*(fail2ban.banned(host) or ())] == ["192.0.2.1"]
+    bans = fail2ban.bans(host)
+    assert bans is not None
+    assert ([*bans.since], bans.limits) == (["192.0.2.1"], (Limit(5, 600, 3600),))
     del said["status mail"]
-    assert fail2ban.banned(host) is None
+    assert fail2ban.bans(host) is None
 
 
 def test_only_root_can_ask_it(host: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:

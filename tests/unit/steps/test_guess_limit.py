@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from snapshots.live.entry import Entry, Kind
-from tests.unit.steps.recorded import bare, file, machine
+from tests.unit.steps.recorded import NOW, bare, file, machine
 from wizard.changes.file import FileChange
 from wizard.changes.packages import PackagesChange
 from wizard.changes.service import ServiceChange
 from wizard.editors.fail2ban import Jail
 from wizard.errors import GateError
-from wizard.maillog.read import Logged
+from wizard.maillog.read import Logged, LogLine
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Guess, Listen
 from wizard.model.facts import Facts, Fail2ban
@@ -290,6 +290,28 @@ def test_what_the_log_does_not_tell_of_them_is_said(monkeypatch: pytest.MonkeyPa
     seen = GuessLimit().gathered(Host(), facts, LIMIT).fail2ban
     assert seen is not None
     assert "who logged in lately cannot be seen: x" in plan(host(seen, euid=0)).notes
+
+
+def test_whom_another_limit_would_have_banned_is_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = "6AU5Ww61000576: AUTH failure (LOGIN): x (-13) SASL(-13): x, user=bob, relay=[198.51.100.9]"
+    log = [LogLine(NOW + at, "sm-mta", 7, wrong) for at in range(4)]
+    log.append(LogLine(NOW + 9, "sm-mta", 7, "AUTH=server, relay=[198.51.100.9], authid=bob, mech=LOGIN"))
+    monkeypatch.setattr(guess_limit, "recent", lambda *_: Logged(tuple(log)))
+    monkeypatch.setattr("wizard.gather.fail2ban.in_force", lambda _: JAIL.limit)
+
+    def asked(**guess: Any) -> list[str]:
+        answers = Answers(guess=dataclasses.replace(LIMIT.guess, **guess))
+        new = dataclasses.replace(JAIL, attempts=str(answers.guess.attempts))
+        seen = dataclasses.replace(HERE, up=True, wanted=new)
+        monkeypatch.setattr("wizard.gather.fail2ban.look", lambda *_: seen)
+        monkeypatch.setattr("wizard.gather.fail2ban.tried", lambda *_: ("", {"sendmail-auth": new}))
+        facts = dataclasses.replace(host(text=jail_file(host(), HERE, LIMIT)), fail2ban=None, euid=0)
+        found = GuessLimit().gathered(Host(), facts, answers)
+        return [ending.id for ending in plan(found, answers).ends]
+
+    assert asked() == [], "it is the limit that there is"
+    assert asked(attempts=6) == []
+    assert asked(attempts=3) == [ENDS]
 
 
 class Banning(Host):

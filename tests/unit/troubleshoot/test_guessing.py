@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.troubleshoot.pictures import picture
+from wizard.editors.fail2ban import Limit
+from wizard.gather.fail2ban import Bans
 from wizard.maillog.read import LogLine
 from wizard.model.plan import Sign
 from wizard.troubleshoot.verdict import Verdict, judge
 
 GUESSER, OTHER = "203.0.113.9", "IPv6:2001:db8::9"
+LIMIT = Limit(5, 600, 3600)
 
 
 def failed(peer: str = GUESSER, user: str = "root") -> str:
@@ -17,9 +20,12 @@ def failed(peer: str = GUESSER, user: str = "root") -> str:
     return f"6AU5Ww61000576: AUTH failure (LOGIN): {words}, user={user}, relay=[{peer}]"
 
 
-def looked(*texts: str, banned: dict[str, float] | None = None) -> Verdict:
-    day = tuple(LogLine(2e9 + at, "sm-mta", 7, text) for at, text in enumerate(texts))
-    return judge(picture(day=day, banned=banned))
+def looked(
+    *texts: str, banned: dict[str, float] | None = None, every: int = 1, limit: Limit = LIMIT
+) -> Verdict:
+    """`banned` None: no jail is at work. A line comes `every` so many seconds."""
+    day = tuple(LogLine(2e9 + every * at, "sm-mta", 7, text) for at, text in enumerate(texts))
+    return judge(picture(day=day, bans=None if banned is None else Bans(banned, (limit,))))
 
 
 def test_who_guesses_and_how_much() -> None:
@@ -53,6 +59,39 @@ def test_who_goes_on_though_banned_is_a_fault() -> None:
     assert fault.finding.sign is Sign.WARNING
     assert "203.0.113.9 goes on though fail2ban bans it" in fault.finding.cause
     assert "smtp-port guess-limit" in fault.finding.mend.text
+
+
+def said(verdict: Verdict) -> tuple[str, Sign, str]:
+    (fault,) = (fault for fault in verdict.faults if fault.id == "password-guessing")
+    assert fault.finding.mend is not None
+    return fault.finding.cause.partition("; ")[2], fault.finding.sign, fault.finding.mend.text
+
+
+def test_who_stays_below_the_limit_goes_on() -> None:
+    clause, sign, mend = said(looked(*[failed()] * 576, banned={}, every=150))
+    assert (clause, sign) == (f"{GUESSER} goes on below the limit of fail2ban", Sign.WARNING)
+    assert "--set guess.window=1d`" in mend
+    a_day = Limit(5, 86400, 3600)
+    assert said(looked(*[failed()] * 576, banned={}, every=150, limit=a_day))[1] is Sign.OK
+    assert said(looked(*[failed()] * 576, banned={GUESSER: 2e9 + 576 * 150}, every=150))[1] is Sign.OK
+
+
+def test_who_is_never_banned_goes_on() -> None:
+    office = Limit(5, 600, 3600, ("203.0.113.0/24",))
+    clause, sign, mend = said(looked(*[failed()] * 12, banned={}, limit=office))
+    assert (clause, sign) == (f"fail2ban never bans {GUESSER}", Sign.WARNING)
+    assert "guess.never" in mend
+
+
+def test_many_addresses_that_try_too_little_for_a_ban_go_on() -> None:
+    for peers in ("203.0.113.{}", "IPv6:2001:db8::{}"):
+        texts = [failed(peers.format(number)) for number in range(100, 200) for _ in range(4)]
+        clause, sign, mend = said(looked(*texts, banned={}))
+        assert sign is Sign.WARNING
+        assert (
+            clause == "fail2ban bans none of the 100 addresses from which 400 of them came, too few from each"
+        )
+        assert "login-policy" in mend
 
 
 def test_who_logged_in_before_the_first_wrong_password_is_not_accused() -> None:

@@ -7,9 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from wizard.console import count
-from wizard.maillog.guessing import busiest, wrong_password
+from wizard.gather.fail2ban import Bans
+from wizard.maillog.guessing import busiest, spared, unbanned, wrong_password
 from wizard.maillog.read import LogLine
 from wizard.model.plan import Sign
+from wizard.steps import login_policy
 from wizard.steps.guess_limit import CHOOSE
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
@@ -21,6 +23,12 @@ _SHOWN = 3
 _BANS = "`fail2ban-client banned` says whom"
 _COVERS = (
     "a ban covers the ports of its jail alone: `msa-wizard plan smtp-port guess-limit` says what is missing"
+)
+_LONGER = f"a longer window, or fewer attempts, ban who is slow: `{CHOOSE} --set guess.window=1d`"
+_SPARED = "its network is among those that are never banned: guess.never in the settings, or ignoreip in /etc/fail2ban"
+_SCATTERED = (
+    f"a ban is of one address. A longer window reaches some (`{CHOOSE} --set guess.window=1d`); against all of them help long "
+    f"passwords, and fewer who may log in: `{login_policy.CHOOSE}`"
 )
 _REACHES = 60.0
 """Seconds after its begin within which a ban is there, and what was under way has come to its end."""
@@ -51,16 +59,32 @@ def _guessing(picture: Picture) -> Finding | None:
     }
     if inside:
         return _got_in(says, evidence, inside)
-    if picture.banned is not None:
-        if past := [peer for peer, lines in strangers.items() if _goes_on(lines, picture.banned.get(peer))]:
-            return Finding(
-                f"{says}; {past[0]} goes on though fail2ban bans it",
-                evidence,
-                Mend(text=_COVERS),
-                Sign.WARNING,
-            )
-        return Finding(f"{says}; fail2ban bans who tries too many", evidence, Mend(text=_BANS), Sign.OK)
+    if picture.bans is not None:
+        clause, mend, sign = _limited(strangers, picture.bans)
+        return Finding(f"{says}; {clause}", evidence, Mend(text=mend), sign)
     return Finding(says, evidence, Mend(text=f"`{CHOOSE}` bans who guesses for a while"), Sign.WARNING)
+
+
+def _limited(strangers: Mapping[str, Sequence[LogLine]], bans: Bans) -> tuple[str, str, Sign]:
+    """What fail2ban does about them, a clause; what is to be done; and how bad it is."""
+    if past := [peer for peer, lines in strangers.items() if _goes_on(lines, bans.since.get(peer))]:
+        return f"{past[0]} goes on though fail2ban bans it", _COVERS, Sign.WARNING
+    free = {
+        peer: min(unbanned(peer, [line.time for line in lines], limit) for limit in bans.limits)
+        for peer, lines in strangers.items()
+        if bans.limits and peer not in bans.since
+    }
+    most = max(free, key=lambda peer: free[peer], default="")
+    if free.get(most, 0) >= ONE:
+        exempt = all(spared(most, limit.ignored) for limit in bans.limits)
+        clause = f"fail2ban never bans {most}" if exempt else f"{most} goes on below the limit of fail2ban"
+        return clause, _SPARED if exempt else _LONGER, Sign.WARNING
+    total = sum(free.values())
+    if total >= ALL:
+        several = count(sum(map(bool, free.values())), "address", "addresses")
+        clause = f"fail2ban bans none of the {several} from which {total} of them came, too few from each"
+        return clause, _SCATTERED, Sign.WARNING
+    return "fail2ban bans who tries too many", _BANS, Sign.OK
 
 
 def _got_in(says: str, evidence: tuple[Evidence, ...], inside: Mapping[str, set[str]]) -> Finding:
