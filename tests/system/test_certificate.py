@@ -345,6 +345,15 @@ def test_certbots_renewals_reach_sendmail(machine: BootMachine, authority: Autho
     assert contents(debian) == now
     assert not debian.run(f"ls -A {TLS} | grep msa-wizard", check=False).stdout
 
+    # Whoever has stopped it wants it so.
+    debian.run("systemctl stop sendmail")
+    kept(debian, authority, first, 3)
+    assert "Sendmail does not run" in renewed()
+    assert debian.run("systemctl is-active sendmail", check=False).stdout == "inactive\n"
+    assert contents(debian)[1].decode() == first.key
+    debian.run("systemctl start sendmail")
+    assert first_of(presented(debian)) == first_of(first.certificate)
+
     # It was renewed since: whose certificate it shall be is the admin's to say.
     assert wizard(debian, "rollback", "certificate-install", "--yes").returncode == 4
     back = wizard(debian, "rollback", "certificate-install", "--yes", "--on-conflict=restore")

@@ -70,6 +70,13 @@ def test_obtained_renewed_and_rolled_back(machine: BootMachine, tmp_path: Path) 
         before, dressed, found = contents(debian), modes(debian), tree(debian)
         trial = wizard(debian, *OBTAIN, "--dry-run")
         assert (trial.returncode, "certbot must be installed" in trial.stdout) == (0, True), trial.stdout
+        debian.put("/usr/local/bin/certbot", "#!/bin/sh\nexit 1\n", 0o755)
+        other = wizard(debian, *OBTAIN)
+        assert (other.returncode, "is another certbot than Debian's" in " ".join(other.stderr.split())) == (
+            3,
+            True,
+        )
+        debian.run("rm /usr/local/bin/certbot")
         assert tree(debian) == found
 
         said = obtained(debian)

@@ -125,3 +125,14 @@ def test_the_timer_goes_only_once_it_is_closed(firewalls: Firewalls, trouble: st
     assert firewalls.run("close") == 0
     assert firewalls.kept("timers")[-1] == "systemctl stop msa-wizard-port-80.timer"
     assert firewalls.kept("iptables") == []
+
+
+def test_the_timer_closes_it_also_where_a_rollback_has_taken_the_script_away(firewalls: Firewalls) -> None:
+    assert firewalls.run("open") == 0
+    (firewalls.top / "script").unlink()
+    timer = firewalls.kept("timers")[-1].split()
+    argv = timer[timer.index("/bin/sh") :]
+    done = subprocess.run(argv, env={**os.environ, "TOP": str(firewalls.top)}, check=False)
+    assert done.returncode == 0
+    assert [firewalls.kept(name) for name in ("iptables", "firewalld", "nft")] == [[], [], []]
+    assert not list(firewalls.top.glob("added*")), "nothing is left in /run"

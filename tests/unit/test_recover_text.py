@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.unit.test_commits_in_force import commit
+from wizard.changes.lineage import DEADLINE
 from wizard.cli.rollback import _killed_text
 from wizard.engine.journal import Unfinished
+from wizard.rollback.recovery import APT_PATIENCE, PATIENCE, patience
 
 KILLED = Unfinished("apply", "run", "alice", 0.0, "0123456789abcdef", {}, step="restart")
 
@@ -22,3 +24,9 @@ def test_where_there_was_none_only_the_step_in_hand_is_named() -> None:
     text = _killed_text(replace(KILLED, step="install"), [])
     assert "Applied before" not in text
     assert "`msa-wizard recover` undoes it;" in text
+
+
+def test_certbot_is_waited_for_as_long_as_it_is_given() -> None:
+    assert patience({"certbot", "sh"}) == DEADLINE
+    assert patience({"apt-get", "certbot"}) == APT_PATIENCE
+    assert patience({"sendmailconfig"}) == PATIENCE < DEADLINE

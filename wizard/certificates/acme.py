@@ -10,6 +10,10 @@ from urllib.parse import urlsplit
 
 CERTBOT = "/etc/letsencrypt"
 """Where certbot keeps everything."""
+PROGRAM = "/usr/bin/certbot"
+"""Debian's."""
+OTHERS = ("/usr/local/bin/certbot", "/snap/bin/certbot", PROGRAM)
+"""Where pip, snap and their own instructions put another one."""
 HOOK = f"{CERTBOT}/renewal-hooks/deploy/msa-wizard-sendmail"
 """Brings renewals to sendmail."""
 PORT_HOOK = f"{CERTBOT}/msa-wizard-port-80"
@@ -66,7 +70,8 @@ _REFUSALS = (
      "that passes: try again in some minutes; if it does not, a proxy on the way caches what it must not"),
     (r"externalAccountRequired|external account binding|EAB",
      "the authority serves only those who have an account with it",
-     "give certbot that account first: `certbot register --server URL --eab-kid ID --eab-hmac-key KEY`, then try again"),
+     "give certbot that account first: write the lines `eab-kid = ID` and `eab-hmac-key = KEY` into a file that root alone reads, "
+     "`certbot register --server URL --config FILE`, remove the file, then try again"),
     (r"rejectedIdentifier|Policy forbids|illegal character|does not end with a valid public suffix|malformed.*identifier",
      "the authority does not sign for such a name",
      "use the public name of this host: `msa-wizard certificate obtain NAME`"),

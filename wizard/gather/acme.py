@@ -16,7 +16,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 
-from wizard.certificates.acme import CERTBOT, HOOK, IDENTITIES, LETS_ENCRYPT, caa_refusal
+from wizard.certificates.acme import CERTBOT, HOOK, IDENTITIES, LETS_ENCRYPT, OTHERS, caa_refusal
 from wizard.console import clean
 from wizard.errors import HostError
 from wizard.gather.host import ASK_DPKG, apt_simulation, installed
@@ -51,6 +51,7 @@ def look_at_acme(host: Host, wanted: Certificate, names: Sequence[str]) -> Acme:
             name=names[0],
             names=tuple(in_dns),
             missing=missing,
+            beside=next(filter(host.exists, OTHERS), "") if "certbot" in missing else "",
             apt_plan=apt.result() if apt else None,
             webroot=host.exists(wanted.webroot) if wanted.webroot else False,
             credentials=host.exists(wanted.credentials) if wanted.credentials else False,

@@ -14,6 +14,10 @@ from wizard.sendmail.cf_needs import MOST, TlsFiles
 from wizard.system.host import Host
 
 TIMER = "certbot.timer"
+_TIMERS = (TIMER, "snap.certbot.renew.timer")
+_CRONTABS = ("/etc/crontab", "/var/spool/cron/crontabs/root")
+"""Where certbot's own instructions for pip let it be renewed."""
+_BY_CRON = re.compile(r"^[ \t]*(?![#\s]).*\bcertbot\b.*\brenew\b", re.MULTILINE)
 _LINEAGE = re.compile(r"^lineage=(.+)$", re.MULTILINE)
 
 
@@ -60,8 +64,23 @@ def _first(host: Host, path: str) -> bytes | None:
 
 def idle(host: Host) -> str:
     """Why nothing runs certbot by itself; empty where something does. Raises HostError."""
-    if not host.exists("/run/systemd/system"):
-        runs = host.exists("/etc/cron.d/certbot") and host.exists("/usr/sbin/cron")
-        return "" if runs else "there is no cron that runs certbot"
-    shown = host.run(["systemctl", "show", "-p", "ActiveState", TIMER], timeout=30).stdout
-    return "" if shown.strip() == "ActiveState=active" else f"{TIMER} is not active"
+    if runner(host):
+        return ""
+    return f"{TIMER} is not active" if _systemd(host) else "there is no cron that runs certbot"
+
+
+def runner(host: Host) -> str:
+    """What runs certbot by itself, also one that is not Debian's; empty where nothing does. Raises HostError."""
+    if _systemd(host):
+        shown = host.run(["systemctl", "show", "-p", "ActiveState", *_TIMERS], timeout=30).stdout
+        for timer, state in zip(_TIMERS, shown.split(), strict=False):
+            if state == "ActiveState=active":
+                return timer
+    if not host.exists("/usr/sbin/cron"):
+        return ""
+    debians = host.exists("/etc/cron.d/certbot") and not _systemd(host)
+    return "cron" if debians or any(_BY_CRON.search(host.text(path)) for path in _CRONTABS) else ""
+
+
+def _systemd(host: Host) -> bool:
+    return host.exists("/run/systemd/system")

@@ -336,6 +336,8 @@ class Acme:
     """What it is to be for."""
     missing: tuple[str, ...] = ()
     """Packages that are not installed."""
+    beside: str = ""
+    """Another certbot, where Debian's is not installed."""
     apt_plan: AptPlan | None = None
     """What apt would do to install them."""
     unreachable: str = ""
@@ -353,6 +355,8 @@ class Acme:
     """That one, where it is fit for sendmail."""
     unfit: str = ""
     """Why it is not."""
+    users: tuple[str, ...] = ()
+    """The files below /etc that name it then."""
 
 
 @dataclass(frozen=True)

@@ -273,7 +273,7 @@ def _with_backups(store: Store, target: Target, reversal: Reversal) -> Reversal:
     return replace(reversal, targets=dict(sorted(targets.items())))
 
 
-def _wanted(commits: Sequence[Commit], store: Store, brought: Sequence[Commit]) -> Wanted:
+def _wanted(commits: Sequence[Commit], store: Store, brought: Sequence[Commit] = ()) -> Wanted:
     """The state before the oldest commit that mentions each package and service; the packages of `brought` stay."""
     packages: list[PackagesEffect] = []
     services: dict[str, ServiceEffect] = {}

@@ -17,6 +17,7 @@ from snapshots.errors import StoreError
 from snapshots.live.entry import Entry, Kind, is_temporary
 from wizard.changes import confirm_or_revert
 from wizard.changes.file import FileEffect, in_turn
+from wizard.changes.lineage import DEADLINE
 from wizard.changes.packages import PackagesBefore, as_one
 from wizard.changes.records import recall
 from wizard.changes.rules import RulesEffect
@@ -189,12 +190,12 @@ class Recovery:
                     self.host.remove(f"/{folder}/{name}")
 
     def _survivors(self) -> None:
-        """Wait for what the killed run had started: apt and dpkg till they are done, the rest a minute."""
+        """Wait for what the killed run had started: apt and dpkg till they are done, certbot as long as it is given, the rest a
+        minute."""
         began, announced = time.monotonic(), False
         while True:
             names = marked(self.host)
-            patience = APT_PATIENCE if names & _DPKG else PATIENCE
-            if not names or time.monotonic() - began > patience:
+            if not names or time.monotonic() - began > patience(names):
                 return
             if not announced:
                 self.say(f"still at work since the interrupted run: {', '.join(sorted(names))}; waiting")
@@ -307,6 +308,11 @@ class Recovery:
             self.journal.close()
             forget()
         return result
+
+
+def patience(names: set[str]) -> float:
+    """Seconds for what has these names to end. What certbot gets comes all at once, at its end."""
+    return APT_PATIENCE if names & _DPKG else DEADLINE if "certbot" in names else PATIENCE
 
 
 def marked(host: Host) -> set[str]:

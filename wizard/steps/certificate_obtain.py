@@ -9,7 +9,15 @@ from dataclasses import replace
 
 from snapshots.live.entry import Entry, Kind
 from wizard.certificates import covers
-from wizard.certificates.acme import CERTBOT, HOOK, LETS_ENCRYPT, PORT_HOOK, authority, reached_from_outside
+from wizard.certificates.acme import (
+    CERTBOT,
+    HOOK,
+    LETS_ENCRYPT,
+    PORT_HOOK,
+    PROGRAM,
+    authority,
+    reached_from_outside,
+)
 from wizard.changes.file import FileChange
 from wizard.changes.lineage import MINUTES, LineageChange, port_script
 from wizard.changes.packages import PackagesChange
@@ -17,10 +25,10 @@ from wizard.changes.rules import LiveRule
 from wizard.errors import HostError
 from wizard.firewalls.kinds import FIREWALLS
 from wizard.firewalls.opening import CannotOpenError, PortRequest
-from wizard.gather.acme import keeps, look_at_acme
+from wizard.gather.acme import keeps, look_at_acme, users
 from wizard.gather.certificates import parsed
 from wizard.gather.firewall import read_entries
-from wizard.gather.renewal import TIMER, idle
+from wizard.gather.renewal import TIMER, idle, runner
 from wizard.model import facts as f
 from wizard.model.answers import STANDALONE, WEBROOT, Answers, Certificate, certified_name
 from wizard.model.facts import Acme, Facts, KeptPair, NameInDns
@@ -79,7 +87,8 @@ class CertificateObtain(Step):
         try:
             step = chosen(host, _source(name))
         except HostError as error:
-            return replace(facts, acme=Acme(name, kept=True, unfit=str(error)))
+            acme = Acme(name, kept=True, unfit=str(error), users=tuple(users(host, name)))
+            return replace(facts, acme=acme)
         files, unreadable = read_entries(host, set(step.reads) - facts.files.keys())
         assert step.pair.key is not None
         pair = KeptPair(step.pair.certificate, step.pair.key, step.group, step.beside, step.notes)
@@ -125,6 +134,9 @@ class CertificateObtain(Step):
         why = f"certbot keeps a certificate for {acme.name} that is not fit for sendmail: {acme.unfit}"
         name = shlex.quote(acme.name)
         ways = f"`certbot renew --cert-name {name}`, or away with it: `certbot delete --cert-name {name}`"
+        if acme.users:
+            uses = "use" if len(acme.users) > 1 else "uses"
+            ways = f"do not delete it, for {', '.join(acme.users[:3])} {uses} it: `certbot certonly --cert-name {name}` gets it again"
         return Plan.blocked(self.id, why, ways)
 
     def _installation(self, facts: Facts, answers: Answers, acme: Acme) -> Plan:
@@ -239,6 +251,13 @@ def _remains(facts: Facts, name: str) -> tuple[str, ...] | None:
 
 def _obstacle(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...] | None:
     """Why the authority must not be asked, and what to do."""
+    if acme.beside:
+        names = shlex.join(word for each in acme.names for word in ("--domain", each.name))
+        return (
+            f"{acme.beside} is another certbot than Debian's, which would come beside it: then two renew the same certificates",
+            f"get the certificate with that one: `{acme.beside} certonly --cert-name {acme.name} {names}`;",
+            "then run the same command again: what is kept by that name is used, and nobody is asked",
+        )
     if not wanted.email:
         return (
             "no e-mail address is chosen for the authority",
@@ -377,7 +396,7 @@ def obtaining(wanted: Certificate, names: Sequence[str], hook: str) -> tuple[str
         way = ("--authenticator", wanted.challenge)
         way += (f"--{wanted.challenge}-credentials", wanted.credentials) if wanted.credentials else ()
     return (
-        *("certbot", "certonly", "--non-interactive", "--cert-name", names[0]),
+        *(PROGRAM, "certonly", "--non-interactive", "--cert-name", names[0]),
         *(word for name in names for word in ("--domain", name)),
         *way,
         *("--email", wanted.email, "--agree-tos", "--no-eff-email"),
@@ -408,5 +427,6 @@ def renews(host: Host) -> Check:
             f"nothing renews the certificate: {why}",
             f"systemctl enable --now {TIMER}",
         )
-    by = TIMER if host.exists("/run/systemd/system") else "cron"
-    return Check("renews", Sign.OK, f"{by} runs certbot twice a day; it renews a month before the end")
+    return Check(
+        "renews", Sign.OK, f"{runner(host)} runs certbot twice a day; it renews a month before the end"
+    )

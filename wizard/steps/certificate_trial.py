@@ -11,6 +11,7 @@ from pathlib import Path
 from wizard.certificates.acme import authority
 from wizard.changes.lineage import DEADLINE, LineageChange, port_not_closed, port_script, refused
 from wizard.changes.packages import PackagesChange
+from wizard.errors import HostError
 from wizard.model.answers import Certificate
 from wizard.model.plan import Plan
 from wizard.steps.certificate_obtain import has_staging, obtaining
@@ -37,8 +38,11 @@ def trial(host: Host, plan: Plan, wanted: Certificate, say: Say) -> tuple[str, b
         say("$ " + shlex.join(argv))
         try:
             result = host.run(argv, timeout=DEADLINE, say=say)
-        finally:
-            still_open = port_not_closed(host, lineage.rules)
+        except HostError as error:
+            raise HostError(
+                ". And ".join(filter(None, (str(error), port_not_closed(host, lineage.rules))))
+            ) from error
+        still_open = port_not_closed(host, lineage.rules)
         means, remedy = refused(host, result, f"{folder}/logs/letsencrypt.log")
     says = f"{who} would sign a certificate for {', '.join(lineage.names)}"
     if result.code != 0:

@@ -12,7 +12,7 @@ import pytest
 from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority
 from tests.unit.steps.recorded import file, machine
-from wizard.certificates.acme import LETS_ENCRYPT
+from wizard.certificates.acme import LETS_ENCRYPT, PROGRAM
 from wizard.changes.lineage import (
     LOG,
     LineageChange,
@@ -24,7 +24,7 @@ from wizard.changes.lineage import (
 )
 from wizard.changes.records import recall
 from wizard.changes.rules import LiveRule
-from wizard.errors import ChangeError
+from wizard.errors import ChangeError, HostError
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Certificate
 from wizard.model.facts import Acme, Facts, KeptPair, NameInDns
@@ -114,6 +114,12 @@ WEB = Listener("0.0.0.0", 80, "nginx", 7)
         (FINE, {"challenge": "webroot", "webroot": "/srv"}, {"listeners": (WEB,)}, "/srv is not there"),
         (FINE, {"challenge": "dns-rfc2136", "credentials": "/etc/x"}, {}, "/etc/x is not there"),
         (Acme(NAME, kept=True, unfit="it has expired"), {}, {}, "not fit for sendmail: it has expired"),
+        (
+            replace(FINE, beside="/snap/bin/certbot"),
+            {},
+            {},
+            "/snap/bin/certbot is another certbot than Debian's",
+        ),
     ],
 )
 def test_the_authority_is_not_asked_in_vain(
@@ -122,6 +128,13 @@ def test_the_authority_is_not_asked_in_vain(
     made = plan(host(acme, **more), **wanted)
     assert (made.outcome, why in made.reason) == (Outcome.BLOCKED, True), made.reason
     assert made.remedy
+
+
+def test_a_certificate_that_others_use_is_not_to_be_deleted() -> None:
+    unfit = Acme(NAME, kept=True, unfit="it is for www.example.org")
+    assert "certbot delete" in plan(host(unfit)).remedy[0]
+    (remedy,) = plan(host(replace(unfit, users=("/etc/nginx/sites-enabled/www",)))).remedy
+    assert ("certbot delete" in remedy, "/etc/nginx/sites-enabled/www uses it" in remedy) == (False, True)
 
 
 LETSENCRYPT = "/etc/letsencrypt"
@@ -283,7 +296,7 @@ class Certbot(Host):
 
     def run(self, argv: Sequence[str], **_: Any) -> Completed:
         """What became of it."""
-        if argv[0] != "certbot":
+        if argv[0] != PROGRAM:
             assert argv[-1] == "close"
             return Completed(
                 ("sh",), 0 if self.closes else 1, "", "" if self.closes else "rule 2 is stuck", 0.1
@@ -301,7 +314,7 @@ class Certbot(Host):
         return Completed(("certbot",), self.code, "", "" if self.code == 0 else "it is refused", 0.1)
 
 
-LINEAGE = LineageChange(NAME, (NAME,), "the authority", (("certbot", "certonly"),), RULES)
+LINEAGE = LineageChange(NAME, (NAME,), "the authority", ((PROGRAM, "certonly"),), RULES)
 
 
 def test_a_port_that_stays_open_is_told_beside_what_became_of_it(tmp_path: Path) -> None:
@@ -344,6 +357,23 @@ def test_an_authority_without_staging_is_not_asked_for_a_trial(tmp_path: Path) -
     says, good = trial(asked, plan(host()), ASKED, print)
     assert (good, "would sign" in says) == (True, True)
     assert asked.asked[0][-7] == "--dry-run"
+
+
+def test_debians_own_certbot_is_asked() -> None:
+    """/usr/local/bin comes first in PATH."""
+    assert obtaining(ASKED, NAME, "")[0] == "/usr/bin/certbot"
+
+
+def test_a_trial_that_hangs_tells_of_a_port_that_stays_open(tmp_path: Path) -> None:
+    class Hangs(Certbot):
+        def run(self, argv: Sequence[str], **how: Any) -> Completed:
+            if argv[0] == PROGRAM:
+                raise HostError("certbot does not end")
+            return super().run(argv, **how)
+
+    made = replace(plan(host()), changes=(LINEAGE,))
+    with pytest.raises(HostError, match=r"does not end. And port 80 could not be closed.*stuck"):
+        trial(Hangs(tmp_path, closes=False), made, ASKED, print)
 
 
 def test_the_authority_is_always_named() -> None:

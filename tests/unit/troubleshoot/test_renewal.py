@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +18,9 @@ from wizard.certificates.acme import HOOK
 from wizard.errors import HostError
 from wizard.gather import renewal as gathered
 from wizard.gather.certificates import parsed
-from wizard.gather.renewal import Renewal, look_at_renewal
+from wizard.gather.renewal import Renewal, idle, look_at_renewal, runner
 from wizard.model.plan import Sign
-from wizard.system.host import Host
+from wizard.system.host import Completed, Host
 from wizard.troubleshoot.verdict import judge
 
 NOW = 2e9
@@ -84,3 +87,40 @@ def test_a_hook_that_somebody_has_broken_is_said_to_be_so(tmp_path: Path) -> Non
     hook.write_text("#!/bin/sh\nlineage='/etc/letsencrypt/live/mail\n")
     with pytest.raises(HostError, match="not as it was written"):
         look_at_renewal(Host(tmp_path), "")
+
+
+@dataclass(frozen=True)
+class Timers(Host):
+    """systemd's timers, as `systemctl show` tells of them."""
+
+    states: tuple[str, ...] = ()
+
+    def run(self, argv: Sequence[str], **_: Any) -> Completed:
+        return Completed(
+            tuple(argv), 0, "\n\n".join(f"ActiveState={state}" for state in self.states), "", 0.1
+        )
+
+
+@pytest.mark.parametrize(
+    ("states", "crontab", "what"),
+    [
+        (("active", "inactive"), "", "certbot.timer"),
+        (("inactive", "active"), "", "snap.certbot.renew.timer"),
+        (
+            ("inactive", "inactive"),
+            "0 0,12 * * * root /opt/certbot/bin/python -c 'sleep' && sudo certbot renew -q",
+            "cron",
+        ),
+        (("inactive", "inactive"), "# 0 0 * * * root certbot renew", ""),
+        (("inactive", "inactive"), "", ""),
+    ],
+)
+def test_another_certbot_renews_as_well(
+    tmp_path: Path, states: tuple[str, ...], crontab: str, what: str
+) -> None:
+    host = Timers(tmp_path, states=states)
+    for path in ("/run/systemd/system/x", "/usr/sbin/cron", "/etc/cron.d/certbot"):
+        host.path(path).parent.mkdir(parents=True, exist_ok=True)
+        host.path(path).touch()
+    host.path("/etc/crontab").write_text(f"{crontab}\n")
+    assert (runner(host), bool(idle(host))) == (what, not what)
