@@ -109,6 +109,11 @@ def for_clients(cf: str, port: int) -> tuple[Daemon, ...]:
     return tuple(sorted(matching, key=lambda listener: "a" not in listener.modifiers))
 
 
+def offering(cf: str) -> tuple[Daemon, ...]:
+    """The listeners that others can reach, and where a login is offered (DaemonPortOptions, modifier A)."""
+    return tuple(each for each in daemons(cf) if "A" not in each.modifiers and not is_loopback(each.address))
+
+
 def daemon(option: DaemonOption) -> Daemon:
     """A listener for comparing, whatever file it was written in. A port name that sendmail alone knows is 0."""
     return Daemon(

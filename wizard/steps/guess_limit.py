@@ -15,7 +15,6 @@ from wizard.changes.file import FileChange
 from wizard.changes.packages import PackagesChange
 from wizard.changes.service import ServiceChange
 from wizard.console import count
-from wizard.editors.daemon_options import is_loopback
 from wizard.editors.fail2ban import LOOPBACK, NAME, NFT, Limit, connection
 from wizard.errors import GateError, HostError
 from wizard.gather import fail2ban
@@ -29,8 +28,8 @@ from wizard.model.answers import Answers, Guess, seconds
 from wizard.model.facts import Facts, Fail2ban
 from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
 from wizard.sendmail import cf as sendmail_cf
-from wizard.sendmail.cf import Daemon
 from wizard.sendmail.strays import stray_sentence
+from wizard.steps.listeners import login_at_25
 from wizard.system.host import Host, Say
 
 ENDS = "logins-banned"
@@ -210,20 +209,9 @@ def _rendered(facts: Facts, seen: Fail2ban, answers: Answers, peer: str) -> str:
 
 def ports(facts: Facts, answers: Answers) -> tuple[int, ...]:
     """Those at which a login is, or will be by the settings, but 25: of that other servers have need."""
-    there = {daemon.port for daemon in _offering(facts) if daemon.port not in (0, _SMTP)}
+    offering = sendmail_cf.offering(facts.text(f.SENDMAIL_CF) or "")
+    there = {daemon.port for daemon in offering if daemon.port not in (0, _SMTP)}
     return tuple(sorted({_SUBMISSION} | there | ({_TLS} if answers.listen.implicit_tls else set())))
-
-
-def _offering(facts: Facts) -> list[Daemon]:
-    """The listeners of sendmail.cf that others can reach, and where a login is offered (DaemonPortOptions, modifier A)."""
-    daemons = sendmail_cf.daemons(facts.text(f.SENDMAIL_CF) or "")
-    return [each for each in daemons if "A" not in each.modifiers and not is_loopback(each.address)]
-
-
-def _port_25(facts: Facts) -> bool:
-    """Whether a login is offered at port 25, and stays so."""
-    at_25 = any(each.port == _SMTP for each in _offering(facts))
-    return at_25 and "smtp-port" not in facts.planned
 
 
 def _sshd(facts: Facts, seen: Fail2ban) -> bool:
@@ -317,11 +305,7 @@ def _notes(facts: Facts, seen: Fail2ban, answers: Answers) -> Iterator[str]:
             yield f"fail2ban does not run now; with it these jails begin as well: {', '.join(others)}{sshd}"
     if _sshd(facts, seen):
         yield "the jail for sshd is told to read the journal: the log file that it looks for is not there, and fail2ban would not start"
-    if _port_25(facts):
-        yield (
-            "a login is offered at port 25, too, where a banned address can go on guessing: "
-            "`msa-wizard apply smtp-port sendmailconfig restart` ends that"
-        )
+    yield from login_at_25(facts, "where a banned address can go on guessing")
     if sendmail_cf.option(facts.text(f.SENDMAIL_CF) or "", "Timeout.ident") not in ("0", "0s"):
         yield (
             "sendmail asks clients for a name (ident) and logs no more than 100 characters of what they are: whoever answers with "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import ClassVar
 
 from templates import render
@@ -24,6 +25,13 @@ LOCAL = Wanted("submission", "inet", "MSP-local", "127.0.0.1", "E", "aASs")
 """For the programs of this host alone, without a login, as on Debian's port 25."""
 _NAMES = {"smtp": "MTA", "submission": "MSP", "submissions": "MSP-TLS"}
 _PORTS = {"smtp": "smtp", "submission": "submission", "submissions": "465"}
+
+
+def login_at_25(facts: Facts, so: str) -> Iterator[str]:
+    """What is to be said where a login is offered at port 25, too, and stays so: `so` is what follows, a clause."""
+    offering = sendmail_cf.offering(facts.text(f.SENDMAIL_CF) or "")
+    if any(each.port == 25 for each in offering) and "smtp-port" not in facts.planned:
+        yield f"a login is offered at port 25, too, {so}: `msa-wizard apply smtp-port sendmailconfig restart` ends that"
 
 
 def wanted(

@@ -27,6 +27,7 @@ from wizard.sendmail.m4 import expand_text
 from wizard.sendmail.mc_gate import Gate, Planned
 from wizard.smtp.handshakes import KINDS, QUICK, SMALL_DH, Handshake, Kind, handshakes, weak
 from wizard.steps.absent import edited, not_there_yet
+from wizard.steps.listeners import login_at_25
 from wizard.steps.restart import Restart
 from wizard.system.host import Host
 
@@ -95,11 +96,12 @@ class TlsPolicy(Step):
         if now != tls_rules.of_block(block):
             why = "add to it what docs/server.md says, or take it out of sendmail.mc"
             return Plan.blocked(self.id, _OWN_RULES, why)
-        notes = (f"not tried: {clause}" for clause in seen.untried)
+        at_25 = tuple(login_at_25(facts, "with the TLS that it has there"))
+        notes = (*at_25, *(f"not tried: {clause}" for clause in seen.untried))
         if now == wanted:
-            return Plan.done(self.id, f"{_ports(cf)} only TLS that is recommended, by sendmail.mc")
+            return Plan.done(self.id, f"{_ports(cf)} only TLS that is recommended, by sendmail.mc", at_25)
         if not block and not seen.weak:
-            return Plan.done(self.id, f"{_ports(cf)} nothing weaker than is recommended", tuple(notes))
+            return Plan.done(self.id, f"{_ports(cf)} nothing weaker than is recommended", notes)
         gate = Gate(
             daemons=frozenset(sendmail_cf.daemons(cf)),
             rules=wanted,

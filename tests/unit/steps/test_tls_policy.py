@@ -107,6 +107,19 @@ def test_beside_ours_no_other_ruleset_of_that_name_is_touched() -> None:
     assert plan(commented).outcome is Outcome.DONE
 
 
+@pytest.mark.parametrize(
+    ("listener", "there"),
+    [("Port=smtp", True), ("Port=smtp, M=A", False), ("Port=smtp, Addr=127.0.0.1", False)],
+)
+def test_where_a_login_is_offered_at_port_25_the_policy_does_not_reach_it(listener: str, there: bool) -> None:
+    cf = {f.SENDMAIL_CF: file(CF.replace("Port=smtp, M=A", listener))}
+    ours, good = applied(host(TlsTaken("DEFAULT"), files=cf)), host(TlsTaken("DEFAULT"), files=cf)
+    for made in (plan(host(files=cf)), plan(ours), plan(good)):
+        assert (
+            any("offered at port 25, too, with the TLS that it has there" in x for x in made.notes) is there
+        )
+
+
 def test_who_came_with_what_will_be_refused_is_named() -> None:
     made = plan(host(dataclasses.replace(WEAK, recent=(OLD,), unseen="")))
     (ending,) = made.ends
