@@ -104,17 +104,6 @@ def test_from_a_bare_debian_to_a_login_and_back(machine: BootMachine) -> None:
     assert found == ""
 
 
-def test_without_a_history_nothing_stays(machine: BootMachine) -> None:
-    debian = machine("minimal", project=False)
-    install(debian)
-    wizard(debian, "plan")
-    take_out(debian, "purge")
-    found = debian.run(
-        "find / -xdev -name '*msa-wizard*' -not -path '/var/cache/apt/*' -not -path '/proc/*'"
-    ).stdout
-    assert found == ""
-
-
 def test_an_older_package_is_upgraded_with_its_history_and_its_settings(machine: BootMachine) -> None:
     debian = machine("mail", project=False)
     install(debian, OLDER)
@@ -161,6 +150,7 @@ def test_what_is_in_usr_local_is_not_imported(machine: BootMachine) -> None:
     wizard(debian, "rollback", "--all", "--yes")
 
 
+@pytest.mark.full
 def test_it_starts_no_slower_than_a_checkout(machine: BootMachine) -> None:
     """In seconds of the processor, which a busy host does not stretch."""
     debian = machine("ready")
@@ -212,8 +202,10 @@ def test_an_interrupted_run_is_named_and_its_journal_kept(machine: BootMachine) 
     assert wizard(debian, "recover").returncode == 0
 
 
-@pytest.mark.on_both
-def test_a_new_python_of_debian_finds_it_compiled(machine: BootMachine) -> None:
+@pytest.mark.default_on("forky")
+def test_a_new_python_of_debian_finds_it_compiled_and_without_a_history_nothing_stays(
+    machine: BootMachine,
+) -> None:
     debian = machine("minimal", project=False)
     install(debian)
     compiled = debian.run("find /usr/lib/msa-wizard -name '*.pyc' | wc -l").stdout
@@ -229,3 +221,10 @@ def test_a_new_python_of_debian_finds_it_compiled(machine: BootMachine) -> None:
         assert debian.run(["cat", f"/usr/share/{path}"]).stdout.count("_ARGCOMPLETE") > 0
     completing = '_ARGCOMPLETE=1 COMP_LINE="msa-wizard rehea" COMP_POINT=16 msa-wizard 8>&1 >/dev/null 2>&1'
     assert debian.run(completing).stdout.strip() == "rehearse"
+
+    wizard(debian, "plan")
+    take_out(debian, "purge")
+    found = debian.run(
+        "find / -xdev -name '*msa-wizard*' -not -path '/var/cache/apt/*' -not -path '/proc/*'"
+    ).stdout
+    assert found == ""
