@@ -350,6 +350,8 @@ def same(shown: Plan, now: Plan) -> bool:
 
 def why_again(shown: Plan, now: Plan) -> str:
     """Why what was approved is asked for once more, as a sentence."""
+    if now.begun:
+        return "The first part is done, this is the rest; a no undoes both."
     if _brings(now) and not _brings(shown):
         return "Only now has apt said what comes with it: see above."
     return "The host has changed since this was shown; this is the new plan."

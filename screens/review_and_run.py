@@ -188,7 +188,9 @@ def event_line(event: Event, columns: int = 0) -> str:
     """What the output says of an event, in lines of `columns`; empty where it says nothing."""
     match event:
         case Planned(step, plan, again) if plan.outcome is Outcome.PENDING:
-            return f"-- {step.id}" + (", planned again" if again else "")
+            return f"-- {step.id}" + (
+                "" if not again else ", the rest of it" if plan.begun else ", planned again"
+            )
         case Checked(_, check):
             return check_content(check, columns).plain
         case Failed(step, why, _, _, _):
@@ -229,6 +231,8 @@ done is a commit in the history and can be rolled back from there. If it fails, 
         self._run: Run | None = None
         self._done: list[str] = []
         """The steps that were applied."""
+        self._rest = ""
+        """The step whose rest is asked about: a no undoes what is done of it."""
 
     def on_mount(self) -> None:
         """Begin; the plan comes as a message."""
@@ -259,6 +263,10 @@ done is a commit in the history and can be rolled back from there. If it fails, 
             parts.append(Content.styled(f"You have changed {clean(edit.path)} since:", "bold"))
             parts += [Content(clean(line)) for line in edit.text.splitlines()]
         self.show(*parts)
+        self._rest = message.step.id if message.plan.begun else ""
+        if self._rest:
+            self.ask(f"y applies the rest of {self._rest}. Enter and Esc undo all of it.")
+            return
         ends = f"end here: {', '.join(self._done)} applied" if self._done else "cancel: nothing is changed"
         self.ask(f"y applies {message.step.id}. Enter and Esc {ends}.")
 
@@ -283,8 +291,10 @@ done is a commit in the history and can be rolled back from there. If it fails, 
         """Leave out what waits; close when it is over."""
         if self.over:
             self.dismiss(self._run)
-        else:
-            self.answer(Reply.NO)
+            return
+        if self._rest and self.waits:
+            self.go_on(f"Undoing {self._rest}")
+        self.answer(Reply.NO)
 
     def ended(self, result: object) -> None:
         """Say how it ended."""
@@ -302,6 +312,8 @@ done is a commit in the history and can be rolled back from there. If it fails, 
             self.say(f"Ended before {run.enough}: {', '.join(run.applied)} applied. Esc goes back.")
         elif run.applied:
             self.say("✓ Done. Esc goes back. It can be rolled back in the history (h).")
+        elif run.enough and run.enough == self._rest:
+            self.say(f"{run.enough} is undone: it was not finished. Esc goes back.")
         elif run.skipped or run.enough:
             self.dismiss(run)
         else:

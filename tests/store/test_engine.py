@@ -25,6 +25,7 @@ from wizard.model.answers import Answers
 from wizard.model.events import Event, Failed, Planned
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
+from wizard.render.text import event_text
 from wizard.steps.order import STEPS
 from wizard.system.host import Host
 
@@ -245,6 +246,52 @@ def test_the_new_diff_can_be_declined(bench: Bench) -> None:
     run = bench.apply(step, decide=decide)
     assert run.skipped == ["one"]
     assert bench.text("/etc/mail/a") == "changed meanwhile\n"
+
+
+class InTwoParts(Made):
+    """What a command makes decides what is written then, as a certificate does that an authority gives."""
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        if self.host.entry("/etc/d") is None:
+            script = f"mkdir {self.host.root}/etc/d"
+            return Plan.pending(
+                self.id, "missing", CommandChange(("sh", "-c", script), "asks", footprint=("/etc/d",))
+            )
+        return super().plan(facts, answers)
+
+
+def test_the_rest_of_a_step_is_asked_about_and_a_no_undoes_all_of_it(bench: Bench) -> None:
+    asked: list[bool] = []
+
+    def decide(_step: Step, plan: Plan) -> bool:
+        asked.append(plan.begun)
+        return not plan.begun
+
+    run = bench.apply(InTwoParts("one", bench.host, {"/etc/mail/a": "new a\n"}), decide=decide)
+    assert asked == [False, True]
+    assert "the first part is done; this is the rest" in "".join(map(event_text, bench.events))
+    assert (run.skipped, run.failed) == (["one"], None)
+    assert not (bench.root / "etc/d").exists()
+    assert not Journal(bench.root / "journal").in_hand
+
+
+def test_a_first_part_that_cannot_be_undone_is_a_failure(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decide(_step: Step, plan: Plan) -> bool:
+        if plan.begun:
+            raised = HostError("/etc/d could not be removed: Read-only file system")
+            monkeypatch.setattr(Host, "remove", lambda *_args, **_kw: (_ for _ in ()).throw(raised))
+        return not plan.begun
+
+    run = bench.apply(
+        InTwoParts("one", bench.host, {"/etc/mail/a": "new a\n"}),
+        Made("two", bench.host, {"/etc/b": "new b\n"}),
+        decide=decide,
+    )
+    assert (run.failed, run.skipped, run.applied) == ("one", [], {})
+    assert "/etc/d could not be removed" in str(bench.failure().not_undone)
+    assert "by hand" in bench.failure().next
 
 
 def test_a_step_that_is_declined_changes_nothing(bench: Bench) -> None:

@@ -12,8 +12,12 @@ from textual.pilot import Pilot
 from screens.app import WizardApp
 from screens.review_and_run import RunSteps
 from tests.tui.bench import Bench, Writes, play, shows, text, until, use
+from wizard.changes.command import CommandChange
 from wizard.console import WIDTH, width
 from wizard.errors import HostError
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Plan
 
 
 @pytest.fixture
@@ -63,6 +67,34 @@ def test_words_are_folded_into_the_place_that_they_have(bench: Bench) -> None:
 
     play(bench, story)
     assert width() == WIDTH, "afterwards it is the terminal's again"
+
+
+class InTwoParts(Writes):
+    """A command makes what the file is written of."""
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """The command first."""
+        if self._host.entry("/etc/d") is None:
+            script = ("sh", "-c", f"mkdir {self._host.root}/etc/d")
+            return Plan.pending(self.id, "missing", CommandChange(script, "asks", footprint=("/etc/d",)))
+        return super().plan(facts, answers)
+
+
+def test_a_no_to_the_rest_of_a_step_says_that_it_undoes_all_of_it(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        begin(app, InTwoParts("other", bench.host, "/etc/b", "new b\n"))
+        await until(pilot, lambda: shows(app, "y applies other. Enter and Esc cancel: nothing is changed."))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "y applies the rest of other. Enter and Esc undo all of it."))
+        assert (bench.root / "etc/d").exists()
+        await pilot.press("escape")
+        await until(pilot, lambda: shows(app, "other is undone: it was not finished. Esc goes back."))
+        assert not (bench.root / "etc/d").exists()
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, RunSteps))
+
+    play(bench, story)
+    assert bench.text("/etc/b") == "old b\n"
 
 
 @pytest.mark.parametrize("key", ["enter", "escape"])

@@ -153,6 +153,10 @@ _REPLIES = """   y  apply this step
    n  leave it out, and go on with the next one; Enter does the same
    a  apply this step and all that follow, without asking again
    q  end here: what was applied stays, and nothing else is changed"""
+_REPLIES_BEGUN = """   y  apply the rest of this step
+   n  undo what is done of it, and go on with the next one; Enter does the same
+   a  apply the rest, and all steps that follow, without asking again
+   q  undo what is done of it, and end here: earlier steps stay"""
 
 
 def decide(arguments: argparse.Namespace, store: Store, interrupt: Interrupt) -> Callable[[Step, Plan], bool]:
@@ -170,13 +174,15 @@ def decide(arguments: argparse.Namespace, store: Store, interrupt: Interrupt) ->
         if rest and not edits:
             return True
         words = f"   apply {step.id}? [y]es, [n]o (the default), [a]ll, [q]uit, ?: "
+        if plan.begun:
+            out(f"   y applies the rest of {step.id}; n, Enter and q undo what is done of it.")
         while (reply := ask(words, interrupt)) not in ("", "n", "no"):
             rest = rest or reply in ("a", "all")
             if reply in ("y", "yes", "a", "all"):
                 return True
             if reply in ("q", "quit"):
                 raise Enough
-            out(_REPLIES)
+            out(_REPLIES_BEGUN if plan.begun else _REPLIES)
         return False
 
     return wants

@@ -40,6 +40,8 @@ FRESH = 0.5
 ROUNDS = 3
 """How often a step may find more to do after its changes: update_auth first makes the file that is then edited."""
 
+BY_HAND = "put right by hand what could not be undone, then `msa-wizard recover`"
+"""What is to do where a step could be undone only in part."""
 AHEAD = ("pexpect", "jinja2", "wizard.smtp.session", "wizard.smtp.login_test", "asn1crypto.x509")
 """Loaded while the first change's commands run, for the last steps: a fifth of a second."""
 AHEAD_AFTER = 0.5
@@ -169,12 +171,12 @@ class Session:
             )
             self.journal.settled()
         except Declined:
-            self._undo(work)
-            self.run.skipped.append(step.id)
-            return True
+            if whole := self._taken_back(work):
+                self.run.skipped.append(step.id)
+            return whole
         except Enough:
-            self._undo(work)
-            self.run.enough = step.id
+            if self._taken_back(work):
+                self.run.enough = step.id
             return False
         except Undecided:
             return self._undecided(work)
@@ -221,6 +223,15 @@ class Session:
         self.run.undecided = work.step.id
         return False
 
+    def _taken_back(self, work: Work) -> bool:
+        """Undo what was begun of a step before somebody said no to its rest; False where not all could be, which is a failure."""
+        undone, not_undone = self._undo(work)
+        if not_undone:
+            self.run.failed = work.step.id
+            why = "its rest was declined, and what had been begun could not be undone"
+            self.engine.report(Failed(work.step, why, undone, not_undone, BY_HAND))
+        return not not_undone
+
     def _undo(self, work: Work, earlier: Sequence[Step] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """What was undone of the step; and what could not be, which keeps the journal open, for `recover`."""
         undone = undo_effects(self.recorder, work.effects, work.before, work.say, self.journal, earlier)
@@ -244,6 +255,7 @@ class Session:
             if fresh.outcome is not Outcome.PENDING:
                 return
             if fresh.changes != plan.changes:
+                fresh = replace(fresh, begun=bool(work.effects))
                 self._show(work.step, fresh, again=True)
                 if not self.decide(work.step, fresh):
                     raise Declined
@@ -322,7 +334,7 @@ class Session:
                 "--confirm-within gives more time"
             )
         if not_undone:
-            to_do = "put right by hand what could not be undone, then `msa-wizard recover`"
+            to_do = BY_HAND
         if self.facts.starts_later and Install.id in self.run.applied:
             to_do += ". sendmail has not been started yet"
         why = str(error) or type(error).__name__

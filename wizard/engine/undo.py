@@ -116,7 +116,7 @@ class Undo:
         if self.recorder.head() == self.before:
             self.recorder.drift({path: targets.get(path, entry) for path, entry in live.items()})
         if self.recorder.head() == self.before:  # the next attempt must know that this one has begun
-            self.recorder.note("Nothing was changed outside msa-wizard before packages go", None, "drift")
+            self.recorder.note("No change of others was found before packages were removed", None, "drift")
         # It tells what goes along, and has no run of apt of its own: one that nobody watched would make the evidence of
         # the step's own runs incomplete.
         marks = tuple(mark for effect in packages for mark in effect.transactions)

@@ -150,6 +150,8 @@ class Plan:
     """UNKNOWN, UNTESTED or ASKED_FOR: its state, where the outcome does not say it."""
     follows: bool = False
     """There is something to do only since what the step works from has changed, or will: it has not drifted itself."""
+    begun: bool = False
+    """Some of the step is done, and this is the rest of it: a no undoes all of it."""
 
     @classmethod
     def pending(

@@ -256,7 +256,9 @@ def event_text(event: Event) -> str:
     """One event of a run, empty where there is nothing to say of it."""
     match event:
         case Planned(step, plan, again):
-            lead = "   the machine has changed since this was shown; now it is:\n" if again else ""
+            changed = "   the machine has changed since this was shown; now it is:\n"
+            rest = "   the first part is done; this is the rest, which could not be known before:\n"
+            lead = "" if not again else rest if plan.begun else changed
             return lead + plan_text(step, plan)
         case Output(_, line):
             return f"   | {clean(line)}" if line.strip() else ""
