@@ -171,27 +171,35 @@ def test_a_firewall_that_lets_nobody_in(machine: BootMachine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "script", "blamed"),
+    ("layer", "scripts", "blamed"),
     [
-        ("ready", "true", "sendmail-missing"),
-        ("mail", "true", ""),
-        ("mail", "rm -rf /etc/mail", ""),
-        ("mail", "rm -rf /etc/mail/* /etc/pam.d /etc/default/saslauthd; mkdir /etc/mail/sendmail.mc /etc/mail/sendmail.cf", ""),
+        ("ready", ("true",), "sendmail-missing"),
+        (
+            "mail",
+            (
+                "true",
+                "rm -rf /etc/mail",
+                "rm -rf /etc/pam.d /etc/default/saslauthd; mkdir -p /etc/mail/sendmail.mc /etc/mail/sendmail.cf",
+            ),
+            "",
+        ),
     ],
-)  # fmt: skip
+    ids=["ready", "mail"],
+)
 def test_thoroughly_broken_machines_are_told_of(
-    machine: BootMachine, layer: Any, script: str, blamed: str
+    machine: BootMachine, layer: Any, scripts: tuple[str, ...], blamed: str
 ) -> None:
-    """No sendmail at all; one that nobody set up; no /etc/mail; folders in place of files."""
+    """No sendmail at all; one that nobody set up; then no /etc/mail; then folders in place of files."""
     debian = machine(layer)
-    debian.run(script)
-    made = troubleshoot(debian, user="")
-    assert made["exit"] == 1
-    assert blamed in ("", made["blamed"]), short(made)
-    done = wizard(debian, "troubleshoot")
-    assert done.returncode == 1
-    assert done.stdout.startswith("MSA CRITICAL - ")
-    assert done.stderr == ""
+    for script in scripts:
+        debian.run(script)
+        made = troubleshoot(debian, user="")
+        assert made["exit"] == 1, script
+        assert blamed in ("", made["blamed"]), short(made)
+        done = wizard(debian, "troubleshoot")
+        assert done.returncode == 1, script
+        assert done.stdout.startswith("MSA CRITICAL - "), script
+        assert done.stderr == "", script
 
 
 def test_usage_and_what_it_needs(machine: BootMachine) -> None:
