@@ -3,7 +3,6 @@ once it was restarted: if one disappears, the step is undone."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -228,11 +227,12 @@ def stays_down(init: Init, error: Exception) -> str:
 
 
 def is_there(host: Host, name: str) -> bool:
-    """Whether there is a unit, or an init script, of that name: what went with its package cannot be started.
-
-    A script stays, as a configuration file; newer packages leave it without the right to execute it."""
-    units = (f"{folder}/systemd/system/{name}.service" for folder in ("/etc", "/lib", "/usr/lib"))
-    return os.access(host.path(f"/etc/init.d/{name}"), os.X_OK) or any(map(host.exists, units))
+    """Whether there is a unit, or an init script, of that name: what went with its package cannot be started. Its script
+    stays, as a configuration file, and systemd of Debian 14 knows no unit of it. Raises HostError."""
+    if host.exists("/run/systemd/system"):
+        shown = host.run(["systemctl", "show", "-p", "LoadState", f"{name}.service"], timeout=30).stdout
+        return shown.strip() != "LoadState=not-found"
+    return host.exists(f"/etc/init.d/{name}")
 
 
 def reload_units(host: Host, paths: Iterable[str]) -> None:
