@@ -207,6 +207,8 @@ class Logins:
     """`auth` and `account`, where the PAM service smtp has lines of its own for it."""
     broken: str = ""
     """Why nothing can be judged: what is wrong in the PAM service smtp, or that nobody answers; empty where nothing is."""
+    bans: bool = False
+    """Whether fail2ban bans for wrong passwords, or is going to: a login that is refused counts as one."""
 
 
 @dataclass(frozen=True)

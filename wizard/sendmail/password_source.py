@@ -216,6 +216,24 @@ def served_besides(facts: Facts) -> frozenset[str]:
     return frozenset(mechanisms(facts, Answers())) & frozenset(offered(facts)) - frozenset(SERVABLE)
 
 
+def past_pam(facts: Facts, answers: Answers) -> tuple[str, ...]:
+    """Where saslauthd asks PAM, how somebody logs in without it, a sentence each. Raises PermissionError."""
+    there = frozenset(mechanisms(facts, answers)) & frozenset(offered(facts)) - frozenset(SERVABLE)
+    says = (
+        [f"who logs in with {', '.join(sorted(there))} is not refused: that does not ask PAM"]
+        if there
+        else []
+    )
+    words = methods(facts)
+    for word in words if "saslauthd" in words else ():
+        name = _plugin(facts) if word == "auxprop" else word
+        if word != "saslauthd" and not (name == "sasldb" and facts.sasldb == ()):
+            says.append(
+                f"whose password is in {name} is not refused: pwcheck_method also asks that, besides PAM"
+            )
+    return tuple(says)
+
+
 def needs_secret(mechanism: str) -> bool:
     """Whether the server must have the password itself (docs/debian.md trap 7)."""
     return mechanism in SHARED_SECRET or mechanism.startswith("SCRAM-")

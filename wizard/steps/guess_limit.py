@@ -30,6 +30,7 @@ from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.strays import stray_sentence
 from wizard.steps.listeners import login_at_25
+from wizard.steps.login_policy import is_limited
 from wizard.system.host import Host, Say
 
 ENDS = "logins-banned"
@@ -306,6 +307,8 @@ def _notes(facts: Facts, seen: Fail2ban, answers: Answers) -> Iterator[str]:
     if _sshd(facts, seen):
         yield "the jail for sshd is told to read the journal: the log file that it looks for is not there, and fail2ban would not start"
     yield from login_at_25(facts, "where a banned address can go on guessing")
+    if is_limited(facts, answers):
+        yield "a login that the policy refuses (login-policy) counts as a wrong password, whatever the password is"
     if sendmail_cf.option(facts.text(f.SENDMAIL_CF) or "", "Timeout.ident") not in ("0", "0s"):
         yield (
             "sendmail asks clients for a name (ident) and logs no more than 100 characters of what they are: whoever answers with "

@@ -26,14 +26,14 @@ from wizard.editors.pam_service import (
     set_policy,
 )
 from wizard.errors import HostError
-from wizard.gather import pam
+from wizard.gather import fail2ban, pam
 from wizard.gather.accounts import LocalAccount, group_id, local_accounts, uid_min, user_ids
 from wizard.maillog.recent import DAYS, recent_logins
 from wizard.model import facts as f
 from wizard.model.answers import EVERYBODY, GROUPS, Answers, Login
 from wizard.model.facts import Facts, Logins, RecentLogin
 from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
-from wizard.sendmail.password_source import serving, wanted
+from wizard.sendmail.password_source import past_pam, serving, wanted
 from wizard.steps.saslauthd import answers_on_socket
 from wizard.system import pam_account
 from wizard.system.host import Host
@@ -80,6 +80,14 @@ def policy_of(login: Login, uid_min: int) -> Policy | None:
     return Policy(groups=login.groups) if login.policy == GROUPS else Policy(uid_min)
 
 
+def is_limited(facts: Facts, answers: Answers) -> bool:
+    """Whether a policy is chosen, or in force. Raises PermissionError."""
+    try:
+        return answers.login.policy != EVERYBODY or present(facts.text(f.PAM_SMTP) or "") is not None
+    except EditError:
+        return False
+
+
 class LoginPolicy(Step):
     """Nothing unless it is chosen."""
 
@@ -106,7 +114,8 @@ class LoginPolicy(Step):
             logins = _look(host, facts, answers.login, lately=not there)
         except HostError as error:
             logins = Logins(broken=f"groups and users cannot be looked up: {error}")
-        return replace(facts, logins=logins)
+        bans = bool(logins.recent) and (answers.guess.limit or fail2ban.bans(host) is not None)
+        return replace(facts, logins=replace(logins, bans=bans))
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """The two lines, where they are chosen and are not there."""
@@ -135,12 +144,13 @@ class LoginPolicy(Step):
             for rule in further
         )
         if new == text:
-            return Plan.done(self.id, f"{policy.says} may log in, by {f.PAM_SMTP}")
+            says = f"{policy.says} may log in, by {f.PAM_SMTP}"
+            return Plan.done(self.id, "; but ".join((says, *past_pam(facts, answers))))
         after = replace(entry, content=new.encode("latin-1"))
         changes: list[Change] = [FileChange(f.PAM_SMTP, entry, after, self.title)]
         changes += _forgetting(facts)
         reason = f"the settings say that {policy.says} may log in, and {f.PAM_SMTP} does not"
-        notes = (*notes, *_notes(facts, logins))
+        notes = (*notes, *past_pam(facts, answers), *_notes(facts, logins))
         return Plan.pending(self.id, reason, *changes, notes=notes, ends=(*_ends(logins, policy, now),))
 
     def _unasked(self, text: str) -> Plan:
@@ -170,6 +180,7 @@ class LoginPolicy(Step):
             return [Check("policy", Sign.FAILED, f"{f.PAM_SMTP}: {error}", error.remedy)]
         says = f"{f.PAM_SMTP} {'says' if fine else 'does not say'} that {policy.says} may log in"
         checks = [Check("policy", Sign.OK if fine else Sign.FAILED, says)]
+        checks += [Check("past-pam", Sign.WARNING, says) for says in past_pam(facts, answers)]
         checks += _asked(host, policy, logins)
         return [*checks, answers_on_socket(host)] if serving(facts.processes) else checks
 
@@ -258,6 +269,11 @@ def _ends(logins: Logins, policy: Policy, now: Policy | None) -> Iterator[Ending
     lost = [each for each in logins.recent if each in refused[0] - refused[1]]
     if lost:
         says = f"{count(len(lost), 'user')} who logged in within {DAYS} days will no longer be able to: {policy.says} may log in"
+        if logins.bans:
+            says += (
+                "; a program of theirs that goes on trying has its address banned by fail2ban, and all who share it "
+                "(guess.never names networks that are not banned)"
+            )
         yield Ending(ENDS, says, tuple(map(_last, lost)))
 
 

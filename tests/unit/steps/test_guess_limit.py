@@ -14,10 +14,11 @@ from wizard.changes.file import FileChange
 from wizard.changes.packages import PackagesChange
 from wizard.changes.service import ServiceChange
 from wizard.editors.fail2ban import Jail
+from wizard.editors.pam_service import Policy, set_policy
 from wizard.errors import GateError
 from wizard.maillog.read import Logged, LogLine
 from wizard.model import facts as f
-from wizard.model.answers import Answers, Guess, Listen
+from wizard.model.answers import Answers, Guess, Listen, Login
 from wizard.model.facts import Facts, Fail2ban
 from wizard.model.plan import Check, Outcome, Plan, Sign
 from wizard.steps import guess_limit
@@ -137,6 +138,13 @@ def test_where_a_login_is_offered_at_port_25_a_ban_does_not_reach_it(
     cf = file(f"O DaemonPortOptions=Name=MTA, {listener}\n")
     made = plan(host(files={f.SENDMAIL_CF: cf}, planned=frozenset(planned)))
     assert any("offered at port 25" in note for note in made.notes) is there
+
+
+def test_whom_a_policy_refuses_counts_as_a_guesser_and_that_is_said() -> None:
+    chosen = dataclasses.replace(LIMIT, login=Login("no-system-accounts"))
+    there = host(files={f.PAM_SMTP: file(set_policy("@include common-auth\n", Policy(1000)))})
+    for made, says in ((plan(host()), False), (plan(host(), chosen), True), (plan(there), True)):
+        assert any("login-policy" in note for note in made.notes) is says
 
 
 @pytest.mark.parametrize(("value", "there"), [("5s", True), ("0", False), ("0s", False)])

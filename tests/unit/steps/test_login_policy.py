@@ -16,10 +16,11 @@ from wizard.editors.pam_service import Policy, set_policy
 from wizard.engine.engine import Engine
 from wizard.errors import HostError
 from wizard.gather import accounts
+from wizard.gather.fail2ban import Bans
 from wizard.gather.pam import Pam, PamLine
 from wizard.mends.saslauthd import MendPamService
 from wizard.model import facts as f
-from wizard.model.answers import Answers, Auth, Login
+from wizard.model.answers import Answers, Auth, Guess, Login
 from wizard.model.facts import Facts, Logins, Process, RecentLogin
 from wizard.model.plan import Outcome, Plan, Sign
 from wizard.steps import login_policy
@@ -127,6 +128,54 @@ def test_whom_the_policy_in_force_refuses_already_loses_nothing() -> None:
         host(ROOT, ALICE, BOB, files=pam(set_policy(text_of(host()), Policy(groups=("mail", "staff")))))
     )
     assert back.ends == (), "root was refused before"
+
+
+def test_who_goes_on_trying_is_banned_with_all_who_share_the_address() -> None:
+    logins = Logins(recent=(ROOT,), phases=BOTH)
+    for bans in (True, False):
+        (ending,) = plan(host(logins=dataclasses.replace(logins, bans=bans))).ends
+        assert ("has its address banned by fail2ban" in ending.says) is bans
+
+
+@pytest.mark.parametrize(
+    ("limit", "there", "bans"),
+    [(True, None, True), (False, Bans({}), True), (False, None, False)],
+)
+def test_a_limit_that_is_chosen_or_there_counts(
+    monkeypatch: pytest.MonkeyPatch, limit: bool, there: Bans | None, bans: bool
+) -> None:
+    monkeypatch.setattr(login_policy, "_look", lambda *_, **__: Logins(recent=(ROOT,), phases=BOTH))
+    monkeypatch.setattr("wizard.gather.fail2ban.bans", lambda _: there)
+    answers = dataclasses.replace(USERS, guess=Guess(limit=limit))
+    seen = LoginPolicy().gathered(Host(), host(logins=None), answers).logins
+    assert seen is not None
+    assert seen.bans is bans
+
+
+@pytest.mark.parametrize(
+    ("method", "listed", "sasldb", "mechanism", "source"),
+    [
+        ("saslauthd", "LOGIN PLAIN", (), "", ""),
+        ("saslauthd", "GSSAPI LOGIN PLAIN", (), "GSSAPI", ""),
+        ("saslauthd", "CRAM-MD5 LOGIN PLAIN", ("root@mail",), "CRAM-MD5", ""),
+        ("saslauthd", "CRAM-MD5 LOGIN PLAIN", (), "", ""),
+        ("saslauthd auxprop", "LOGIN PLAIN", ("root@mail",), "", "sasldb"),
+        ("auxprop saslauthd", "LOGIN PLAIN", None, "", "sasldb"),
+        ("saslauthd auxprop", "LOGIN PLAIN", (), "", ""),
+    ],
+)
+def test_what_does_not_ask_pam_is_said(
+    method: str, listed: str, sasldb: tuple[str, ...] | None, mechanism: str, source: str
+) -> None:
+    conf = file(f"pwcheck_method: {method}\nmech_list: {listed}\n")
+    cf = file(f"O AuthMechanisms={listed}\n")
+    facts = host(files={f.SASL_CONF: conf, f.SENDMAIL_CF: cf}, sasldb=sasldb)
+    new = {**facts.files, f.PAM_SMTP: file(set_policy(text_of(facts), Policy(1000)))}
+    for made in (plan(facts), plan(dataclasses.replace(facts, files=new))):
+        says = " ".join((*made.notes, made.reason))
+        assert (f"who logs in with {mechanism or '?'} is not refused" in says) is bool(mechanism)
+        assert (f"whose password is in {source or '?'} is not refused" in says) is bool(source)
+        assert ("not refused" in says) is bool(mechanism or source)
 
 
 LINK = Entry(Kind.SYMLINK, 0o777, 0, 0, b"/etc/pam.d/other")
@@ -296,6 +345,13 @@ GOOD = {"root": 7, "daemon": 7, "alice": 0, "bob": 0}
 
 OTHERS = GOOD | {"bob": 7}
 """Where bob is in no group."""
+
+
+def test_what_does_not_ask_pam_is_a_warning(
+    checked: Callable[..., dict[str, Sign]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login_policy, "past_pam", lambda *_: ("x",))
+    assert checked(GOOD, GOOD)["past-pam"] is Sign.WARNING
 
 
 @pytest.mark.parametrize(
