@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Protocol
 
 DONE, FAILED, USAGE, CANNOT, CONFLICT, LOCKED, INTERRUPTED, PENDING = 0, 1, 2, 3, 4, 5, 6, 10
@@ -39,6 +40,22 @@ class UsageError(WizardError):
     """Wrong arguments, or arguments that do not fit this host: what is wrong, and what to do."""
 
     exit_code = USAGE
+
+
+class NeededError(UsageError):
+    """A named step needs others that are not done; the command line adds the very command that names all of `steps`."""
+
+    def __init__(self, what: str, steps: Sequence[str]) -> None:
+        self.what, self.steps = what, tuple(steps)
+        super().__init__(f"{what}. {self.remedy(['apply'])}")
+
+    def remedy(self, typed: Sequence[str]) -> str:
+        """What to run instead of what was typed, with its options."""
+        options = [word for word in typed[1:] if word not in self.steps]
+        named, everything = (
+            shlex.join(["msa-wizard", "apply", *names, *options]) for names in (self.steps, ())
+        )
+        return f"Name all that it needs: `{named}`; or apply all: `{everything}`"
 
 
 class AnswersError(WizardError):

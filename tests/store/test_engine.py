@@ -19,7 +19,7 @@ from wizard.engine import engine
 from wizard.engine.engine import FRESH, Engine, Run
 from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder, _whole
-from wizard.errors import HostError, Interrupted, UsageError
+from wizard.errors import HostError, Interrupted, NeededError, UsageError
 from wizard.mends.order import extra
 from wizard.model.answers import Answers
 from wizard.model.events import Event, Failed, Planned
@@ -334,6 +334,37 @@ def test_a_named_step_whose_need_is_not_done_is_refused(bench: Bench) -> None:
     with pytest.raises(UsageError, match="step two needs one"):
         bench.apply(one, two, wanted=("two",))
     assert bench.text("/etc/b") == "old b\n"
+
+
+def test_all_that_a_named_step_needs_is_named_with_what_was_typed(bench: Bench) -> None:
+    steps = [Made(name, bench.host, {f"/etc/{name}": "new\n"}) for name in ("one", "two", "three", "four")]
+    for step, need in zip(steps[1:], steps, strict=False):
+        step.needs = (need.id,)  # type: ignore[misc]
+    with pytest.raises(NeededError) as raised:
+        bench.apply(*steps, wanted=("two", "four"))
+    assert str(raised.value) == (
+        "step two needs one, which is not done: differs. Name all that it needs: "
+        "`msa-wizard apply one two three four`; or apply all: `msa-wizard apply`"
+    )
+    with pytest.raises(NeededError) as raised:
+        bench.apply(*steps, wanted=("four",))
+    typed = ["apply", "--yes", "four", "--set", "guess.limit=true"]
+    assert raised.value.remedy(typed) == (
+        "Name all that it needs: `msa-wizard apply one two three four --yes --set guess.limit=true`; "
+        "or apply all: `msa-wizard apply --yes --set guess.limit=true`"
+    )
+    assert bench.apply(*steps, wanted=("one", "two", "three", "four")).applied
+
+
+def test_a_named_step_that_does_not_apply_needs_nothing(bench: Bench) -> None:
+    class NotAskedFor(Made):
+        def plan(self, facts: Facts, answers: Answers) -> Plan:
+            return Plan.not_applicable(self.id, "optional, and not asked for")
+
+    one, two = Made("one", bench.host, {"/etc/b": "new b\n"}), NotAskedFor("two", bench.host, {})
+    two.needs = ("one",)  # type: ignore[misc]
+    run = bench.apply(one, two, wanted=("two",))
+    assert (run.applied, run.plans["two"].reason) == ({}, "optional, and not asked for")
 
 
 def test_a_blocked_step_ends_the_run(bench: Bench) -> None:

@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     collect_seldom()
     from snapshots.errors import StoreError
     from wizard import log
-    from wizard.errors import FAILED, Interrupted, NotRoot, WizardError
+    from wizard.errors import FAILED, Interrupted, NeededError, NotRoot, WizardError
 
     try:
         code = _run(arguments)
@@ -38,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except NotRoot as error:
         changed = "; nothing was changed" if error.next else ""
         code = _failed(arguments, f"{error.what}{changed}. Run: `{_as_root(arguments)}`", error.exit_code)
+    except NeededError as error:
+        code = _failed(arguments, f"{error.what}. {error.remedy(arguments)}", error.exit_code)
     except WizardError as error:
         code = _failed(arguments, error.sentence, error.exit_code)
     except (StoreError, OSError) as error:

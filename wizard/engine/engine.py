@@ -16,7 +16,7 @@ from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder
 from wizard.engine.trial import tried
 from wizard.engine.undo import carry_out, undo_effects
-from wizard.errors import ChangeError, HostError, StaleError, UnconfirmedError, UsageError
+from wizard.errors import ChangeError, HostError, NeededError, StaleError, UnconfirmedError
 from wizard.gather.host import look
 from wizard.model.answers import Answers
 from wizard.model.events import Checked, Failed, Output, Planned, Progress, Recorded, Report
@@ -423,7 +423,7 @@ class Engine:
 
         What is begun is in `journal` first, which is closed when nothing is half-made. `interrupt` is called between
         changes and raises Interrupted when a signal asked us to end. `resume` takes up a killed run. `consent` is asked
-        about what would end and is not accepted in the answers; without it the run ends there. Raises UsageError
+        about what would end and is not accepted in the answers; without it the run ends there. Raises NeededError
         when a named step needs one that is neither done nor named, StoreError when there can be no history."""
         run = Run(resume.run) if resume else Run()
         recorder = Recorder(self.host, store, run.id, self.report)
@@ -464,15 +464,29 @@ class Engine:
         return run
 
     def _needs(self, chosen: Sequence[Step], facts: Facts) -> None:
-        in_place = (Outcome.DONE, Outcome.NOT_APPLICABLE)
-        for step in chosen:
-            for need in step.needs:
-                other = next(each for each in self.steps if each.id == need)
-                if other in chosen:
-                    continue
-                plan = self.plan_step(other, facts)
-                if plan.outcome not in in_place:
-                    raise UsageError(
-                        f"step {step.id} needs {need}, which is not done: {plan.reason}. "
-                        f"Name it too: `msa-wizard apply {need} {step.id}`; or apply all: `msa-wizard apply`"
-                    )
+        """Raises NeededError where one needs what is neither done nor chosen; one that does not apply needs nothing."""
+        all_missing = {step: self._missing(step, chosen, facts) for step in chosen}
+        lacking = {
+            step: missing
+            for step, missing in all_missing.items()
+            if missing and self.plan_step(step, facts).outcome is not Outcome.NOT_APPLICABLE
+        }
+        for step, missing in lacking.items():
+            need, reason = next((name, why) for name, why in missing.items() if name in step.needs)
+            named = {*(each.id for each in chosen)}.union(*lacking.values())
+            raise NeededError(
+                f"step {step.id} needs {need}, which is not done: {reason}",
+                [each.id for each in self.steps if each.id in named],
+            )
+
+    def _missing(self, step: Step, chosen: Sequence[Step], facts: Facts) -> dict[str, str]:
+        """What the step needs, and what that needs in its turn, as far as it is neither done nor chosen, and why."""
+        missing: dict[str, str] = {}
+        for need in step.needs:
+            other = next(each for each in self.steps if each.id == need)
+            if other in chosen:  # it is looked at for itself
+                continue
+            plan = self.plan_step(other, facts)
+            if plan.outcome not in (Outcome.DONE, Outcome.NOT_APPLICABLE):
+                missing |= {need: plan.reason} | self._missing(other, chosen, facts)
+        return missing
