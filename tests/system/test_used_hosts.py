@@ -1,4 +1,4 @@
-"""Thirteen kinds of hosts in use: `apply` changes what it plans and nothing else, what worked works, `rollback --all` is exact."""
+"""Hosts in use, of many kinds: `apply` changes what it plans and nothing else, what worked works, `rollback --all` is exact."""
 
 from __future__ import annotations
 
@@ -254,6 +254,26 @@ KINDS = {
 }
 
 
+SIDE_BY_SIDE = "milters", "masquerading", "virtusertable", "own certificate", "own ports", "LOCAL_RULESETS"
+"""What one host can well be all at once: lines that do not meet."""
+OF_OTHER_FILES = ("LDAP", "sasldb", "submits on 587")
+"""The tests of passwords' sources and of local mail have these by default, too."""
+
+
+def all_at_once(debian: Machine) -> None:
+    for name in SIDE_BY_SIDE:
+        KINDS[name].make(debian)
+
+
+def all_at_work(debian: Machine) -> bool:
+    idle = [name for name in SIDE_BY_SIDE if not KINDS[name].works(debian)]
+    print(f"do not do their work: {idle}")
+    return not idle
+
+
+KINDS["all side by side"] = Kind(all_at_once, all_at_work)
+
+
 def made_by_m4(debian: Machine) -> str:
     return debian.run("cd /etc/mail && m4 sendmail.mc 2>/dev/null", check=False).stdout
 
@@ -271,7 +291,15 @@ def unplanned(old: str, new: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.default_on(ENDS[number % 2])) for number, name in enumerate(KINDS)],
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.full
+            if name in (*SIDE_BY_SIDE, *OF_OTHER_FILES)
+            else pytest.mark.default_on(ENDS[number % 2]),
+        )
+        for number, name in enumerate(KINDS)
+    ],
 )
 def test_a_host_in_use(machine: BootMachine, name: str) -> None:
     kind, debian = KINDS[name], machine("mail")
