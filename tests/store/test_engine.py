@@ -13,7 +13,7 @@ from snapshots.errors import StoreError
 from snapshots.live.entry import Entry, Kind
 from snapshots.live.held import HeldFile
 from snapshots.store import Store
-from wizard.changes.command import CommandChange
+from wizard.changes.command import CommandChange, CommandEffect
 from wizard.changes.file import FileChange
 from wizard.engine import engine
 from wizard.engine.engine import FRESH, Engine, Run
@@ -24,10 +24,10 @@ from wizard.mends.order import extra
 from wizard.model.answers import Answers
 from wizard.model.events import Event, Failed, Planned
 from wizard.model.facts import Facts
-from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
+from wizard.model.plan import Change, Check, Description, Outcome, Plan, Sign, Step
 from wizard.render.text import event_text
 from wizard.steps.order import STEPS
-from wizard.system.host import Host
+from wizard.system.host import Host, Say
 
 
 def entry(text: str, mode: int = 0o644) -> Entry:
@@ -292,6 +292,61 @@ def test_a_first_part_that_cannot_be_undone_is_a_failure(
     assert (run.failed, run.skipped, run.applied) == ("one", [], {})
     assert "/etc/d could not be removed" in str(bench.failure().not_undone)
     assert "by hand" in bench.failure().next
+
+
+class Announces(Made):
+    """First a command, then the files, of which its plan has said that they follow."""
+
+    ran = False
+    meanwhile: Callable[[], object] = staticmethod(lambda: None)
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        if self.ran:
+            return super().plan(facts, answers)
+        return Plan.pending(
+            self.id,
+            "first this",
+            Asks(self),
+            then=tuple((path, self.host.entry(path)) for path in self.write),
+        )
+
+
+@dataclass(frozen=True)
+class Asks:
+    """A command that cannot be taken back."""
+
+    step: Announces
+    kind = "command"
+    touches = ()
+
+    def describe(self) -> Description:
+        return Description("ask the authority")
+
+    def expect(self, host: Host) -> CommandEffect:
+        return CommandEffect(("true",), "")
+
+    def apply(self, host: Host, say: Say) -> CommandEffect:
+        self.step.ran = True
+        self.step.meanwhile()
+        return self.expect(host)
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_what_the_plan_has_announced_is_shown_and_not_asked_again(bench: Bench, edited: bool) -> None:
+    asked = []
+
+    def decide(_step: Step, plan: Plan) -> bool:
+        asked.append([change.kind for change in plan.changes])
+        return True
+
+    step = Announces("one", bench.host, {"/etc/mail/a": "new a\n"})
+    if edited:
+        step.meanwhile = lambda: (bench.root / "etc/mail/a").write_text("edited meanwhile\n")
+    run = bench.apply(step, decide=decide)
+    shown = [event.plan.changes[0].kind for event in bench.events if isinstance(event, Planned)]
+    assert (set(run.applied), shown) == ({"one"}, ["command", "file"])
+    assert asked == [["command"], ["file"]] if edited else [["command"]]
+    assert bench.text("/etc/mail/a") == "new a\n"
 
 
 def test_a_step_that_is_declined_changes_nothing(bench: Bench) -> None:

@@ -247,7 +247,8 @@ class Session:
     def _change(self, work: Work, plan: Plan) -> None:
         """Apply the plan's changes; after a command plan again, for it may have made what the next change edits.
 
-        Facts are read again first; what has changed since its diff was shown is shown again."""
+        Facts are read again first; what has changed since its diff was shown is shown again, and asked about unless the plan
+        has announced it."""
         for round_ in range(1, ROUNDS + 1):
             fresh = self._planned_now(work.step, plan)
             if fresh.outcome is Outcome.BLOCKED:
@@ -257,7 +258,7 @@ class Session:
             if fresh.changes != plan.changes:
                 fresh = replace(fresh, begun=bool(work.effects))
                 self._show(work.step, fresh, again=True)
-                if not self.decide(work.step, fresh):
+                if not plan.announces(fresh) and not self.decide(work.step, fresh):
                     raise Declined
             if not self._agreed(work.step, fresh):
                 raise Undecided

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
+    from snapshots.live.entry import Entry
     from wizard.model.answers import Answers
     from wizard.model.claim import Claim
     from wizard.model.facts import Facts
@@ -152,6 +153,8 @@ class Plan:
     """There is something to do only since what the step works from has changed, or will: it has not drifted itself."""
     begun: bool = False
     """Some of the step is done, and this is the rest of it: a no undoes all of it."""
+    then: tuple[tuple[str, Entry | None], ...] = ()
+    """The files that are written once its commands have run, and what they are now: it says so, and nobody is asked again."""
 
     @classmethod
     def pending(
@@ -162,9 +165,10 @@ class Plan:
         notes: tuple[str, ...] = (),
         ends: tuple[Ending, ...] = (),
         follows: bool = False,
+        then: tuple[tuple[str, Entry | None], ...] = (),
     ) -> Plan:
         """There is something to do."""
-        return cls(step, Outcome.PENDING, reason, changes, notes, ends=ends, follows=follows)
+        return cls(step, Outcome.PENDING, reason, changes, notes, ends=ends, follows=follows, then=then)
 
     @classmethod
     def done(cls, step: str, reason: str, notes: tuple[str, ...] = ()) -> Plan:
@@ -199,6 +203,13 @@ class Plan:
     def waits_for(self, accepted: Collection[str]) -> tuple[Ending, ...]:
         """The endings whose ids are not `accepted`: while there are any, it must not be carried out."""
         return tuple(ending for ending in self.ends if ending.id not in accepted)
+
+    def announces(self, later: Plan) -> bool:
+        """Whether it has said that all of the later plan follows, and those files are still what they were."""
+        return bool(self.then) and all(
+            each.kind == "service" or (each.kind == "file" and (each.path, each.before) in self.then)  # type: ignore[attr-defined]
+            for each in later.changes
+        )
 
 
 class Step(ABC):

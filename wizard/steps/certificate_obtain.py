@@ -160,12 +160,16 @@ class CertificateObtain(Step):
             f"you agree to the terms of service: {acme.terms}"
             if acme.terms
             else "you agree to its terms of service",
-            "then the certificate goes into sendmail, which is restarted and must present it; a hook brings each renewal",
+            "then the certificate goes into sendmail, without another question; that is restarted and must present it",
+            "a hook brings each renewal",
         ]
         who = authority(wanted.server)
         changes.append(LineageChange(acme.name, names, who, commands, rules, tuple(filter(None, details))))
         reason = f"{who} is to sign a certificate for {', '.join(names)}"
-        return Plan.pending(self.id, reason, *changes, notes=(*notes, *_notes(facts, wanted, acme)))
+        then = tuple((path, facts.files.get(path)) for path in _install(facts, acme).reads)
+        return Plan.pending(
+            self.id, reason, *changes, notes=(*notes, *_notes(facts, wanted, acme)), then=then
+        )
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Sendmail presents it, the hook runs, and something renews it."""
