@@ -32,6 +32,7 @@ from screens.jobs import CertificateWaits, Job, Reply
 from screens.widgets.contents import endings_content, hanging
 from screens.words import on
 from wizard.console import clean, count, fold
+from wizard.delivery import from_anywhere
 from wizard.smtp.transcript import Credentials
 
 if TYPE_CHECKING:
@@ -354,7 +355,7 @@ def _led(lead: str, style: str, words: str) -> list[str | tuple[str, str]]:
 HOW = """
 Open a second SSH session to this host now. If you can log in, press y here, or run there:
 
-    msa-wizard confirm
+    {confirm}
 
 If nobody confirms in time, a system timer removes the rules, also if this connection is lost or msa-wizard is \
 killed. A reboot removes them too.
@@ -388,7 +389,7 @@ it: y, or `msa-wizard confirm` in another session. Its files are written after t
         """How long is left, what to do, and the two keys. Enter is none of them: it may be held down."""
         with Vertical(classes="dialog tall"):
             yield Static(_time_left(self._left), id="left", markup=False)
-            yield Static(HOW.rstrip(), markup=False)
+            yield Static(HOW.rstrip().format(confirm=from_anywhere("confirm")), markup=False)
             yield keys(("y", "I can still log in, keep them"), ("n", "revert now"))
 
     def on_mount(self) -> None:

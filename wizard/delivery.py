@@ -34,6 +34,17 @@ def version_line(top: str = _TOP) -> str:
     return f"msa-wizard {__version__} ({_WORDS[kind]}{of})"
 
 
+def from_anywhere(*arguments: str) -> str:
+    """A command line of ours as another session can run it, in whatever folder it is: a checkout, and the one file, are in no
+    PATH."""
+    import shlex
+    from shutil import which
+
+    started = os.path.abspath(sys.argv[0])  # noqa: PTH100
+    program = {"msa-wizard": [started], "msa-wizard.pyz": ["python3", started]}.get(os.path.basename(started))  # noqa: PTH119
+    return shlex.join([*(["msa-wizard"] if which("msa-wizard") or not program else program), *arguments])
+
+
 def one_file() -> Path | None:
     """The one file from which this program was started, None where it was started in another way."""
     from pathlib import Path

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wizard import __version__
-from wizard.delivery import delivery, version_line
+from wizard.delivery import delivery, from_anywhere, version_line
 
 COMMIT = "03e365f1c2d3a4b5968778695a4b3c2d1e0f9a8b"
 
@@ -53,3 +53,22 @@ def test_of_a_checkout_it_is_the_commit_that_is_checked_out(tmp_path: Path) -> N
     assert delivery(str(tmp_path)) == ("checkout", git("rev-parse", "HEAD"))
     git("checkout", "--quiet", "--detach", "HEAD~1")
     assert delivery(str(tmp_path)) == ("checkout", git("rev-parse", "HEAD"))
+
+
+@pytest.mark.parametrize(
+    ("started", "in_path", "command"),
+    [
+        ("./msa-wizard", False, "/opt/m/msa-wizard confirm"),
+        ("msa-wizard.pyz", False, "python3 /opt/m/msa-wizard.pyz confirm"),
+        ("./msa-wizard", True, "msa-wizard confirm"),
+        ("/usr/bin/msa-wizard", True, "msa-wizard confirm"),
+        ("-c", False, "msa-wizard confirm"),
+    ],
+)
+def test_another_session_can_run_it_in_any_folder(
+    started: str, in_path: bool, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", [started])
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/local/sbin/{name}" if in_path else None)
+    monkeypatch.setattr("os.path.abspath", lambda path: str(Path("/opt/m", path)))
+    assert from_anywhere("confirm") == command

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wizard.console import alone
+from wizard.delivery import from_anywhere
 from wizard.errors import UnconfirmedError
 from wizard.system.guard import Decision, Guard, Revert, settle_guards
 from wizard.system.host import Host, Say
@@ -47,7 +48,7 @@ class Confirmation:
         end = time.monotonic() + (guard.time_left() or 0.0)  # making the rules live has taken some of it
         say(
             f"the new rules are active for {end - time.monotonic():.0f} s. Check that you can still log in, ideally from a "
-            "new SSH session, and confirm there with `msa-wizard confirm`"
+            f"new SSH session, and confirm there with `{from_anywhere('confirm')}`"
         )
         if self.typed:
             say("or type yes here and press Enter; no reverts them at once")
