@@ -252,6 +252,13 @@ def test_a_diff_has_the_texts_of_files_and_the_words_of_whatever_else_is_done() 
     assert mode == {"prepared": "--- /etc/x  (0644 root:root)\n+++ /etc/x  (0600 root:root)\n"}
     assert "holds a private key" in hidden["prepared"]
     assert service["prepared"].endswith("\n+ systemctl restart sendmail\n")
+    old, new = (
+        dataclasses.replace(entry, content=b"ldap_servers: ldap://%c\nldap_password: S3cr3t\n" % name)
+        for name in b"ab"
+    )
+    (texts,) = module_utils().diffs(as_json.changes([FileChange("/etc/saslauthd.conf", old, new)]))
+    assert "ldap_servers: ldap://b\n" in texts["after"]
+    assert "S3cr3t" not in json.dumps(texts)
     document = {"steps": [{"changes": plan}], "rollback": {"changes": plan}, "before": ["kept"]}
     assert '"before": "' not in json.dumps(module_utils().lean(document)), "once is enough"
     assert module_utils().lean(document)["before"] == ["kept"]
