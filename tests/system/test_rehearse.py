@@ -14,8 +14,13 @@ from tests.system.conftest import BootMachine
 from tests.system.images import Layer
 from tests.system.machine import Init, Machine
 from tests.system.msa import WIZARD, history, wizard
+from tests.system.picture import differences, picture
 from tests.system.rehearsing import around, processes, rehearsed, shortly, untouched
+from tests.system.test_certificate_obtain import CHOSEN as CERTIFICATE
+from tests.system.test_guess_limit import LIMIT
+from tests.system.test_login_policy import USERS, with_accounts
 from tests.system.test_screens import on
+from tests.system.test_tls_policy import CHOSEN as TLS
 
 PATIENCE = 10.0
 """Seconds that the end of a clone may take."""
@@ -258,6 +263,32 @@ def test_no_secret_and_no_mail_leaves_it(machine: BootMachine) -> None:
     assert user not in debian.run(["journalctl", "--no-pager", "-q"]).stdout
     debian.run("rm /run/seen /run/watch /run/watcher")
     untouched(debian, before, patience=5)
+
+
+@pytest.mark.default_on("bookworm")
+def test_all_beyond_the_howto_in_one_clone(machine: BootMachine) -> None:
+    """Who guesses is banned, old TLS is refused, a made-up system account is too; a certificate is left out, which is said."""
+    debian = with_accounts(machine)
+    before = picture(debian, "/etc")
+    chosen = (*LIMIT, *TLS, *USERS, *CERTIFICATE)
+    made = rehearsed(debian, *chosen)
+    assert made["exit"] == 0, shortly(made)
+    assert made["clone"]["systemd"]
+    assert made["login"]["code"] == 235
+    stranger = made["login"]["stranger"]
+    assert (stranger["refused"], stranger["code"]) == (True, 535)
+    text = json.dumps(made)
+    assert "banning works: nft had 192.0.2.1" in text, made["apply"]
+    assert "port 587 refuses TLS 1.0" in text, made["apply"]
+    assert "certificate-obtain is not rehearsed" in " ".join(made["notes"]), made["notes"]
+    assert "no plan knew of" not in text
+
+    # What it brings is fetched for the clone, as what the set-up brings is.
+    debian.run("mkdir /root/debs; mv /var/cache/apt/archives/*.deb /root/debs")
+    refused = wizard(debian, "rehearse", "guess-limit", *LIMIT)
+    assert refused.returncode == 3, refused.stdout + refused.stderr
+    assert "--download-only fail2ban python3-systemd nftables" in " ".join(refused.stderr.split())
+    assert differences(before, picture(debian, "/etc")) == []
 
 
 @pytest.mark.full
