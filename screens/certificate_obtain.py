@@ -73,6 +73,9 @@ rolled back in the history.
         Binding("escape", "dismiss", "Back"),
     ]
 
+    _wrong = ""
+    """What is wrong with the field that the focus goes to."""
+
     def body(self) -> ComposeResult:
         """The fields with what the settings have, and what the chosen one is for."""
         wanted = self.backend.answers.certificate
@@ -84,8 +87,9 @@ rolled back in the history.
 
     def on_descendant_focus(self) -> None:
         """Say what the field is for."""
-        if about := self.about_focused():
+        if about := self._wrong or self.about_focused():
             self.say(about)
+            self._wrong = ""
             self._show_command()
 
     def on_input_changed(self) -> None:
@@ -114,11 +118,20 @@ rolled back in the history.
                 self.backend.answers, [f"certificate.{key}={value}" for key, value in self._entered().items()]
             )
         except AnswersError as problem:
-            self.say(f"✗ {str(problem).removeprefix('--set certificate.')}")
+            self._refuse(*str(problem).removeprefix("--set certificate.").partition(": "))
             return
         if not self.desk.changing:
             run = RunSteps(self.HEADING, self._show_command(), None, answers, [CertificateObtain.id])
             self.app.push_screen(run, self._after)
+
+    def _refuse(self, key: str, colon: str, why: str) -> None:
+        """Say what is wrong, headed by its field, and go there."""
+        label = next((field.label for field in FIELDS if field.id == key), "")
+        words = f"✗ {label or key}{colon}{why}"
+        self.say(words)
+        if label and (field := self.query_one(f"#{key}")) is not self.focused:
+            self._wrong = words
+            field.focus()
 
     def _entered(self) -> dict[str, str]:
         agrees = self.query_one(f"#{AGREE.id}", Flag).value

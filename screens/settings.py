@@ -175,6 +175,7 @@ FLAGS = (
         "until you quit.",
     ),
 )
+FIELDS = (*TEXTS, *FLAGS)
 WATCHED = 60
 """Seconds that a restart is watched."""
 SERVED = (
@@ -241,6 +242,8 @@ says what does the same. To take them from another file: `msa-wizard answers --a
     ]
 
     _facts: Facts | None = None
+    _wrong = ""
+    """The field whose value is refused."""
     _before: Answers | None = None
     """What the form held before anybody changed it."""
 
@@ -277,6 +280,8 @@ says what does the same. To take them from another file: `msa-wizard answers --a
         answers = self._check()
         if answers is not None:
             self._save(answers)
+        elif self._wrong:
+            self.query_one(f"#{self._wrong}").focus()
 
     def _save(self, answers: Answers) -> bool:
         if self.desk.changing:
@@ -328,7 +333,9 @@ says what does the same. To take them from another file: `msa-wizard answers --a
         try:
             answers = self._answers()
         except AnswersError as problem:
-            self.say(f"✗ {_labelled(clean(str(problem).partition(': ')[2] or str(problem)))}")
+            words = clean(str(problem).partition(": ")[2] or str(problem))
+            self.say(f"✗ {_labelled(words)}")
+            self._wrong = next((field.id for field in FIELDS if words.startswith(f"{_key(field)}: ")), "")
             return None
         self.say(self._about())
         self._same(answers)
@@ -378,10 +385,15 @@ says what does the same. To take them from another file: `msa-wizard answers --a
         )
 
 
+def _key(field: Field) -> str:
+    """The field's key in answers.toml."""
+    return field.id.replace("-", ".", 1)
+
+
 def _labelled(words: str) -> str:
     """What is wrong with a setting, headed by the field that is on the screen and not by the key in the file."""
     key, colon, says = words.partition(": ")
-    labels = {field.id.replace("-", ".", 1): field.label for field in (*TEXTS, *FLAGS)}
+    labels = {_key(field): field.label for field in FIELDS}
     return f"{labels.get(key, key)}{colon}{says}"
 
 

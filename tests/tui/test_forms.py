@@ -104,6 +104,10 @@ def test_how_often_one_may_guess_is_chosen(bench: Bench) -> None:
         await until(
             pilot, lambda: says(app, "✗ Wrong passwords: must be a whole number such as 5, not 'many'")
         )
+        assert app.focused is not app.screen.query_one("#guess-attempts")
+        await pilot.press("f2")
+        await until(pilot, lambda: app.focused is app.screen.query_one("#guess-attempts"))
+        assert says(app, "✗ Wrong passwords: must be a whole number such as 5, not 'many'")
         app.screen.query_one("#guess-attempts", Input).value = "3"
         app.screen.query_one("#guess-ban", Input).value = ""
         app.screen.query_one("#guess-never", Input).value = "192.0.2.0/24"

@@ -473,8 +473,10 @@ def test_an_authority_is_asked_by_what_was_typed(bench: Tools, monkeypatch: pyte
         await pilot.press("o")
         await until(pilot, lambda: shows(app, "Where the authority may write to you"))
         await until(pilot, lambda: shows(app, "$ msa-wizard certificate obtain --email ADDRESS"))
-        await pilot.press(*"a@example.org", "enter", *"mail", "f5")
-        await until(pilot, lambda: shows(app, "✗ name: 'mail' is not a qualified host name"))
+        await pilot.press(*"a@example.org", "enter", *"mail", "tab", "f5")
+        await until(pilot, lambda: shows(app, "✗ Name: 'mail' is not a qualified host name"))
+        await until(pilot, lambda: app.focused is app.screen.query_one("#name"))
+        assert shows(app, "✗ Name: 'mail' is not a qualified host name")
         app.screen.query_one("#name", Input).value = "mail.example.org, smtp.example.org"
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, "certificate obtain mail.example.org smtp.example.org"))

@@ -70,3 +70,19 @@ def test_what_is_no_address_ends_it(admin: Admin, capsys: pytest.CaptureFixture[
     assert cli.main(["certificate", "obtain", "--dry-run"]) == USAGE
     assert "'somebody' is not a mail address" in capsys.readouterr().err
     assert admin.got == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        (["--email", "x"], "msa-wizard: --email: 'x' is not a mail address"),
+        (["--challenge", "foo"], "msa-wizard: --challenge: "),
+        (["mail"], "msa-wizard: NAME: 'mail' is not a qualified host name"),
+    ],
+)
+def test_what_is_wrong_is_named_as_it_was_typed(
+    admin: Admin, capsys: pytest.CaptureFixture[str], typed: list[str], says: str
+) -> None:
+    assert cli.main(["certificate", "obtain", *typed, "--dry-run"]) == USAGE
+    assert capsys.readouterr().err.startswith(says)
+    assert admin.got == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -110,19 +110,23 @@ def _chosen(arguments: argparse.Namespace) -> Answers:
         "webroot": arguments.webroot,
         "credentials": arguments.credentials,
     }
-    options = [f"certificate.{key}={value}" for key, value in typed.items() if value]
-    answers = with_set(answers_of(arguments), options)
-    return (
-        answers
-        if answers.certificate.challenge
-        else with_set(answers, [f"certificate.challenge={STANDALONE}"])
-    )
+    answers = _with_typed(answers_of(arguments), typed)
+    return answers if answers.certificate.challenge else _with_typed(answers, {"challenge": STANDALONE})
+
+
+def _with_typed(answers: Answers, typed: Mapping[str, str]) -> Answers:
+    """With what was given of the certificate's. Raises AnswersError, which names the option that was typed."""
+    try:
+        return with_set(answers, [f"certificate.{key}={value}" for key, value in typed.items() if value])
+    except AnswersError as error:
+        words = str(error).replace("--set certificate.name: ", "NAME: ", 1)
+        raise AnswersError(words.replace("--set certificate.", "--", 1)) from error
 
 
 def _asked(answers: Answers) -> Answers:
     """With what the authority wants to know of the admin, asked on the terminal where it is not given. Raises AnswersError."""
     if not answers.certificate.email and (email := ask("Your e-mail address, for the authority: ")):
-        answers = with_set(answers, [f"certificate.email={email}"])
+        answers = _with_typed(answers, {"email": email})
     if not answers.certificate.agree_tos and _agrees(answers.certificate):
         answers = with_set(answers, ["certificate.agree_tos=true"])
     return answers

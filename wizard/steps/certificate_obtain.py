@@ -45,7 +45,7 @@ FOLDERS = (CERTBOT, *(f"{CERTBOT}/{name}" for name in ("accounts", "archive", "l
 _BEFORE = frozenset({"install", "mc-includes", "sendmailconfig"})
 """Steps that make the sendmail.cf which names the server's certificate."""
 CHOOSE = "msa-wizard certificate obtain --email ADDRESS --agree-tos"
-OPTIONAL = "optional, and not asked for (certificate.challenge in the settings)"
+OPTIONAL = "optional, and not asked for: `msa-wizard certificate obtain`, or o on the screen Certificate, asks for one"
 
 
 class CertificateObtain(Step):
@@ -265,13 +265,13 @@ def _obstacle(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...] 
     if not wanted.email:
         return (
             "no e-mail address is chosen for the authority",
-            "--email ADDRESS, or certificate.email in the settings",
+            "--email ADDRESS, the field E-mail address on the screen, or certificate.email in the settings",
         )
     if not wanted.agree_tos:
         terms = f" They are at {acme.terms}" if acme.terms else ""
         return (
             f"{authority(wanted.server)} gives a certificate only to whom agrees to its terms of service.{terms}",
-            "if you do: --agree-tos, or certificate.agree_tos=true in the settings",
+            "if you do: --agree-tos, the box on the screen, or certificate.agree_tos=true in the settings",
         )
     if acme.unreachable:
         return (
