@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.authority import Authority
 from tests.killing.in_machine import kill_at, operations
 from tests.system.acme import DOOR, LETS_ENCRYPT, NAME, SERVER, STAGING, WORDS, acme
 from tests.system.conftest import BootMachine
@@ -132,6 +133,42 @@ def account_key(debian: Machine) -> list[str]:
     """The secret part of the account's key, as diffs would show it."""
     text = debian.run("cat /etc/letsencrypt/accounts/*/*/*/private_key.json").stdout
     return [text.partition('"d": "')[2].partition('"')[0]]
+
+
+OTHER = "smtp.example.test"
+
+
+def test_names_that_clients_use_are_asked_about_and_can_all_be_had(
+    machine: BootMachine, tmp_path: Path
+) -> None:
+    debian = machine("certbot")
+    own = Authority(tmp_path)
+    leaf = own.leaf(NAME, OTHER)
+    debian.put("/root/leaf.crt", leaf.certificate + own.between + own.root)
+    debian.put("/root/leaf.key", leaf.key, 0o600)
+    install = wizard(debian, "certificate", "install", "/root/leaf.crt", "/root/leaf.key", "--yes")
+    assert install.returncode == 0, install.stderr
+    with acme(debian, tmp_path) as authority:
+        found = tree(debian)
+        asked = wizard(debian, *OBTAIN)
+        assert asked.returncode == 4, asked.stderr
+        assert "WOULD END [certificate-names]" in asked.stderr
+        assert f"| {OTHER}\n" in asked.stderr
+        assert "--accept certificate-names" in asked.stderr
+        assert (tree(debian), first_of(presented(debian))) == (found, first_of(leaf.certificate))
+
+        obtained(debian, NAME, OTHER)
+        for name in (NAME, OTHER):
+            assert verified_login(debian, tmp_path, authority.root, name) == "logged in"
+        more = wizard(debian, *OBTAIN, NAME, OTHER, "mx.example.test")
+        assert (more.returncode, "not for mx.example.test" in " ".join(more.stderr.split())) == (3, True)
+        debian.run(RENEW)
+        assert verified_login(debian, tmp_path, authority.root, OTHER) == "logged in"
+        rolled_back(debian)
+        assert first_of(presented(debian)) == first_of(leaf.certificate)
+        obtained(debian, "--accept", "certificate-names")
+        assert verified_login(debian, tmp_path, authority.root) == "logged in"
+        assert "hostname" in verified_login(debian, tmp_path, authority.root, OTHER).lower()
 
 
 def test_port_80_is_open_in_the_firewall_for_that_while_alone(machine: BootMachine, tmp_path: Path) -> None:

@@ -6,14 +6,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from wizard.certificates import MOST_DAYS
 from wizard.certificates.acme import LETS_ENCRYPT, authority
 from wizard.changes.lineage import LineageChange
-from wizard.cli.options import answers_of, ask, asks, must_be_asked, say
-from wizard.cli.steps import applied, exit_code
+from wizard.cli.options import accepted, answers_of, ask, asks, must_be_asked, say
+from wizard.cli.steps import applied, exit_code, undecided_text
 from wizard.client_settings import ClientSettings, check_dns
 from wizard.console import clean, data, error, fold, out, terminal_columns
 from wizard.engine.engine import Engine
@@ -92,6 +93,8 @@ def obtain(arguments: argparse.Namespace) -> int:
     run, events = applied(host, arguments, lambda: STEPS, answers, [CertificateObtain.id])
     if arguments.json:
         as_json.show(**as_json.run(run, events))
+    elif run.undecided:
+        error(undecided_text(run, arguments.argv), whole=True)
     elif run.applied:
         out(f"\nDone. To roll it back:  msa-wizard rollback {CertificateObtain.id}")
     elif run.skipped or run.enough:
@@ -165,9 +168,12 @@ def _apply(host: Host, arguments: argparse.Namespace, command: str, step: Callab
     if not arguments.yes and not asks(arguments):
         step()  # what is wrong with what was given is said first
     must_be_asked(arguments, command)
-    run, events = applied(host, arguments, lambda: (step(),), Answers())
+    answers = replace(Answers(), accept=accepted(arguments))
+    run, events = applied(host, arguments, lambda: (step(),), answers)
     if arguments.json:
         as_json.show(**as_json.run(run, events))
+    elif run.undecided:
+        error(undecided_text(run, arguments.argv), whole=True)
     elif run.applied:
         out(f"\nDone. To roll it back:  msa-wizard rollback {next(iter(run.applied))}")
     elif run.skipped or run.enough:

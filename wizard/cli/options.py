@@ -67,12 +67,16 @@ def answers_of(arguments: argparse.Namespace) -> Answers:
     if arguments.answers:
         answers = load(Path(arguments.answers), answers)
     answers = with_set(answers, arguments.set)
+    accept = tuple(dict.fromkeys((*answers.accept, *accepted(arguments))))
+    return dataclasses.replace(answers, replace_mta=getattr(arguments, "replace_mta", False), accept=accept)
+
+
+def accepted(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """What --accept names. Raises AnswersError."""
     try:
-        more = [ending_id(name) for name in getattr(arguments, "accept", [])]
+        return tuple(ending_id(name) for name in getattr(arguments, "accept", []))
     except ValueError as error:
         raise AnswersError(f"--accept: {error}") from error
-    accept = tuple(dict.fromkeys((*answers.accept, *more)))
-    return dataclasses.replace(answers, replace_mta=getattr(arguments, "replace_mta", False), accept=accept)
 
 
 def known(kind: str, names: Sequence[str], all_names: Iterable[str], hint: str) -> list[str]:

@@ -268,8 +268,9 @@ def _certificate(add: Add) -> None:
         metavar="FQDN",
         help="the name that clients know this host by (default: its own name)",
     )
-    _yes(renew)
-    _yes(install)
+    for command in (renew, install):
+        _accept(command)
+        _yes(command)
     _obtain(add)
 
 
@@ -294,6 +295,7 @@ def _obtain(add: Add) -> None:
     obtain.add_argument("--credentials", default="", metavar="FILE", help=words)
     _flag(obtain, "--dry-run", "only try it out: no certificate is kept, and nothing is changed")
     _answers(obtain)
+    _accept(obtain)
     _yes(obtain)
 
 

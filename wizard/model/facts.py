@@ -317,6 +317,17 @@ class KeptPair:
 
 
 @dataclass(frozen=True)
+class Tlsa:
+    """A TLSA record (RFC 6698) for port 25 of a name: what the certificate there has to be."""
+
+    name: str
+    usage: int
+    selector: int
+    matching: int
+    data: bytes
+
+
+@dataclass(frozen=True)
 class NameInDns:
     """What the DNS says of a name that a certificate is to be for."""
 
@@ -450,6 +461,8 @@ class Facts:
     """The last login that a test saw accepted here; None too where only root may know."""
     acme: Acme | None = None
     """None where nobody has looked: only a certificate that is asked for needs it."""
+    tlsa: tuple[Tlsa, ...] = ()
+    """Where somebody has looked: only another certificate needs it."""
     logins: Logins | None = None
     """None where nobody has looked: only a policy that is chosen needs it."""
     fail2ban: Fail2ban | None = None

@@ -121,6 +121,8 @@ class Ending:
 
 
 ENDINGS = {
+    "certificate-names": "names of the server's certificate that mail clients may use, and that the new one is not for",
+    "certificate-tlsa": "mail from servers that check TLSA records (DANE), which fit the server's certificate and not the new one",
     "cf-lines": "lines of sendmail.cf that sendmail.mc does not give: they go when sendmail.cf is rebuilt",
     "links": "symbolic links that are replaced with regular files",
     "login-mechanisms": "mechanisms that clients can log in with now, and that would not be offered any more",

@@ -21,13 +21,14 @@ from wizard.changes.file import FileChange
 from wizard.changes.service import ServiceChange
 from wizard.console import count
 from wizard.errors import HostError, MissingError, PemError
-from wizard.gather.certificates import CertificateReport, report
+from wizard.gather.certificates import CertificateReport, parsed, report
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Change, Check, Plan, Sign, Step
+from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
 from wizard.sendmail.cf_needs import MOST, TlsFiles, group, unsafe
 from wizard.smtp.session import presented
+from wizard.steps.certificate_endings import names_lost, tlsa_lost, with_tlsa
 from wizard.steps.restart import Restart
 from wizard.system.host import Host
 from wizard.system.sockets import qualified_name
@@ -81,7 +82,19 @@ class CertificateStep(Step):
             changes.append(ServiceChange("sendmail", facts.init, enable=False, was_running=True))
         else:
             notes = (*notes, "sendmail does not run: it will read the certificate at its next start")
-        return Plan.pending(self.id, self.reason(), *changes, notes=notes)
+        return Plan.pending(self.id, self.reason(), *changes, notes=notes, ends=(*self._ends(facts),))
+
+    def gathered(self, host: Host, facts: Facts, answers: Answers) -> Facts:
+        """With what the DNS says of the certificate that port 25 has to present, where that changes."""
+        there = facts.files.get(self.files.certificate)
+        if there is None or there.content == self.pair.certificate:
+            return facts
+        return with_tlsa(facts, self.files.certificate, ())
+
+    def _ends(self, facts: Facts) -> Iterator[Ending]:
+        there, path = parsed(self.pair.certificate, ""), self.files.certificate
+        yield from names_lost(facts, path, there.names if there is not None else ())
+        yield from tlsa_lost(facts, path, self.pair.certificate)
 
     def reason(self) -> str:
         """Why something is to be done."""

@@ -33,8 +33,9 @@ from wizard.model import facts as f
 from wizard.model.answers import STANDALONE, WEBROOT, Answers, Certificate, certified_name
 from wizard.model.facts import Acme, Facts, KeptPair, NameInDns
 from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
-from wizard.sendmail.cf_needs import TlsFiles
+from wizard.sendmail.cf_needs import TlsFiles, certificate
 from wizard.steps.certificate import Pair, no_folder, put
+from wizard.steps.certificate_endings import issuer, names_lost, tlsa_lost, trusted_now, with_tlsa
 from wizard.steps.certificate_install import CertificateInstall, Source, chosen, hook
 from wizard.steps.firewall import chosen as chosen_firewalls
 from wizard.system.host import Host
@@ -76,7 +77,7 @@ class CertificateObtain(Step):
         paths = {PORT_HOOK, *FOLDERS, *_lineage(name), *_install(facts, Acme(name)).reads}
         files, unreadable = read_entries(host, paths - facts.files.keys())
         return replace(
-            facts,
+            with_tlsa(facts, certificate(facts), names),
             acme=look_at_acme(host, wanted, names),
             files={**facts.files, **files},
             unreadable=facts.unreadable | unreadable,
@@ -92,6 +93,7 @@ class CertificateObtain(Step):
         files, unreadable = read_entries(host, set(step.reads) - facts.files.keys())
         assert step.pair.key is not None
         pair = KeptPair(step.pair.certificate, step.pair.key, step.group, step.beside, step.notes)
+        facts = step.gathered(host, facts, Answers())
         return replace(
             facts,
             acme=Acme(name, kept=True, pair=pair),
@@ -167,9 +169,12 @@ class CertificateObtain(Step):
         changes.append(LineageChange(acme.name, names, who, commands, rules, tuple(filter(None, details))))
         reason = f"{who} is to sign a certificate for {', '.join(names)}"
         then = tuple((path, facts.files.get(path)) for path in _install(facts, acme).reads)
-        return Plan.pending(
-            self.id, reason, *changes, notes=(*notes, *_notes(facts, wanted, acme)), then=then
-        )
+        path = certificate(facts)
+        if now := trusted_now(facts, path):
+            notes.append(f"it takes the place of one from {issuer(now)} until {now.not_after:%F}, in {path}")
+        ends = (*names_lost(facts, path, names), *tlsa_lost(facts, path))
+        notes += _notes(facts, wanted, acme)
+        return Plan.pending(self.id, reason, *changes, notes=tuple(notes), ends=ends, then=then)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Sendmail presents it, the hook runs, and something renews it."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import ssl
+import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +30,7 @@ from wizard.changes.rules import LiveRule
 from wizard.errors import ChangeError, HostError
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Certificate
-from wizard.model.facts import Acme, Facts, KeptPair, NameInDns
+from wizard.model.facts import Acme, Facts, KeptPair, NameInDns, Tlsa
 from wizard.model.plan import Outcome, Plan
 from wizard.steps import certificate_obtain
 from wizard.steps.certificate_install import HOOKS
@@ -260,11 +263,54 @@ def kept(tmp_path: Path, *names: str) -> Acme:
     return Acme(NAME, kept=True, pair=KeptPair(leaf.certificate.encode(), leaf.key.encode(), 0, (), ()))
 
 
+def public_key(pem: str) -> bytes:
+    """As a TLSA record has it (DER)."""
+    key = subprocess.run(
+        ["openssl", "x509", "-noout", "-pubkey"], input=pem.encode(), capture_output=True, check=True
+    )
+    return ssl.PEM_cert_to_DER_cert(key.stdout.decode().replace("PUBLIC KEY", "CERTIFICATE"))
+
+
 def test_what_certbot_keeps_must_be_for_all_of_them(tmp_path: Path) -> None:
     made = plan(host(kept(tmp_path, NAME)), name=BOTH)
     assert (made.outcome, made.reason.endswith(f"not for {OTHER}")) == (Outcome.BLOCKED, True)
     assert f"`certbot certonly --cert-name {NAME} -d {NAME} -d {OTHER}`" in made.remedy[0]
     assert plan(host(kept(tmp_path, NAME, OTHER)), name=BOTH).outcome is Outcome.PENDING
+
+
+def test_names_that_a_good_certificate_has_are_asked_about(tmp_path: Path) -> None:
+    """An authority's that is there is not replaced by one with fewer names unasked, before and after it is got."""
+    there = {f.SERVER_CERT: file(Authority(tmp_path).leaf(NAME, OTHER).certificate)}
+    made = plan(host(files=there))
+    (ending,) = made.ends
+    assert (ending.id, ending.lines) == ("certificate-names", (OTHER,))
+    assert any("takes the place of one from In Between until" in note for note in made.notes)
+    assert plan(host(replace(FINE, names=(*FINE.names, NameInDns(OTHER, HERE))), there), name=BOTH).ends == ()
+    assert plan(host(kept(tmp_path, NAME), there)).ends == (ending,), "it is not asked about twice"
+    own = {f.SERVER_CERT: file(Authority(tmp_path).root)}
+    expired = {f.SERVER_CERT: file(Authority(tmp_path).leaf(OTHER, days=-1).certificate)}
+    assert plan(host(files=own)).ends == plan(host(files=expired)).ends == ()
+
+
+def test_the_certificate_that_the_dns_promises_is_asked_about(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    now = authority.leaf(NAME).certificate
+    digest = hashlib.sha256(public_key(now)).digest()
+    fit, other = Tlsa("mx.example.org", 3, 1, 1, digest), Tlsa("mx.example.org", 3, 1, 1, bytes(32))
+
+    def ends(*records: Tlsa, acme: Acme = FINE) -> list[str]:
+        made = plan(host(acme, {f.SERVER_CERT: file(now)}, tlsa=records))
+        return [line for ending in made.ends if ending.id == "certificate-tlsa" for line in ending.lines]
+
+    assert ends(fit, other) == [f"_25._tcp.mx.example.org. TLSA 3 1 1 {digest.hex()}"]
+    assert ends(other) == [], "no server takes that one now"
+    next_one = kept(tmp_path, NAME)
+    assert next_one.pair is not None
+    promised = Tlsa(
+        "mx.example.org", 3, 1, 1, hashlib.sha256(public_key(next_one.pair.certificate.decode())).digest()
+    )
+    assert ends(fit, acme=next_one) != []
+    assert ends(fit, promised, acme=next_one) == [], "the next key is there already"
 
 
 RULES = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,10 +22,11 @@ from wizard.mends.certificate import MendCertificate
 from wizard.mends.order import extra
 from wizard.model import facts as f
 from wizard.model.answers import Answers
-from wizard.model.facts import Facts
+from wizard.model.facts import Facts, Tlsa
 from wizard.model.plan import Outcome, Plan
 from wizard.render import as_json
 from wizard.sendmail.cf_needs import TlsFiles, unsafe
+from wizard.steps import certificate_endings
 from wizard.steps.certificate import CertificateRenew, CertificateStep, renewed
 from wizard.steps.certificate_install import CertificateInstall, Source, chosen
 from wizard.steps.order import STEPS
@@ -203,6 +205,38 @@ def test_install_writes_three_files_and_then_has_nothing_to_do(host: Host, autho
     host.path("/root/privkey.pem").unlink()
     with pytest.raises(HostError, match=r"privkey\.pem"):
         step.rebuild(host, step.request())
+
+
+def test_names_that_the_certificate_has_now_are_asked_about(host: Host, authority: Authority) -> None:
+    """Also where a self-signed one takes the place of an authority's."""
+    host.path(f.SERVER_CERT).write_text(authority.leaf(NAME, "smtp.example.test").certificate)
+    for step in (
+        install(host, authority),
+        renewed(host, [NAME, "mx.example.test"], DAYS, replace_authority=True),
+    ):
+        (ending,) = plan(host, step).ends
+        assert (ending.id, ending.lines) == ("certificate-names", ("smtp.example.test",))
+    both = renewed(host, [NAME, "smtp.example.test"], DAYS, replace_authority=True)
+    assert plan(host, both).ends == ()
+
+
+def test_the_dns_is_asked_where_the_certificate_changes(
+    host: Host, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def records(names: Sequence[str]) -> tuple[Tlsa, ...]:
+        asked.extend(names)
+        return ()
+
+    monkeypatch.setattr(certificate_endings, "tlsa_records", records)
+    step = install(host, authority)
+    seen = replace(facts(host, step), fqdn="host1.example.test")
+    step.gathered(host, seen, Answers())
+    assert asked == ["host1.example.test", "old.example.test"]
+    host.path(f.SERVER_CERT).write_bytes(step.pair.certificate)
+    step.gathered(host, facts(host, step), Answers())
+    assert asked == ["host1.example.test", "old.example.test"]
 
 
 def test_other_files_behind_the_names_are_not_taken_for_the_same(host: Host, authority: Authority) -> None:
