@@ -81,7 +81,7 @@ def test_a_fix_that_fails_is_undone(machine: BootMachine) -> None:
     assert debian.read("/etc/pam.d/smtp") == b"auth required pam_none.so\n"
 
 
-@pytest.mark.parametrize("way", ["--undo", "--finish"])
+@pytest.mark.parametrize("way", ["--undo", pytest.param("--finish", marks=pytest.mark.full)])
 def test_a_fix_that_is_killed_is_recovered(machine: BootMachine, way: str) -> None:
     debian = unsafe(machine)
     debian.run(

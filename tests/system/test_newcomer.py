@@ -8,7 +8,7 @@ from tests.system.conftest import BootMachine
 from tests.system.msa import add_alice, apply, login, wizard
 
 
-@pytest.mark.on_both
+@pytest.mark.default_on("forky")
 def test_the_first_command_on_a_fresh_machine(machine: BootMachine) -> None:
     """No python3, no git, no environment: the launcher brings them, says so, and the set-up ends in 235."""
     debian = machine("minimal")
