@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.cells import cell_len, set_cell_size
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -430,7 +431,8 @@ maps) in full, or folds them again.
             rows.add_column(label, width=max(map(cell_len, (label, *cells))) + 1)
         self._commits = tuple(commits)
         self.refresh_bindings()
-        rows.add_rows(zip(*(cells for _, *cells in columns), strict=True))
+        # As they are: a name may hold brackets.
+        rows.add_rows(zip(*[[Text(cell) for cell in column[1:]] for column in columns], strict=True))
         if commits:
             ids = [commit.id for commit in commits]
             rows.move_cursor(row=ids.index(chosen.id) if chosen is not None and chosen.id in ids else 0)

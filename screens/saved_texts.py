@@ -78,21 +78,30 @@ which anybody may read; a file that is there already is replaced only after a qu
     def _form(self) -> str:
         return FORMATS[self.query_one("#forms", OptionList).highlighted or 0]
 
-    def _settings(self) -> ClientSettings:
-        assert self._facts is not None
-        return ClientSettings.of(self._facts, self.backend.answers, self.entered("imap"))
-
-    def _text(self) -> str | None:
-        """The chosen form; None where it is missing something, which is said."""
+    def _settings(self) -> ClientSettings | None:
+        """None where something is missing, which is said."""
         if self._facts is None:
             return None
         try:
-            return self._settings().rendered(self._form)
+            return ClientSettings.of(self._facts, self.backend.answers, self.entered("imap"))
         except ValueError as problem:
-            words = str(problem).replace(" (--imap HOST)", " below")
-            by_hand = f"What to enter by hand is in the first row, {LABELS[FORMATS[0]][0]}."
-            self.query_one("#form-text", Static).update(f"{clean(words)}. {by_hand}")
+            self._missing(problem)
             return None
+
+    def _text(self) -> str | None:
+        """The chosen form; None where it is missing something, which is said."""
+        settings = self._settings()
+        try:
+            return settings.rendered(self._form) if settings is not None else None
+        except ValueError as problem:
+            self._missing(problem)
+            return None
+
+    def _missing(self, problem: ValueError) -> None:
+        words = f"{clean(str(problem).replace(' (--imap HOST)', ' below'))}."
+        if self._form != FORMATS[0]:
+            words += f" What to enter by hand is in the first row, {LABELS[FORMATS[0]][0]}."
+        self.query_one("#form-text", Static).update(words)
 
     def _show(self) -> None:
         if (text := self._text()) is not None:
@@ -121,8 +130,7 @@ which anybody may read; a file that is there already is replaced only after a qu
 
     def action_dns(self) -> None:
         """What the DNS says now."""
-        if self._facts is not None:
-            settings = self._settings()
+        if (settings := self._settings()) is not None:
             self.say("Querying the DNS ...")
             self.look(lambda: check_dns(settings), self._show_checks)
 

@@ -46,7 +46,11 @@ y writes over the file, whose content is not kept anywhere. Enter, n and Esc wri
 
 def save_asking(screen: Frame[Any], name: str, text: str, mode: int = 0o600) -> None:
     """Write `text` to the file of this name, and say so on the screen; ask first where it would replace one."""
-    path = Path(name).expanduser().absolute()
+    try:
+        path = Path(name).expanduser().absolute()
+    except (RuntimeError, OSError) as problem:  # no such account; a working folder that is gone
+        screen.say(clean(f"{name}: {problem}. Nothing was written."))
+        return
 
     def write(force: bool | None) -> None:
         try:

@@ -82,7 +82,12 @@ def page(text: str) -> None:
     try:
         with _beside:
             subprocess.run(
-                ["/bin/sh", "-c", command], input=text + "\n", text=True, env=environment, check=False
+                ["/bin/sh", "-c", command],
+                input=text + "\n",
+                text=True,
+                errors="replace",
+                env=environment,
+                check=False,
             )
     except OSError:
         data(text)

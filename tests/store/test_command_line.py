@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,6 +25,7 @@ from wizard.cli import completion, remove
 from wizard.engine.recorder import Recorder
 from wizard.engine.removal import Removal
 from wizard.engine.settings import save_settings
+from wizard.errors import Interrupted
 from wizard.model.answers import SAVED, Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Plan
@@ -88,6 +90,26 @@ def test_a_question_mark_tells_what_each_letter_does(
     said = capsys.readouterr().out
     assert "   q  end here: what was applied stays, and nothing else is changed" in said
     assert "Ended before one. No step was applied. `msa-wizard apply` goes on from there." in said
+
+
+def test_a_signal_between_two_steps_says_what_stays(
+    place: Place, answer: Answer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def ask(words: str, _interrupt: object = None) -> str:
+        asked.append(words)
+        if len(asked) > 1:
+            raise Interrupted(signal.SIGINT)
+        return "y"
+
+    answer()
+    monkeypatch.setattr("wizard.cli.options.ask", ask)
+    assert place.main("apply") == 128 + signal.SIGINT
+    assert (
+        "1 step applied (one). That stays; `msa-wizard apply` goes on from there." in capsys.readouterr().err
+    )
+    assert place.commits() == ["one"]
 
 
 def commits(place: Place, capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str | None]:

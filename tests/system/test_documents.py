@@ -24,7 +24,7 @@ TOP = Path(__file__).resolve().parents[2]
 LONGEST = 400.0
 """Seconds for one command: a rehearsal is the longest."""
 _WAITS = re.compile(
-    r"(?P<password>Password of \S+: )$|(?P<yes>\[y[]/][^\n]*[:\]] )$|>> [^\n]*(?P<key>Enter sends it[^\n]*)$"
+    r"(?P<password>Password of \S+: )$|(?P<yes>\[y[]/][^\n]*[:\]] )$|(?P<key>   Enter sends it[^\n]*)$"
 )
 _COLOURS = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 _APPLY = "./msa-wizard apply --yes"

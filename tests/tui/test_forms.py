@@ -314,6 +314,31 @@ def test_a_file_that_is_there_is_replaced_only_after_a_question(bench: Bench) ->
     assert "STARTTLS" in (bench.root / "mail-settings.txt").read_text()
 
 
+def test_a_file_name_that_stands_for_nothing_is_said(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "clients", "STARTTLS")
+        await pilot.press("down")
+        app.screen.query_one("#file", Input).value = "~nosuchuser/x.txt"
+        await pilot.press("f2")
+        await until(pilot, lambda: says(app, "~nosuchuser/x.txt: "))
+        assert says(app, "Nothing was written.")
+
+    play(bench, story)
+
+
+def test_a_wrong_imap_server_is_said_by_the_key_for_the_dns_too(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "clients", "STARTTLS")
+        app.screen.query_one("#imap", Input).value = "a b"
+        await until(pilot, lambda: shows(app, "'a b'"))
+        await pilot.press("d")
+        await pilot.pause()
+        assert shows(app, "'a b'")
+        assert not shows(app, "in the first row"), "that is where one is"
+
+    play(bench, story)
+
+
 def test_client_settings_as_files(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "clients", "STARTTLS")

@@ -65,6 +65,21 @@ def test_the_diff_of_each_row(bench: Bench) -> None:
     play(bench, story)
 
 
+def test_a_name_with_brackets_is_shown_as_it_is(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "a[/b]")
+    (bench.root / "etc/a").write_text("newer\n")
+    with bench.at_work(Interrupt()) as (store, journal, _):
+        Engine(bench.host, Answers(), lambda _: None).apply(
+            store, journal, (), lambda _s, _p: True, lambda: None
+        )
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_history(pilot, app)
+        await until(pilot, lambda: shows(app, "a[/b]"))
+
+    play(bench, story)
+
+
 def test_a_wiped_history_is_reported_at_once(bench: Bench) -> None:
     shutil.rmtree(bench.root / "state/etc.git")
 
@@ -105,7 +120,7 @@ def test_a_middle_step_goes_with_what_needs_it_and_comes_back(bench: Bench) -> N
         await until(pilot, lambda: shows(app, "Rolled back, recorded as"))
         await pilot.press("escape", "home")
         await until(pilot, lambda: shows(app, "it rolled back:"))
-        row = app.screen.query_one("#commits", DataTable).get_row_at(1)
+        row = [str(cell) for cell in app.screen.query_one("#commits", DataTable).get_row_at(1)]
         assert (row[0], row[2]) == (rolled_back.short, "(rolled back)"), "what is named is a row"
 
     play(bench, story)

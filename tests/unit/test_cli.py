@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import io
 import json
 import os
 import signal
@@ -16,9 +17,10 @@ from docs.generate import commands
 from snapshots.errors import StoreError
 from wizard import errors
 from wizard.cli import main as cli
-from wizard.cli.options import credentials
+from wizard.cli.options import credentials, must_be_asked
 from wizard.delivery import version_line
 from wizard.engine.state_dir import InterruptedRun
+from wizard.errors import AnswersError
 from wizard.system.host import Host
 
 COMMANDS = {name: each for name, each in commands().items() if each.get_default("run")}
@@ -220,3 +222,29 @@ def test_the_password_is_asked_for_by_the_name_of_its_user(monkeypatch: pytest.M
     monkeypatch.setattr("getpass.getpass", getpass)
     credentials("alice", argparse.Namespace(password_stdin=False))
     assert asked == ["Password of alice: "]
+
+
+@pytest.mark.parametrize("errors", ["strict", "replace"])
+def test_of_a_password_that_is_not_utf_8_no_byte_is_said(
+    errors: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = io.TextIOWrapper(io.BytesIO(b"s\xe4cret\n"), encoding="utf-8", errors=errors)
+    monkeypatch.setattr("sys.stdin", typed)
+    with pytest.raises(AnswersError, match="the password is not UTF-8: type it on a terminal") as raised:
+        credentials("alice", argparse.Namespace(password_stdin=True))
+    assert "e4" not in str(raised.value)
+    assert raised.value.__suppress_context__ or raised.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"json": True}, "with --json, apply"),
+        ({"quiet": True}, "with -q, apply"),
+        ({}, "without a terminal, apply"),
+    ],
+)
+def test_why_nobody_can_be_asked(given: dict[str, bool], words: str) -> None:
+    arguments = argparse.Namespace(**{"yes": False, "json": False, "quiet": False, **given})
+    with pytest.raises(errors.UsageError, match=words):
+        must_be_asked(arguments, "apply")

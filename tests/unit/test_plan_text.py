@@ -46,3 +46,10 @@ def test_the_state_is_a_word_with_a_colon(plan: Plan, says: str) -> None:
 def test_what_others_changed_is_named_from_the_root_on() -> None:
     said = event_text(Drifted("33de074731", ("etc/default/saslauthd", "etc/group")))
     assert said.endswith("were recorded first as 33de074731: /etc/default/saslauthd, /etc/group")
+
+
+def test_what_to_do_breaks_at_words() -> None:
+    remedy = "one of the two has to go, for packets are let in by neither alone: `ufw disable`, or `systemctl disable --now firewalld`"
+    text = plan_text(step("firewall"), Plan.blocked("firewall", "two firewalls are active", remedy))
+    assert max(map(len, text.splitlines())) <= 80
+    assert remedy in " ".join(text.split())

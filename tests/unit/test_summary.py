@@ -241,3 +241,14 @@ def test_what_only_a_login_from_elsewhere_can_prove_is_to_do_wherever_it_is_said
     )
     (missing,) = (each for each in summary(seen(), session(), needing).missing if each.id == "outside")
     assert proof.sign is missing.sign is Sign.PENDING
+
+
+def test_whether_a_firewall_is_active_is_for_root_to_see() -> None:
+    """To others its rules are hidden, and it counts as not active."""
+    facts = dataclasses.replace(
+        machine("13"), firewalls=(f.Firewall("firewalld", False, "only root can see"),)
+    )
+    said = {check.id: check for check in found(dataclasses.replace(facts, rules=None))}["firewall"]
+    assert (said.sign, said.says) == (Sign.UNKNOWN, "only root can see whether firewalld is active")
+    said = {check.id: check for check in found(facts)}["firewall"]
+    assert (said.sign, said.says) == (Sign.OK, "no firewall that is known here is active")

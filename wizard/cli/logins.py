@@ -240,14 +240,15 @@ class _Terminal:
             return self._agreed(move)
 
     def _agreed(self, move: Move) -> bool:
+        out(f">> {clean(move.shown)}  ({move.why})")
         while True:
             left = self._left()
             if left <= 0:
                 out("\nThe time is over: it is restored now.")
                 return False
             counted = f"; {left:.0f} s left" if self.end is not None else ""
-            line = f"\r\x1b[K>> {clean(move.shown)}  ({move.why})  Enter sends it, q ends{counted} "
-            print(line, end="", flush=True)
+            # In one row, whatever the width: it is drawn again each second.
+            print(f"\r   Enter sends it, q ends{counted} ", end="", flush=True)
             word = self._typed()
             if word is not None:
                 return word != "" and word.strip().lower() not in ("q", "quit")
@@ -281,7 +282,7 @@ def test(arguments: argparse.Namespace) -> int:
             arguments.port,
             accepted=arguments.accept_certificate,
             store_alone=arguments.verify,
-            ask=accept if sys.stdin.isatty() and not (arguments.json or arguments.quiet) else None,
+            ask=accept if asks(arguments) else None,
             mechanism=arguments.mechanism,
             family=arguments.family,
             send_to=arguments.send_to or chosen.send_to or None,

@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(version_line())
         return 0
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     os.umask(0o022)

@@ -47,18 +47,32 @@ def within(arguments: argparse.Namespace, default: float, shortest: int = 1) -> 
     return float(arguments.within)
 
 
+_NOT_UTF_8 = (
+    "the password is not UTF-8: type it on a terminal of that encoding, or convert the file that holds it"
+)
+
+
 def credentials(user: str, arguments: argparse.Namespace) -> Credentials:
     """The login of `user`: the password from standard input, or asked for on the terminal; never from an argument or
     the environment. Raises AnswersError."""
     if not arguments.password_stdin and not sys.stdin.isatty():
         raise AnswersError("--user needs a password: give --password-stdin, or run it on a terminal")
     try:
-        if arguments.password_stdin:
-            return Credentials(user, sys.stdin.readline(4096).rstrip("\r\n"))
-        with alone():
-            return Credentials(user, getpass.getpass(f"Password of {clean(user)}: "))
+        return Credentials(user, _typed_password(arguments, user))
+    except UnicodeDecodeError:  # its words hold a byte of the password
+        raise AnswersError(_NOT_UTF_8) from None
     except ValueError as error:
         raise AnswersError(str(error)) from error
+
+
+def _typed_password(arguments: argparse.Namespace, user: str) -> str:
+    if not arguments.password_stdin:
+        with alone():
+            return getpass.getpass(f"Password of {clean(user)}: ")
+    password = sys.stdin.readline(4096).rstrip("\r\n")
+    if "\ufffd" in password:  # as standard input replaces what it cannot decode
+        raise AnswersError(_NOT_UTF_8)
+    return password
 
 
 def answers_of(arguments: argparse.Namespace) -> Answers:
@@ -104,7 +118,13 @@ def asks(arguments: argparse.Namespace) -> bool:
 def must_be_asked(arguments: argparse.Namespace, command: str, instead: str = "") -> None:
     """Raises UsageError where nobody can be asked, and `--yes` was not given."""
     if not arguments.yes and not asks(arguments):
-        raise UsageError(f"nothing was changed: without a terminal, {command} needs --yes{instead}")
+        raise UsageError(f"nothing was changed: {unasked(arguments)}, {command} needs --yes{instead}")
+
+
+def unasked(arguments: argparse.Namespace) -> str:
+    """Why nobody can be asked."""
+    options = ("--json", arguments.json), ("-q", arguments.quiet)
+    return next((f"with {option}" for option, given in options if given), "without a terminal")
 
 
 def ask(words: str, interrupt: Interrupt | None = None) -> str:

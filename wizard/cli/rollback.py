@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from snapshots.merge.three_way import Choice
 from wizard.cli.options import agreed, ask, asks, must_be_asked
-from wizard.cli.steps import exit_code, undecided_text
+from wizard.cli.steps import exit_code, stopped_text, undecided_text
 from wizard.console import clean, clean_block, error, fold, out
 from wizard.engine.engine import Run
 from wizard.engine.in_force import Target
@@ -224,7 +224,10 @@ def _finished(arguments: argparse.Namespace, killed: Unfinished, run: Run, event
         error(undecided_text(run, ["apply", *(map(str, steps) if isinstance(steps, list) else ())]))
         return exit_code(run)
     if not arguments.json:
-        out(f"Stopped at {run.stopped}." if run.stopped else "Finished.")
+        if run.stopped:
+            error(f"{stopped_text(run)} Fix the cause, then `msa-wizard apply` goes on from there.")
+        else:
+            out("Finished.")
     return FAILED if run.stopped else DONE
 
 

@@ -8,7 +8,7 @@ import dataclasses
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,11 +33,11 @@ from wizard.engine.state_dir import (
     must_be_root,
     store_to_add_to,
 )
-from wizard.errors import CANNOT, CONFLICT, DONE, FAILED, PENDING, CannotHere, UsageError
+from wizard.errors import CANNOT, CONFLICT, DONE, FAILED, PENDING, CannotHere, Interrupted, UsageError
 from wizard.gather.firewall import ssh_connection
 from wizard.gather.host import look
 from wizard.model.answers import SAVED, Answers, Auth
-from wizard.model.events import Event
+from wizard.model.events import Event, Recorded
 from wizard.model.facts import Facts
 from wizard.model.plan import UNTESTED, Outcome, Plan, Step
 from wizard.render import as_json
@@ -125,9 +125,21 @@ def applied(
     events: list[Event] = []
     with at_work() as (store, journal, interrupt):
         report = watched(collector(events) if arguments.json else Shown(whole=arguments.verbose).report)
-        engine = Engine(host, answers, report, steps(), unattended=bool(arguments.yes))
+        recorded: list[str] = []
+
+        def noting(event: Event) -> None:
+            if isinstance(event, Recorded):
+                recorded.append(event.step.id)
+            report(event)
+
+        engine = Engine(host, answers, noting, steps(), unattended=bool(arguments.yes))
         wants, may_end = decide(arguments, store, interrupt), consent(arguments, interrupt)
-        run = engine.apply(store, journal, wanted, wants, interrupt, consent=may_end)
+        try:
+            run = engine.apply(store, journal, wanted, wants, interrupt, consent=may_end)
+        except Interrupted:
+            if recorded:
+                error(f"\n{_applied_text(recorded)} That stays; `msa-wizard apply` goes on from there.")
+            raise
         if run.failed == AuthTest.id:
             from wizard.troubleshoot.explain import of_run  # not loaded for a run that succeeds
 
@@ -145,7 +157,7 @@ def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
     """Why a run ended before a step: what would end with it, and the command that goes on."""
     names = [part for ending in run.ends for part in ("--accept", ending.id)]
     goes_on = command_lines(clean(shlex.join(["msa-wizard", *command, *names])), first="If that may end:  ")
-    after = "\n".join(fold(f"Nothing of {run.undecided} was changed. {_applied_text(run)}"))
+    after = "\n".join(fold(f"Nothing of {run.undecided} was changed. {_applied_text(run.applied)}"))
     return (
         f"Stopped before {run.undecided}: something that works on this host would end with it.\n"
         f"{endings_text(run.ends)}\n"
@@ -183,16 +195,26 @@ def guarded(answers: Answers, arguments: argparse.Namespace) -> Answers:
 
 
 def _summary(run: Run) -> None:
-    if run.blocked:
-        error(f"Stopped at {run.blocked}: the problem is shown above. {_applied_text(run)}")
-    elif run.failed:
-        error(f"Step {run.failed} failed. {_applied_text(run)}")
+    if run.blocked or run.failed:
+        error(stopped_text(run))
     elif run.enough:
-        out(f"\nEnded before {run.enough}. {_applied_text(run)} `msa-wizard apply` goes on from there.")
+        out(
+            f"\nEnded before {run.enough}. {_applied_text(run.applied)} `msa-wizard apply` goes on from there."
+        )
     elif run.applied or run.skipped:
         out(f"\n{_ending(run)}")
     else:
         out("\nNothing to do: no step has anything to change. `msa-wizard test --user NAME` proves a login.")
+
+
+def stopped_text(run: Run) -> str:
+    """Where a run was blocked or failed, and what stays of it."""
+    where = (
+        f"Stopped at {run.blocked}: the problem is shown above."
+        if run.blocked
+        else f"Step {run.failed} failed."
+    )
+    return f"{where} {_applied_text(run.applied)}"
 
 
 def _ending(run: Run) -> str:
@@ -209,10 +231,10 @@ def _ending(run: Run) -> str:
     return summary_text(summary(seen, Session(dict(run.applied), set(run.skipped)), needing))
 
 
-def _applied_text(run: Run) -> str:
-    if not run.applied:
+def _applied_text(applied: Collection[str]) -> str:
+    if not applied:
         return "No step was applied."
-    return f"{count(len(run.applied), 'step')} applied ({', '.join(run.applied)})."
+    return f"{count(len(applied), 'step')} applied ({', '.join(applied)})."
 
 
 def confirm(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wizard.cli import options
-from wizard.cli.options import answers_of, asks, known
+from wizard.cli.options import answers_of, asks, known, unasked
 from wizard.cli.steps import applied, exit_code, guarded, interrupted, readable_store, undecided_text
 from wizard.console import clean, data, error, out, width
 from wizard.engine.engine import Run
@@ -47,7 +47,7 @@ def troubleshoot(arguments: argparse.Namespace) -> int:
     )
     if wanted and not arguments.yes and not asks(arguments):
         raise UsageError(
-            "nothing was changed: without a terminal, --fix needs --yes (without --fix, troubleshoot shows what it would fix)"
+            f"nothing was changed: {unasked(arguments)}, --fix needs --yes (without --fix, troubleshoot shows what it would fix)"
         )
     must_be_root("look at all of this host", reads=True)
     waits = interrupted()

@@ -328,7 +328,9 @@ class Session:
         if unconfirmed and not not_undone:
             self.recorder.note(f"{step.id}: rolled back, {error}", step.id)
         self.run.failed = step.id
-        to_do = f"fix the cause and run the same command again (`msa-wizard plan {step.id}` shows what it would do)"
+        to_do = "fix the cause and run the same command again"
+        if any(each.id == step.id for each in STEPS):  # `plan` knows no others
+            to_do += f" (`msa-wizard plan {step.id}` shows what it would do)"
         if unconfirmed:
             to_do = (
                 "apply it again, and confirm while it waits, here or with `msa-wizard confirm` from another session; "

@@ -202,6 +202,9 @@ def _iptables(evidence: Evidence) -> Firewall | None:
     if live and kept:
         says = f"chain INPUT of {' and '.join(live)} has rules, and netfilter-persistent keeps {' and '.join(kept)}"
         return Firewall(n.IPTABLES, True, says)
+    if live:
+        says = f"chain INPUT of {' and '.join(live)} has rules, but netfilter-persistent keeps none of them"
+        return Firewall(n.IPTABLES, False, says)
     return Firewall(n.IPTABLES, False, "netfilter-persistent is there, but chain INPUT accepts everything")
 
 

@@ -62,7 +62,7 @@ def plan_text(step: Step, plan: Plan) -> str:
     lines += [line for change in plan.changes for line in _change(change)]
     lines += [line for note in plan.notes for line in _wrap(f"note: {note}")]
     if plan.remedy:
-        lines += ["   what to do:", *(f"      {line}" for line in plan.remedy)]
+        lines += ["   what to do:", *(line for each in plan.remedy for line in _wrap(each, "      "))]
     lines += [line for ending in plan.ends for line in _ending(ending)]
     return "\n".join(clean(line) for line in lines)
 
