@@ -123,7 +123,7 @@ stops and asks where something that works would end, or where a step would undo 
             return
         self._watch.stop()
         steps, plans = self._listed()
-        lines = [f"{step.id:<17}{step.title}" for step in steps]
+        lines = [f"{step.id:<19}{step.title}" for step in steps]
         brings = [line for plan in plans for change in plan.changes for line in change.describe().details]
         lines += ["", "Installed with it:", *map(clean, brings)] if brings else []
         words.update(Content.styled(f"Apply {count(len(steps), 'step')}?", "bold"))

@@ -124,6 +124,15 @@ def test_the_headline_and_the_keys_are_in_sight(bench: Bench, dialog: type[Dialo
     play(bench, story)
 
 
+def test_every_step_that_is_to_be_applied_stands_apart_from_its_title(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+        app.push_screen(ApplyAll(lambda: "", lambda: ([each for each in STEPS if each.id == STEP], [])))
+        await until(pilot, lambda: shows(app, f"{STEP} Get a certificate from an authority"))
+
+    play(bench, story)
+
+
 @pytest.mark.parametrize(
     "dialog", [each for each in FULL if each is not Help], ids=lambda each: str(each.__name__)
 )

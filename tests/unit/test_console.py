@@ -66,16 +66,23 @@ def test_a_state_is_told_in_the_words_of_the_screens() -> None:
         {"step": "restart", "state": "pending", "outcome": "pending", "reason": "why"},
         {"step": "firewall", "state": "not-applicable", "outcome": "not-applicable", "reason": "why"},
         {"step": "auth-test", "state": "untested", "outcome": "done", "reason": "why"},
+        {
+            "step": "certificate-obtain",
+            "state": "not-applicable",
+            "outcome": "not-applicable",
+            "reason": "why",
+        },
     ]
-    told = [line.split(maxsplit=1)[1].removesuffix("why").strip() for line in status_lines(rows).splitlines()]
-    assert told == ["to do", "n/a", "to test"]
+    lines = status_lines(rows).splitlines()
+    assert [line[19:].removesuffix("why").strip() for line in lines] == ["to do", "n/a", "to test", "n/a"]
+    assert {line.index("why") for line in lines} == {34}
 
 
 def test_columns_stay_columns(printed: Callable[[], list[str]]) -> None:
     row: documents.StatusRow = {"step": "restart", "state": "pending", "outcome": "pending", "reason": LONG}
     console.out(status_lines([row]))
     first, *others = printed()
-    assert first.startswith("restart           to do           Look in")
+    assert first.startswith("restart            to do          Look in")
     assert {line[:34] for line in others} == {" " * 34}
 
 

@@ -294,7 +294,7 @@ def status_lines(rows: Iterable[documents.StatusRow]) -> str:
         line
         for row in rows
         for line in fold(
-            clean(row["reason"]), f"{row['step']:<17} {state_word(row['state']):<15} ", " " * 34, columns
+            clean(row["reason"]), f"{row['step']:<18} {state_word(row['state']):<14} ", " " * 34, columns
         )
     )
 
