@@ -36,6 +36,7 @@ SHARED = (
     "test_debug.py",
     "test_firewall.py",
     "test_fleet.py",
+    "test_fleet_collection.py",
     "test_fleet_interrupted.py",
     "test_fleet_mixed.py",
     "test_log_watch.py",
