@@ -159,7 +159,7 @@ def _below(line: str, columns: int) -> list[str]:
     if line.lstrip().startswith("$ "):
         return command(line, columns, then=" " * (len(line) - len(line.lstrip()) + 2))
     lead = match[0] if (match := _LEAD.match(line)) else ""
-    indent = lead if lead.strip() == "|" else " " * min(len(lead), 12)
+    indent = lead if lead.strip() == "|" else " " * min(len(lead), 15)
     return fold(line[len(lead) :], lead, indent, columns)
 
 

@@ -248,3 +248,18 @@ def test_why_nobody_can_be_asked(given: dict[str, bool], words: str) -> None:
     arguments = argparse.Namespace(**{"yes": False, "json": False, "quiet": False, **given})
     with pytest.raises(errors.UsageError, match=words):
         must_be_asked(arguments, "apply")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["stauts"], "; did you mean status? Run `msa-wizard --help`"),
+        (["certificate", "obtian"], "; did you mean obtain? Run `msa-wizard certificate --help`"),
+        (["xyzzy"], "). Run `msa-wizard --help`"),
+    ],
+)
+def test_a_word_that_is_nearly_a_command_is_guessed(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments) == 2
+    assert capsys.readouterr().err.endswith(f"{says}\n")

@@ -200,6 +200,17 @@ def test_what_a_plan_runs_and_what_to_do_can_be_pasted(printed: Callable[[], lis
     assert max(map(len, lines)) <= 60
 
 
+def test_a_remedy_that_is_a_command_can_be_pasted_and_a_sentence_goes_on_below_its_words(
+    printed: Callable[[], list[str]],
+) -> None:
+    typed = "msa-wizard apply login-policy --set login.policy=no-system-accounts"
+    console.out(check_text(Check("x", Sign.PENDING, "advised", f"{typed}\n{LONG}")))
+    _, *lines = printed()
+    sentence = next(index for index, line in enumerate(lines) if "Look in" in line)
+    assert pasted("\n".join(lines[:sentence]).strip().removeprefix("-> ")) == shlex.split(typed)
+    assert {line[:15] for line in lines[sentence:]} == {"            -> ", " " * 15}
+
+
 def test_no_line_ends_in_blanks(printed: Callable[[], list[str]]) -> None:
     rows: list[documents.StatusRow] = [
         {"step": "restart", "state": "pending", "outcome": "pending", "reason": ""},

@@ -73,7 +73,7 @@ def test_the_program_goes_and_the_history_stays(here: Host, capsys: pytest.Captu
     assert cli.main(["remove", "--yes"]) == 0
     assert left(here) == STAY + HISTORY
     shown = capsys.readouterr().out
-    assert "The history stays: rm -r" in shown
+    assert "The history and the log stay. To remove them, too:\n  rm -r /" in shown
     assert "rollback --all" in shown
     assert not here.path("/opt/msa-wizard").exists()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
@@ -39,6 +41,10 @@ class _Formatter(argparse.HelpFormatter):
         return "\n".join(part for parts in lines for part in parts)
 
 
+_CHOICE = re.compile(r"argument .*: invalid choice: '(.*)' \(choose from (.*)\)", re.DOTALL)
+"""What argparse says of a word that is none of those that may be there."""
+
+
 class Parser(argparse.ArgumentParser):
     """Wrong arguments end like any other error: as a sentence, or as JSON."""
 
@@ -47,7 +53,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raises UsageError."""
-        raise UsageError(f"{message}. Run `{self.prog} --help`")
+        wrong = _CHOICE.match(message)
+        near = difflib.get_close_matches(wrong[1], re.findall(r"[\w-]+", wrong[2]), n=1) if wrong else ()
+        guess = f"; did you mean {near[0]}?" if near else "."
+        raise UsageError(f"{message}{guess} Run `{self.prog} --help`")
 
 
 def parser() -> Parser:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from pathlib import Path
 
 import wizard
 from snapshots.errors import StoreError
 from wizard import log
 from wizard.cli.options import ask, asks, must_be_asked
-from wizard.console import clean, error, out
+from wizard.console import clean, command, error, out
 from wizard.delivery import delivery
 from wizard.engine import state_dir
 from wizard.engine.in_force import applied
@@ -112,6 +113,7 @@ def _told(
         for line in left:
             error(f"NOT removed: {clean(line)}")
         if kept:
-            out(f"The history stays: rm -r {clean(' '.join(kept))}")
+            out("The history and the log stay. To remove them, too:")
+            out("\n".join(command(clean(shlex.join(["rm", "-r", *kept])), first="  ", then="    ")))
         out("msa-wizard is removed." if not left else "What could be removed is removed.")
     return FAILED if left else DONE

@@ -4,13 +4,15 @@ word from outside is cleaned."""
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from templates import html_page, render
 from wizard.console import clean, count
+from wizard.model.plan import Outcome
 from wizard.rehearse.written import PACKAGES, UNKNOWN, AttributedPath, PathChange
-from wizard.render.text import SIGN_WORDS, line_text
+from wizard.render.text import SIGN_WORDS, line_text, state_word
 from wizard.steps.order import STEPS
 
 _FILES = {"text": "txt", "md": "md", "html": "md", "screen": "screen"}
@@ -84,6 +86,16 @@ class Rehearsal:
     def ends(self) -> list[dict[str, Any]]:
         """What works on this host and would end with the step at which `apply` would stop for it."""
         return list(self.run.get("ends") or ()) if self.run.get("undecided") else []
+
+    def left_out(self, firewalls: Sequence[str]) -> list[str]:
+        """A note where firewalls are active on the host and none was in the clone, so that its step had nothing to do."""
+        steps = {step["step"]: step["state"] for step in self.run.get("steps", ())}
+        if not firewalls or steps.get("firewall") != Outcome.NOT_APPLICABLE:
+            return []
+        return [
+            f"firewall is not rehearsed, for {' and '.join(firewalls)} of this host is not active in the clone: "
+            "`msa-wizard plan firewall` shows what it does here"
+        ]
 
     @property
     def why(self) -> str:
@@ -278,7 +290,7 @@ def _step(rehearsal: Rehearsal, step: dict[str, Any]) -> dict[str, Any]:
         "step": name,
         "title": step["title"],
         "reason": _words(step["reason"]),
-        "state": words.get(step["state"], step["state"]),
+        "state": words.get(step["state"], state_word(step["state"])),
         "applied": step["state"] == "applied",
         "seconds": f"{rehearsal.step_seconds[name]:.1f}" if name in rehearsal.step_seconds else "",
         "changes": [

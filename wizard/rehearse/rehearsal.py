@@ -127,6 +127,7 @@ class RehearsalRun:
             rehearsal.notes.append(
                 f"the clone had {rehearsal.limit >> 20} MiB, and used them up; this host's disks have more room"
             )
+        rehearsal.notes += rehearsal.left_out([each.name for each in facts.firewalls if each.active])
         return rehearsal
 
     def _lines(self, descriptor: int) -> Iterator[str]:

@@ -177,11 +177,12 @@ def check_text(check: Check) -> str:
     lines = [f"   {SIGNS[check.sign]} {clean(check.says)}"]
     if check.remedy and check.sign is not Sign.OK:
         for each in map(clean, check.remedy.splitlines()):
-            lines += (
-                command(each.strip(), None, _DEEP, f"{_DEEP}  ")
-                if each[:1] == " "
-                else [f"            -> {each}"]
-            )
+            if each[:1] == " ":
+                lines += command(each.strip(), None, _DEEP, f"{_DEEP}  ")
+            elif each.startswith("msa-wizard "):
+                lines += command(each, None, f"{_DEEP[:-3]}-> ", f"{_DEEP}  ")
+            else:
+                lines.append(f"{_DEEP[:-3]}-> {each}")
     return "\n".join(lines)
 
 

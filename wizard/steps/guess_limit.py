@@ -295,7 +295,7 @@ def _says(guess: Guess) -> str:
 
 def _notes(facts: Facts, seen: Fail2ban, answers: Answers) -> Iterator[str]:
     numbers = " and ".join(map(str, ports(facts, answers)))
-    yield f"{_says(answers.guess)}: no connection to port {numbers} from there; port 25, SSH and all else stay open to it"
+    yield f"fail2ban bans {_says(answers.guess)}: no connection to port {numbers} from there; port 25, SSH and all else stay open to it"
     if SERVICE in seen.missing:
         yield "fail2ban begins with Debian's own jail for sshd, too (5 wrong passwords in 10m: 10m); that is Debian's default, and stays"
     elif others := [name for name in seen.jails if name != NAME]:

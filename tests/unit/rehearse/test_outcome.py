@@ -127,7 +127,7 @@ def test_some_steps_need_no_login() -> None:
         ("md", ["**OK: It would work", "### smtp-port: Do smtp-port (0.1 s)", "        +new", "< 235 2.0.0"]),
         ("md", ["done; it was to do: "]),
         ("html", ["<strong>OK: It would work", "-old &lt;b&gt;", "&lt; 235 2.0.0 OK"]),
-        ("screen", ["smtp-port         done in 0.1 s", "< 235 2.0.0 OK"]),
+        ("screen", ["smtp-port          done in 0.1 s", "< 235 2.0.0 OK"]),
     ],
 )
 def test_every_form_tells_it(form: str, holds: list[str]) -> None:
@@ -184,3 +184,19 @@ def test_what_would_end_is_a_finding_of_its_own(form: str) -> None:
     assert (document["stopped_at"], document["ok"]) == ("smtp-port", False)
     assert document["ends"][0]["lines"] == ["Cwmine.test"]
     assert "--accept cf-lines" in document["why"]
+
+
+def test_a_step_that_was_not_rehearsed_has_the_state_that_all_others_show() -> None:
+    made = good()
+    made.run["steps"].append(step("certificate-obtain", state="not-applicable", reason="optional"))
+    assert "  certificate-obtain n/a\n" in shown(made, "screen")
+    assert "not-applicable" not in shown(made, "md")
+
+
+def test_a_firewall_that_is_not_in_the_clone_is_not_passed_over() -> None:
+    made = good()
+    made.run["steps"].append(step("firewall", state="not-applicable", reason="no firewall is active"))
+    assert made.left_out([]) == []
+    assert made.left_out(["ufw"])[0].startswith("firewall is not rehearsed, for ufw of this host")
+    made.run["steps"][-1] = step("firewall")
+    assert made.left_out(["ufw"]) == []

@@ -79,6 +79,9 @@ def test_on_a_bare_host_packages_file_and_daemon() -> None:
     assert option(text, "banaction") == "nftables[type=multiport]"
     assert option(text, "ignoreip") == "127.0.0.0/8 ::1"
     assert any("Debian's own jail for sshd" in note for note in made.notes)
+    assert made.notes[0].startswith(
+        "fail2ban bans an address for 1h after 5 wrong passwords within 10m: no connection"
+    )
 
 
 def test_it_is_done_once_the_jail_is_at_work() -> None:
