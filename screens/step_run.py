@@ -126,7 +126,8 @@ class StepRun(Frame[None]):
         """The first step that `name` needs and that is not done."""
         board = self.board
         for need in board.steps[name].needs:
-            if need in board.states and board.states[need] in (*REMAINING, "failed", "skipped"):
+            spared = bool(board.steps[need].without) and board.states.get(need) == "skipped"
+            if not spared and board.states.get(need) in (*REMAINING, "failed", "skipped"):
                 return self.missing(need) or need
         return ""
 
@@ -171,7 +172,7 @@ class StepRun(Frame[None]):
             self.look_at_steps()  # what only the skipped step would have made necessary is not to do any more
         else:
             return
-        self.say_of(self.board.chosen, f"{name} is skipped; 2 on it shows what does not work without it.")
+        self.say_of(self.board.chosen, f"{name} is skipped; 2 on it shows what follows.")
 
     def _skip(self, name: str) -> None:
         self.skipped.add(name)

@@ -132,10 +132,13 @@ skipped: left out with s. BLOCKED: something is in the way, and has to be put ri
             return "No step can be applied yet: fix what preflight shows, then press F5."
         left = len(self.board.remaining)
         skipped = [name for name, word in self.board.states.items() if word == "skipped"]
+        blocked = [name for name, word in self.board.states.items() if word == "blocked"]
+        if not left and blocked:
+            return f"{', '.join(blocked)} cannot be applied yet: fix what it shows, then press F5."
         if not left and skipped:
             from wizard.rollback.rollback import needing
 
-            return f"{', '.join(skipped)} skipped: {follows(skipped[0], needing)}."
+            return f"{'; '.join(f'{name} skipped: {follows(name, needing)}' for name in skipped)}."
         if not left:
             return self._finished()
         to_do = f"{count(left, 'step')} to do."

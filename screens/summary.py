@@ -34,7 +34,13 @@ NEXT = {
     "guess": ("settings", _CHOICES),
 }
 """By what is missing: the screen that helps, and what it does."""
-_STYLES = {"done": "ansi_green", "skipped": "ansi_yellow", "to do": "ansi_yellow", "failed": "bold ansi_red"}
+_STYLES = {
+    "done": "ansi_green",
+    "skipped": "ansi_yellow",
+    "to do": "ansi_yellow",
+    "failed": "bold ansi_red",
+    "blocked": "bold ansi_red",
+}
 
 
 class Summary(Frame[None]):

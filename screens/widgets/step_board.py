@@ -200,12 +200,12 @@ def _why(step: Step, plan: Plan) -> Content:
         parts.append(f"\nIt needs: {', '.join(step.needs)}.\n")
     needs = needing([step.id])
     later = ", ".join(each.id for each in STEPS if each.id in needs)
-    consequence = (
-        f"these steps will not work: {later}."
-        if later
-        else "no other step stops working, and the host stays as it is in this respect."
-    )
-    parts += [("\nIf you skip it", "bold"), f", {consequence}\n"]
+    consequence = "no other step stops working, and the host stays as it is in this respect"
+    if step.without:
+        consequence = step.without
+    elif later:
+        consequence = f"these steps will not work: {later}"
+    parts += [("\nIf you skip it", "bold"), f", {consequence}.\n"]
     for note in plan.notes:
         parts.append(f"\nNote: {clean(note)}\n")
     return Content.assemble(*parts)

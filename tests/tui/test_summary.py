@@ -15,8 +15,11 @@ from screens.review_and_run import RunSteps
 from screens.steps import Steps
 from screens.summary import Summary
 from tests.tui.bench import Bench, Writes, at, play, shows, until, use
-from wizard.model.plan import Plan
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Plan, Step
 from wizard.steps.order import step
+from wizard.system.host import Host
 
 
 @pytest.fixture
@@ -179,3 +182,33 @@ def test_steps_end_in_it_and_say_what_a_skipped_step_means(
 
     words = play(bench, story).backend.parting_words()
     assert "Skipped      one: without it the login test fails" in words
+
+
+def test_the_steps_name_what_cannot_be_applied_where_all_else_is_done(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "old a\n"), Stuck())
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "set-up", "two are active")
+        await until(
+            pilot, lambda: shows(app, "stuck cannot be applied yet: fix what it shows, then press F5.")
+        )
+
+    play(bench, story)
+
+
+class Stuck(Step):
+    """Not the first step, and in the way of nothing but itself."""
+
+    id = "stuck"
+    title = "Stuck"
+    why = "a test"
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """Blocked."""
+        return Plan.blocked(self.id, "two are active")
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """Nothing."""
+        return []

@@ -243,6 +243,24 @@ def test_what_only_a_login_from_elsewhere_can_prove_is_to_do_wherever_it_is_said
     assert proof.sign is missing.sign is Sign.PENDING
 
 
+@pytest.mark.parametrize(
+    ("name", "follows"),
+    [
+        ("auth-options", "without it passwords may cross the network in clear"),
+        ("smtp-port", "without it passwords can be tried at port 25, too"),
+        ("saslauthd-start", "without it the login test fails"),
+    ],
+)
+def test_a_step_that_no_login_needs_says_itself_what_follows(name: str, follows: str) -> None:
+    ending = summary(seen(one=Plan.pending(name, "to do")), session(skipped=[name]), needing)
+    assert ending.done == (("skipped", f"{name}: {follows}"),)
+
+
+def test_a_step_that_cannot_be_applied_is_named_with_its_reason() -> None:
+    ending = summary(seen(one=Plan.blocked("firewall", "two are active")), session("install"), needing)
+    assert ending.done == (("done", "install"), ("blocked", "firewall: two are active"))
+
+
 def test_whether_a_firewall_is_active_is_for_root_to_see() -> None:
     """To others its rules are hidden, and it counts as not active."""
     facts = dataclasses.replace(

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wizard.engine.overview import found
-from wizard.model.plan import Check, Outcome, Sign
+from wizard.model.plan import Check, Outcome, Plan, Sign
 from wizard.steps import guess_limit, login_policy
 from wizard.steps.guess_limit import GuessLimit
 from wizard.steps.login_policy import LoginPolicy
+from wizard.steps.order import STEPS
 from wizard.steps.restart import AuthTest
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def summary(seen: Overview | None, session: Session, needing: Needing) -> Summar
         *_rows("failed" if not session.failed else "", dict.fromkeys(session.half_way)),
         *_rows("rolled back", session.rolled_back),
         *_rows("recovered", session.recovered),
+        *_rows("blocked", _blocked(seen.plans.values()) if seen else ()),
         *_rows("saved", dict.fromkeys(session.saved)),
         *_rows("to do", [", ".join(left)] if left else []),
         *_rows("to do", ["`msa-wizard status` says what is left"] if seen is None else []),
@@ -60,10 +62,16 @@ def _rows(word: str, sentences: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 def follows(name: str, needing: Needing) -> str:
     """What it means that a step is left out: a clause."""
+    if without := next((step.without for step in STEPS if step.id == name), ""):
+        return f"without it {without}"
     later = needing([name])
     if AuthTest.id in later:
         return "without it the login test fails"
     return f"without it these do not work: {', '.join(sorted(later))}" if later else "no other step needs it"
+
+
+def _blocked(plans: Iterable[Plan]) -> Iterator[str]:
+    return (f"{plan.step}: {plan.reason}" for plan in plans if plan.outcome is Outcome.BLOCKED)
 
 
 def _failure(name: str, session: Session) -> Iterator[str]:

@@ -223,6 +223,8 @@ class Step(ABC):
     title: ClassVar[str]
     why: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
+    without: ClassVar[str] = ""
+    """What follows where it is left out, as a clause, if the steps that come after it work all the same."""
     reports: ClassVar[bool] = False
     """It never changes anything, and its checks are the result."""
     always_reports: ClassVar[bool] = False

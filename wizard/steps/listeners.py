@@ -207,6 +207,7 @@ class SmtpPort(ListenerStep):
     id = "smtp-port"
     howto = "3.5"
     title = "No AUTH on port 25"
+    without = "passwords can be tried at port 25, too"
     why = "Port 25 is for other mail servers. Nobody should be able to try passwords there."
     service = "smtp"
     require = "A"

@@ -141,6 +141,7 @@ class AuthOptions(McStep):
     id = "auth-options"
     howto = "3.4"
     title = "No password without TLS"
+    without = "passwords may cross the network in clear"
     why = "LOGIN and PLAIN carry the password itself. Option p refuses them until the connection is encrypted; option y refuses anonymous logins."
     needs = ("install", "sendmail-auth", "mc-includes")
 
