@@ -59,6 +59,9 @@ what real mail clients still need, with a way to each. These lines are printed o
         Binding("escape", "dismiss", "Back"),
     ]
 
+    _test = ""
+    """The command that tests a login, of whoever logged in last."""
+
     def body(self) -> ComposeResult:
         """What was done and what is missing, then the offers."""
         yield Fitted("facts", "Looking at this host ...")
@@ -77,6 +80,8 @@ what real mail clients still need, with a way to each. These lines are printed o
         self.query_one(Fitted).show(lambda width: Content("\n").join(_lines(ending, width)))
         offers = self.query_one("#offers", OptionList)
         signs = {check.id: check.sign for check in ending.missing}
+        tests = (each.remedy for each in ending.missing if each.remedy.startswith("msa-wizard test --user"))
+        self._test = next(tests, "")
         wanted = [check for check in NEXT if signs.get(check) is not Sign.OK] if signs else []
         wanted = [check for check in wanted if check in signs or check not in _ADVISED]
         options = [Option(words, id=place) for place, words in dict(NEXT[check] for check in wanted).items()]
@@ -90,7 +95,8 @@ what real mail clients still need, with a way to each. These lines are printed o
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """The same on the command line."""
-        self.same((PLACES | TOOLS)[str(event.option_id)].command)
+        command = (PLACES | TOOLS)[str(event.option_id)].command
+        self.same(self._test if event.option_id == "test" and self._test else command)
 
     def action_open(self) -> None:
         """Go where the highlighted offer leads."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ from screens.review_and_run import RunSteps
 from screens.steps import Steps
 from screens.summary import Summary
 from tests.tui.bench import Bench, Writes, at, play, shows, until, use
+from wizard.engine.summary import Summary as Ending
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Check, Plan, Step
+from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.steps.order import step
 from wizard.system.host import Host
 
@@ -212,3 +214,29 @@ class Stuck(Step):
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Nothing."""
         return []
+
+
+@dataclass
+class LoggedIn(Bench):
+    """Where alice has logged in before the set-up was changed."""
+
+    def summary(self) -> Ending:
+        """With her login to test."""
+        login = Check("login", Sign.WARNING, "login: it is to be tested", "msa-wizard test --user alice")
+        ending = super().summary()
+        return replace(ending, missing=(login, *(each for each in ending.missing if each.id != "login")))
+
+
+def test_the_command_that_tests_a_login_names_who_logged_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = LoggedIn(root=tmp_path)
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "old a\n"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "summary", "What mail clients need")
+        await until(pilot, lambda: shows(app, "$ msa-wizard test --user alice"))
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, "$ msa-wizard test --from-outside"))
+
+    play(bench, story)

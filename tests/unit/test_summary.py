@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
 from screens.widgets.contents import CHECKS
+from tests.authority import Authority
 from tests.unit.rehearse.made import good
 from tests.unit.steps.recorded import file, machine
 from wizard import log
 from wizard.cli import steps
 from wizard.engine.engine import Run
-from wizard.engine.overview import Overview, found
+from wizard.engine.overview import Overview, _opened, found
 from wizard.engine.summary import summary
+from wizard.gather.certificates import parsed
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.events import Failed, Recorded
@@ -27,6 +30,7 @@ from wizard.render.text import SIGN_WORDS, check_text, summary_text
 from wizard.steps import guess_limit
 from wizard.steps.login_policy import OPTIONAL
 from wizard.steps.order import STEPS
+from wizard.system.accepted_login import AcceptedLogin
 from wizard.system.host import Host
 
 STEP = {step.id: step for step in STEPS}
@@ -270,3 +274,29 @@ def test_whether_a_firewall_is_active_is_for_root_to_see() -> None:
     assert (said.sign, said.says) == (Sign.UNKNOWN, "only root can see whether firewalld is active")
     said = {check.id: check for check in found(facts)}["firewall"]
     assert (said.sign, said.says) == (Sign.OK, "no firewall that is known here is active")
+
+
+def test_the_login_to_test_is_that_of_whoever_logged_in_last() -> None:
+    facts = dataclasses.replace(machine("13"), login=AcceptedLogin("alice", 1.0, outdated=True))
+    changed = Plan.untested("auth-test", "the set-up has changed since alice logged in")
+    overview = dataclasses.replace(seen(one=changed), facts=facts)
+    (login,) = (each for each in summary(overview, session(), needing).missing if each.id == "login")
+    assert login.remedy == "msa-wizard test --user alice"
+
+
+def test_a_firewall_that_lets_clients_in_is_no_warning_any_more() -> None:
+    active = Check("firewall", Sign.WARNING, "ufw is active: ports 25 and 587 must be open")
+    opened = {"firewall": Plan.done("firewall", "ports 25 and 587 are open in ufw")}
+    assert _opened(active, opened) == Check("firewall", Sign.OK, "ports 25 and 587 are open in ufw")
+    for other in (Plan.pending("firewall", "open them"), Plan.not_applicable("firewall", "not chosen")):
+        assert _opened(active, {"firewall": other}) is active
+
+
+def test_a_good_certificate_is_told_by_its_name_and_its_end(tmp_path: Path) -> None:
+    pem = Authority(tmp_path).leaf("mail.example.test").certificate
+    certificate = parsed(pem.encode(), "")
+    assert certificate is not None
+    facts = machine("13", files={f.SERVER_CERT: file(pem)})
+    (said,) = (each for each in found(facts) if each.id == "certificate")
+    until = f"{certificate.not_after:%F}"
+    assert (said.sign, said.says) == (Sign.OK, f"the certificate is for mail.example.test, until {until}")

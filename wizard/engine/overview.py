@@ -72,8 +72,9 @@ def overview(
     are missing `with_apt` puts in what it says."""
     facts, known = look(host, shipped=True), tuple(commits)
     facts = replace(facts, asking_apt=packages_missing(facts.packages))
-    all_checks = (*checks(facts, answers), *found(facts), _history(known))
-    return Overview(facts, all_checks, plans(host, answers, facts, store, skipped), known, killed)
+    made = plans(host, answers, facts, store, skipped)
+    there = [_opened(each, made) for each in found(facts)]
+    return Overview(facts, (*checks(facts, answers), *there, _history(known)), made, known, killed)
 
 
 def asked_apt(host: Host, answers: Answers) -> AptPlan | None:
@@ -162,7 +163,12 @@ def _judged(facts: Facts, path: str) -> Check:
     name = facts.fqdn if facts.fqdn_resolves else ""
     objections = [each for each in judge(seen, name) if each.kind != "untried"] if seen is not None else []
     if not objections:
-        return Check("certificate", Sign.OK, f"{path} is there")
+        says = (
+            f"the certificate is for {name}, until {seen.not_after:%F}"
+            if seen and name
+            else f"{path} is there"
+        )
+        return Check("certificate", Sign.OK, says)
     says = f"the certificate {'; it '.join(each.says for each in objections)}"
     ways = [
         "`msa-wizard certificate obtain` gets one from an authority",
@@ -183,6 +189,14 @@ def _firewall(facts: Facts) -> Check:
         names = " and ".join(firewall.name for firewall in facts.firewalls)
         return Check("firewall", Sign.UNKNOWN, f"only root can see whether {names} is active")
     return Check("firewall", Sign.OK, "no firewall that is known here is active")
+
+
+def _opened(check: Check, plans: Mapping[str, Plan]) -> Check:
+    """What is said of an active firewall once its step has nothing left to do."""
+    plan = plans.get("firewall")
+    if check.id == "firewall" and check.sign is Sign.WARNING and plan and plan.outcome is Outcome.DONE:
+        return Check("firewall", Sign.OK, plan.reason)
+    return check
 
 
 def _history(commits: Sequence[Commit]) -> Check:

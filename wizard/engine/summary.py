@@ -3,6 +3,7 @@ Pure."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -126,5 +127,6 @@ def _login(overview: Overview) -> Check:
     if plan is not None and plan.outcome is Outcome.DONE:
         return Check("login", Sign.OK, f"login: {plan.reason}")
     says = plan.reason.split("; `")[0] if plan is not None else "no login was accepted yet"
-    remedy = plan.remedy[0] if plan is not None and plan.remedy else "msa-wizard test --user NAME"
+    user = shlex.quote(overview.facts.login.user) if overview.facts.login else "NAME"
+    remedy = plan.remedy[0] if plan is not None and plan.remedy else f"msa-wizard test --user {user}"
     return Check("login", Sign.WARNING, f"login: {says}", remedy)

@@ -18,7 +18,7 @@ def not_there_yet(facts: Facts, step: str, path: str, *shown: str) -> Plan | Non
     entry = facts.files.get(path)
     if entry is None:
         if "install" in facts.planned:
-            return Plan.later(step, f"decided once the packages have brought {path}", shown)
+            return Plan.later(step, f"once the packages have brought {path}", shown)
         return None
     if entry.kind == "symlink":
         target = entry.content.decode("utf-8", "replace")

@@ -71,7 +71,7 @@ class TlsPolicy(Step):
         if stopped := not_there_yet(facts, self.id, f.SENDMAIL_MC):
             return stopped
         if _BEFORE & facts.planned:
-            return Plan.later(self.id, "decided once sendmail runs with its new configuration")
+            return Plan.later(self.id, "once sendmail runs with its new configuration")
         entry, mc, cf = facts.files.get(f.SENDMAIL_MC), facts.text(f.SENDMAIL_MC), facts.cf_from_mc
         if entry is None or mc is None or cf is None:
             why = f"m4 makes no sendmail.cf of {f.SENDMAIL_MC}"
