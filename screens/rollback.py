@@ -85,8 +85,7 @@ rollback is a commit too and can itself be rolled back.
 
     def on_mount(self) -> None:
         """Begin; the preview comes as a message."""
-        if not self._to:
-            self.same(f"msa-wizard rollback {self._ref}")
+        self.same(f"msa-wizard rollback {f'--to {self._ref[:10]}' if self._to else self._ref}")
         self._begin()
 
     def _begin(self) -> None:

@@ -143,6 +143,27 @@ def test_what_does_not_exist_is_said_before_how_to_agree(
     assert "--all rolls back everything, two included: name one of them alone" in capsys.readouterr().err
 
 
+def test_all_that_came_after_a_commit_is_rolled_back(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert place.main("apply", "--yes") == 0
+    capsys.readouterr()
+    assert place.main("history", "--json") == 0
+    first = next(
+        each["commit"] for each in json.loads(capsys.readouterr().out)["commits"] if each["step"] == "one"
+    )
+    assert place.main("rollback", "--to", first[:10], "two") == 2
+    assert "name nothing besides" in capsys.readouterr().err
+    assert place.main("rollback", "--to", "deadbeef") == 2
+    assert "there is no commit or applied step 'deadbeef'" in capsys.readouterr().err
+    assert place.main("rollback", "--to", "deadbeef", "--yes") == 2
+    assert place.main("rollback", "--to", first[:10], "--yes") == 0
+    assert "two" in capsys.readouterr().out
+    assert place.main("status", "--json") == 0
+    states = {row["step"]: row["state"] for row in json.loads(capsys.readouterr().out)["steps"]}
+    assert (states["one"], states["two"], states["three"]) == ("applied", "pending", "pending")
+
+
 def test_it_says_what_it_is_at_and_remove_what_could_come_first(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

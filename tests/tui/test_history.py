@@ -147,6 +147,7 @@ def test_back_to_a_row_rolls_back_all_that_came_after(bench: Bench) -> None:
         await pilot.press("down", "down", "g")
         await until(pilot, lambda: shows(app, "y rolls this back") and shows(app, "Esc Cancel"))
         assert shows(app, f", back to {bench.commits()[2].short}"), "not only what goes, but where it leads"
+        assert shows(app, f"$ msa-wizard rollback --to {bench.commits()[2].short}")
         app.screen.query_one("#preview").scroll_end(animate=False)
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "Rolled back, recorded as"))

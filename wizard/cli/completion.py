@@ -84,7 +84,8 @@ def _fitting(command: argparse.ArgumentParser, action: argparse.Action) -> Calla
         return lambda **_: ENDINGS
     by_name: dict[str, Callable[..., Words] | None] = {
         "STEP": _steps,
-        "STEP|COMMIT": _commits,
+        "COMMIT": _commits,
+        "STEP|COMMIT": _steps_and_commits,
         "KEY=VALUE": _settings,
         "COMMAND": _commands,
         "user": _users,
@@ -120,12 +121,15 @@ def _steps_in_history(parsed_args: argparse.Namespace, **_: object) -> Words:
     return steps if os.geteuid() == 0 else _steps(parsed_args)
 
 
-def _commits(parsed_args: argparse.Namespace, **_: object) -> Words:
-    commits = {
+def _commits(**_: object) -> Words:
+    return {
         commit.short: f"{commit.time.astimezone():%F %T} {commit.operation} {clean(commit.subject)}"
         for commit in _history()
     }
-    return {**_steps_in_history(parsed_args), **commits}
+
+
+def _steps_and_commits(parsed_args: argparse.Namespace, **_: object) -> Words:
+    return {**_steps_in_history(parsed_args), **_commits()}
 
 
 def _faults(**_: object) -> Words:

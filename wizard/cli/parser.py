@@ -197,6 +197,8 @@ def _history(add: Add) -> None:
     words = "roll back a step, a commit or everything, whatever was done since"
     rollback = add("rollback", "rollback", words)
     rollback.add_argument("ref", nargs="?", metavar="STEP|COMMIT", help=_REF)
+    words = "go back to this commit: roll back all that was applied after it, and is in force"
+    rollback.add_argument("--to", default="", metavar="COMMIT", help=words)
     _flag(rollback, "--all", "leave the host as it was found")
     _yes(rollback)
     _flag(rollback, "--dry-run", "only show what would be done")

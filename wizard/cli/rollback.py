@@ -53,14 +53,21 @@ def rollback(arguments: argparse.Namespace) -> int:
             f"--all rolls back everything, {clean(arguments.ref)[:60]} included: name one of them alone. "
             "Nothing was changed"
         )
-    if not arguments.ref and not arguments.all:
-        raise UsageError("say what to roll back: a step, a commit (see `msa-wizard history`), or --all")
+    if arguments.to and (arguments.ref or arguments.all):
+        raise UsageError(
+            f"--to {clean(arguments.to)[:60]} says already what is rolled back: name nothing besides. Nothing was changed"
+        )
+    if not arguments.ref and not arguments.all and not arguments.to:
+        raise UsageError(
+            "say what to roll back: a step, a commit (see `msa-wizard history`), --to a commit, or --all"
+        )
     if arguments.dry_run:
         must_be_root("read the history", reads=True)
     else:
         must_be_root()
-        if arguments.ref and not arguments.yes and not asks(arguments) and (store := existing_store()):
-            must_exist(store, arguments.ref)  # said before how to agree
+        named = arguments.ref or arguments.to
+        if named and not arguments.yes and not asks(arguments) and (store := existing_store()):
+            must_exist(store, named)  # said before how to agree
         must_be_asked(arguments, "rollback", " (--dry-run shows what it would do)")
     try:
         return _rollback(arguments)
@@ -74,7 +81,8 @@ def _rollback(arguments: argparse.Namespace) -> int:
     with at_work() as (store, journal, interrupt):
         report = watched(collector(events) if arguments.json else shown.report)
         work = RollbackRun(Host(), store, journal, report)
-        plan = _decided(work, work.target(arguments.ref or EVERYTHING), arguments, interrupt)
+        target = work.back_to(arguments.to) if arguments.to else work.target(arguments.ref or EVERYTHING)
+        plan = _decided(work, target, arguments, interrupt)
         if plan is None:
             return CONFLICT
         if arguments.dry_run:

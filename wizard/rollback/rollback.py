@@ -62,9 +62,13 @@ class RollbackRun:
             raise UsageError(str(problem)) from problem
 
     def back_to(self, ref: str) -> Target:
-        """All that was applied after the commit `ref` and is in force. Raises NothingToRollBack, StoreError."""
+        """All that was applied after the commit `ref` and is in force. Raises NothingToRollBack, UsageError, StoreError."""
         self.recorder.drift()
-        return after(list(self.store.history()), self.store.find(ref))
+        try:
+            commit = self.store.find(ref)
+        except StoreError as problem:
+            raise UsageError(str(problem)) from problem
+        return after(list(self.store.history()), commit)
 
     def prepared(self, target: Target, choice: Choice | None = None) -> Rollback:
         """What it comes to; nothing is changed. Raises RollbackRefused, StoreError, HostError."""
