@@ -142,7 +142,7 @@ class WizardApp(App[int]):
 
         if not isinstance(self.screen, ConfirmQuit):
             self.push_screen(
-                ConfirmQuit(self.desk.step or self.desk.job),
+                ConfirmQuit(self.desk.step, self.desk.job),
                 lambda yes: self._signalled(signal.SIGINT) if yes else None,
             )
 

@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     from wizard.model.plan import Ending, Plan, Step
 
 
+_FINISHED = "If you quit now, the command at work is finished first: a package manager is never stopped half-way, and that may take a minute. "
+_STEP = f"{_FINISHED}If the step is complete then, it stays; if not, it is undone. Steps that are done stay. The terminal then says which."
+_JOB = f"{_FINISHED}What was changed for a while is restored. The terminal then says what came of it."
+
+
 class ConfirmQuit(Dialog[bool]):
     """True: end once the command at work is finished; its step stays if that completes it, and is undone if not."""
 
@@ -54,10 +59,11 @@ stay, and it goes on.
         Binding("n,escape,enter", "dismiss(False)", "Stay"),
     ]
 
-    def __init__(self, work: str) -> None:
+    def __init__(self, step: str, job: str) -> None:
         super().__init__()
-        self._work = work
-        """The step at work, or else the job."""
+        self._step = step
+        """The step at work, "" for a job that has none."""
+        self._job = job
 
     def over(self) -> bool:
         """Whether what was at work has ended."""
@@ -67,11 +73,7 @@ stay, and it goes on.
         """The question; staying is the default."""
         with Vertical(classes="dialog tall"):
             yield Static(
-                f"{self._work} is at work.\n\n"
-                "If you quit now, the command at work is finished first: a package manager is never stopped half-way, "
-                "and that may take a minute. If the step is complete then, it stays; if not, it is undone. Steps that "
-                "are done stay. The terminal then says which.",
-                markup=False,
+                f"{self._step or self._job} is at work.\n\n{_STEP if self._step else _JOB}", markup=False
             )
             yield keys(("y", "quit"), ("Enter", "stay here (n and Esc too)"))
 
@@ -200,7 +202,7 @@ server's admin has given you by other means. y sends the password, n or Enter do
         """What is known of it, and the two keys."""
         with Vertical(classes="dialog tall"):
             yield scrolled(self._words)
-            yield keys(("y", "send the password to this server"), ("n", "do not (Enter, too)"))
+            yield keys(("y", "send the password to this server"), ("n", "do not (Enter, too)"), SCROLLS)
 
     def action_decide(self, yes: bool) -> None:
         """To the job that waits."""

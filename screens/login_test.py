@@ -137,7 +137,7 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
             return
         host, user, send_to = (self.entered(name) for name in ("host", "user", "send-to"))
         try:
-            port = int(self.entered("port"))
+            port = _port(self.entered("port"))
             credentials = Credentials(user, self.query_one("#password", Input).value) if user else None
         except ValueError as problem:
             self.say(about_input(problem))
@@ -244,3 +244,10 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
             self._drawn = len(self._lines)
             self.query_one("#lines", Static).update(Content("\n").join(self._lines))
             self.query_one("#talk").scroll_end(animate=False)
+
+
+def _port(typed: str) -> int:
+    """587 where nothing is typed, as the field shows. Raises ValueError."""
+    if typed and not (typed.isascii() and typed.isdigit()):
+        raise ValueError(f"{typed!r} is no port: a number such as 587")
+    return int(typed or "587")

@@ -48,7 +48,7 @@ BRINGS: Any = SimpleNamespace(describe=lambda: SimpleNamespace(details=MANY))
 """A change that brings packages."""
 
 FULL: dict[type[Dialog[Any]], tuple[Callable[[], Dialog[Any]], str, str]] = {
-    ConfirmQuit: (lambda: ConfirmQuit(STEP), f"{STEP} is at work.", "Enter stay here"),
+    ConfirmQuit: (lambda: ConfirmQuit(STEP, "run"), f"{STEP} is at work.", "Enter stay here"),
     ApplyAll: (
         lambda: ApplyAll(lambda: "", lambda: (STEPS * 3, [Plan.pending(STEP, "", BRINGS)])),
         f"Apply {3 * len(STEPS)} steps?",
@@ -157,5 +157,17 @@ def test_f1_explains_it_and_then_it_is_there_again(bench: Bench, dialog: type[Di
         await until(pilot, lambda: isinstance(app.screen, dialog) and shows(app, first))
         app.screen.dismiss()
         await until(pilot, lambda: shows(app, "F10 Quit"))
+
+    play(bench, story)
+
+
+@pytest.mark.parametrize(
+    ("step", "words"), [("restart", "if not, it is undone"), ("", "What was changed for a while is restored")]
+)
+def test_quitting_says_what_comes_of_a_step_and_of_what_is_none(bench: Bench, step: str, words: str) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        app.push_screen(ConfirmQuit(step, "test"))
+        await until(pilot, lambda: shows(app, f"{step or 'test'} is at work."))
+        assert words in " ".join(" ".join(text(app)).split()).replace("│ ", "").replace(" │", "")
 
     play(bench, story)

@@ -281,6 +281,28 @@ def test_a_recovery_that_fails_half_way_is_not_called_nothing(
     assert "was interrupted in three, and is not recovered yet" in words
 
 
+def test_why_a_recovery_failed_is_read_to_its_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    (bench.root / "etc/d").write_text("half\n")
+    killed_in_three(bench)
+    why = "\n".join(["apt could not purge:", *(f"E: line {number} of what apt said" for number in range(6))])
+
+    def fail(_: Recovery) -> None:
+        raise HostError(why)
+
+    monkeypatch.setattr(Recovery, "undo", fail)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_the_interrupted(pilot, app)
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, "Undoes the run"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "Apt could not purge"))
+        assert shows(app, "line 5 of what apt said")
+        assert shows(app, "Fix that and try again, or keep")
+
+    play(bench, story)
+
+
 def test_a_recovery_that_succeeds_the_second_time_did_not_fail(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,16 @@ def test_what_is_typed_ahead_goes_to_its_own_field(bench: Bench, monkeypatch: py
     play(bench, story)
 
 
+def test_what_is_no_port_is_said_in_plain_words(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "test", "A user of the server")
+        app.screen.query_one("#port", Input).value = "smtp"
+        await pilot.press("f5")
+        await until(pilot, lambda: shows(app, "'smtp' is no port: a number such as 587"))
+
+    play(bench, story)
+
+
 def test_keys_count_in_the_order_in_which_they_were_typed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

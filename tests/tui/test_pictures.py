@@ -324,7 +324,7 @@ SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
     "report": (Report, "Mail submission on"),
     "step-failed": (lambda: StepFailed("restart", "port 587 does not greet", ["Restarting sendmail"], ["service sendmail"], []), "failed"),
     "firewall-countdown": (Stopped, "52 s left to confirm them"),
-    "confirm-quit": (lambda: ConfirmQuit("restart"), "If you quit now"),
+    "confirm-quit": (lambda: ConfirmQuit("restart", "run"), "If you quit now"),
     "help": (lambda: Help(Steps()), "Esc closes this"),
 }  # fmt: skip
 

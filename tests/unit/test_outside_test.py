@@ -57,6 +57,15 @@ def test_coming_in_without_a_login_is_half_the_way() -> None:
     assert (made.sign, "did not log in" in made.says) == (Sign.FAILED, True)
 
 
+def test_of_many_strangers_a_few_are_named_and_none_is_said_to_have_come_to_587() -> None:
+    found = OutsideLogin(OWN)
+    for number in range(1, 30):
+        assert found.takes(line(f"STARTTLS=server, relay=[203.0.113.{number}], version=TLSv1.3"))
+    says = verdict(found, 5).says
+    assert says.count("203.0.113.") == 5
+    assert " and 24 more connected, perhaps only to port 25, but did not log in within 5 s." in says
+
+
 @pytest.mark.parametrize(
     ("address", "private"), [("203.0.113.9", False), ("192.168.1.7", True), ("8.8.8.8", False)]
 )

@@ -31,6 +31,8 @@ from wizard.system.sockets import addresses, is_own, qualified_name
 OUTSIDE_WITHIN = 300.0
 """Seconds to wait by default for a login from another machine."""
 _POLL = 0.1
+_NAMED = 5
+"""So many addresses are named, the others counted."""
 
 
 @dataclass(frozen=True)
@@ -228,8 +230,10 @@ def verdict(outside: OutsideLogin, within: float) -> Check:
             says += " It is a private address: whether clients on the Internet get through is not proven."
         return Check("from-outside", Sign.OK, says)
     if outside.came:
-        came = ", ".join(map(clean, sorted(outside.came)))
-        says = f"{came} connected, so the firewall lets it through, but did not log in within {within:.0f} s."
+        came = ", ".join(map(clean, sorted(outside.came)[:_NAMED]))
+        more = f" and {len(outside.came) - _NAMED} more" if len(outside.came) > _NAMED else ""
+        # Of a connection the log does not say to which port: it may be another mail server's.
+        says = f"{came}{more} connected, perhaps only to port 25, but did not log in within {within:.0f} s."
         return Check("from-outside", Sign.FAILED, says, "`msa-wizard troubleshoot --user NAME` says why")
     says = f"Nobody connected from outside within {within:.0f} s."
     if outside.loopback:
