@@ -389,7 +389,7 @@ def test_killed_at_any_stage_it_is_undone_and_port_80_closed(
         assert done.returncode == 0, done.stdout + done.stderr
         after = contents(debian)
         rolled_back(debian)
-        asks = next(at for at, name in enumerate(names, 1) if name.startswith("start certbot"))
+        asks = next(at for at, name in enumerate(names, 1) if name.startswith("start /usr/bin/certbot"))
         writes = [at for at, name in enumerate(names, 1) if at > asks and "sendmail-common.key" in name]
         restarts = next(at for at, name in enumerate(names, 1) if at > asks and "restart sendmail" in name)
         points: list[tuple[int, float | None]]
