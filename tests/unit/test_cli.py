@@ -17,7 +17,7 @@ from docs.generate import commands
 from snapshots.errors import StoreError
 from wizard import errors
 from wizard.cli import main as cli
-from wizard.cli.options import credentials, must_be_asked
+from wizard.cli.options import ask, credentials, entered, must_be_asked
 from wizard.delivery import version_line
 from wizard.engine.state_dir import InterruptedRun
 from wizard.errors import AnswersError
@@ -263,3 +263,23 @@ def test_a_word_that_is_nearly_a_command_is_guessed(
 ) -> None:
     assert cli.main(arguments) == 2
     assert capsys.readouterr().err.endswith(f"{says}\n")
+
+
+def test_what_is_entered_stays_as_it_was_typed_and_the_end_of_the_terminal_is_no_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    replies = iter(["Alice@Example.org ", "Alice@Example.org"])
+
+    def typed() -> str:
+        try:
+            return next(replies)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("builtins.input", typed)
+    monkeypatch.setattr("wizard.cli.options.wait_for_input", lambda _: None)
+    monkeypatch.setattr("sys.stdin.fileno", lambda: 0, raising=False)
+    assert entered("address: ") == "Alice@Example.org"
+    assert ask("sure? ") == "alice@example.org"
+    assert entered("address: ") is None
+    assert ask("sure? ") == "no"

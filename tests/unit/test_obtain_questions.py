@@ -42,7 +42,8 @@ def admin(monkeypatch: pytest.MonkeyPatch) -> Admin:
     monkeypatch.setattr(clients, "asks", lambda _: True)
     monkeypatch.setattr(clients, "answers_of", lambda _: Answers())
     monkeypatch.setattr(clients, "directory", lambda _: Acme(terms=TERMS))
-    monkeypatch.setattr(clients, "ask", ask)
+    for name in ("ask", "entered"):
+        monkeypatch.setattr(clients, name, ask)
     monkeypatch.setattr(clients, "_tried", tried)
     return one
 

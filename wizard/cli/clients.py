@@ -13,7 +13,7 @@ from pathlib import Path
 from wizard.certificates import MOST_DAYS
 from wizard.certificates.acme import LETS_ENCRYPT, authority
 from wizard.changes.lineage import LineageChange
-from wizard.cli.options import accepted, answers_of, ask, asks, must_be_asked, say
+from wizard.cli.options import accepted, answers_of, ask, asks, entered, must_be_asked, say
 from wizard.cli.steps import applied, exit_code, undecided_text
 from wizard.client_settings import ClientSettings, check_dns
 from wizard.console import clean, data, error, fold, out, terminal_columns
@@ -128,7 +128,7 @@ def _with_typed(answers: Answers, typed: Mapping[str, str]) -> Answers:
 
 def _asked(answers: Answers) -> Answers:
     """With what the authority wants to know of the admin, asked on the terminal where it is not given. Raises AnswersError."""
-    if not answers.certificate.email and (email := ask("Your e-mail address, for the authority: ")):
+    if not answers.certificate.email and (email := entered("Your e-mail address, for the authority: ")):
         answers = _with_typed(answers, {"email": email})
     if not answers.certificate.agree_tos and _agrees(answers.certificate):
         answers = with_set(answers, ["certificate.agree_tos=true"])

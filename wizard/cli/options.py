@@ -8,7 +8,7 @@ import difflib
 import getpass
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,13 +130,17 @@ def unasked(arguments: argparse.Namespace) -> str:
 def ask(words: str, interrupt: Interrupt | None = None) -> str:
     """What the admin answers, in small letters; `no` once the terminal has gone. While nothing is changed a signal
     raises Interrupted there and then."""
-    try:
-        with alone(), interrupt.at_once() if interrupt is not None else nullcontext():
-            print(words, end="", flush=True)
-            wait_for_input(sys.stdin.fileno())
-            reply = input().strip().lower()
-    except EOFError:
-        reply = "no"
+    reply = entered(words, interrupt)
+    return "no" if reply is None else reply.lower()
+
+
+def entered(words: str, interrupt: Interrupt | None = None) -> str | None:
+    """What the admin enters, as he typed it; None once the terminal has gone. Raises as `ask`."""
+    reply = None
+    with suppress(EOFError), alone(), interrupt.at_once() if interrupt is not None else nullcontext():
+        print(words, end="", flush=True)
+        wait_for_input(sys.stdin.fileno())
+        reply = input().strip()
     log.note(f"asked: {words.strip()} {reply}")
     return reply
 
