@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -212,6 +213,48 @@ def test_half_made_environment_is_made_again(fresh: Checkout) -> None:
     assert not (venv / "junk").exists()
 
 
+def _others(folder: Path, how: str) -> None:
+    """Make it a folder that others may have written to, or a link to one; "" makes it ours again."""
+    beside = folder.with_name("elsewhere")
+    if how == "a link":
+        folder.rename(beside)
+        folder.symlink_to(beside)
+        return
+    if folder.is_symlink():
+        folder.unlink()
+        beside.rename(folder)
+    owner = 0 if how == "foreign" else NOBODY
+    os.chown(folder, owner, owner)
+    folder.chmod({"open": 0o777, "open to a group": 0o720}.get(how, 0o755))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_nothing_is_run_that_others_can_have_written(fresh: Checkout) -> None:
+    fresh.run("quick")
+    (venv,) = fresh.venvs()
+    python = venv / "bin/python"
+    python.unlink()
+    python.write_text(f"#!/bin/sh\ntouch '{fresh.cache}/ran'\n")
+    python.chmod(0o755)
+    whys = {
+        "open": "others can write to it",
+        "open to a group": "others can write to it",
+        "foreign": f"it belongs to user 0, not to user {NOBODY} who runs this",
+        "a link": "it is a symbolic link",
+    }
+    for folder, how in itertools.product((venv.parent, venv), whys):
+        _others(folder, how)
+        refused = fresh.run("quick")
+        assert refused.returncode == 3, (folder, how)
+        assert f"{folder} is refused: {whys[how]}. Nothing was changed" in refused.stderr
+        asked = fresh.run(env={"_ARGCOMPLETE": "1"})
+        assert (asked.returncode, asked.stdout, asked.stderr) == (0, "", "")
+        _others(folder, "")
+    assert not (fresh.cache / "ran").exists()
+    fresh.run("quick")
+    assert (fresh.cache / "ran").exists(), "it would have run"
+
+
 def test_two_first_runs_at_once(fresh: Checkout) -> None:
     started = [
         subprocess.Popen(fresh.argv("exit", "7"), env=fresh.environment(), stderr=subprocess.PIPE, text=True)
@@ -280,7 +323,7 @@ def test_interrupted_first_run_leaves_nothing_half_made(fresh: Checkout) -> None
 def test_without_git_the_command_to_run_is_named(ready: Checkout) -> None:
     tools = ready.cache / "tools"
     tools.mkdir(exist_ok=True)
-    needed = "sh sha256sum apt-get mkdir flock rm python3"
+    needed = "sh sha256sum apt-get mkdir flock rm find stat python3"
     for tool in needed.split():
         if (found := shutil.which(tool)) and not (tools / tool).exists():
             (tools / tool).symlink_to(found)

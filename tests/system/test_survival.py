@@ -217,6 +217,11 @@ HOSTILE = {
     "open": (
         "chmod 777 /var/lib/msa-wizard",
         "chmod 700 /var/lib/msa-wizard",
+        "others can write to it",
+    ),
+    "readable": (
+        "chmod 755 /var/lib/msa-wizard",
+        "chmod 700 /var/lib/msa-wizard",
         "lets other users in",
     ),
     "foreign store": (
