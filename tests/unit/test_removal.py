@@ -136,6 +136,25 @@ def test_nothing_is_removed_while_another_one_is_open(here: Host, capsys: pytest
         assert cli.main(["remove", "--yes"]) == 0
 
 
+def test_nothing_is_removed_while_a_copy_of_another_kind_is_open(
+    here: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marker = here.path("/var/lib/msa-wizard/program-1/.complete")
+    put(marker)
+    before = left(here)
+    waits = ["flock", "--shared", str(marker), "sh", "-c", "echo; read wait"]
+    with subprocess.Popen(waits, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        try:
+            assert cli.main(["remove", "--yes"]) == 5
+        finally:
+            other.communicate(b"\n")
+    assert "another msa-wizard is open" in capsys.readouterr().err
+    assert left(here) == before
+    assert cli.main(["remove", "--yes"]) == 0
+
+
 def test_what_the_admin_put_beside_the_program_stays(host: Host, program: Path) -> None:
     put(program / "answers.toml")
     found = what_is_there(host, program)
@@ -168,25 +187,45 @@ def test_certbots_hook_stays_and_is_named(host: Host, program: Path) -> None:
     assert host.path(HOOK) not in [path for path, _ in found.goes]
 
 
-def test_a_clone_with_work_that_is_nowhere_else_stays(program: Path) -> None:
-    def git(*arguments: str) -> None:
-        subprocess.run(
-            ["git", "-c", "user.name=t", "-c", "user.email=t@example.test", "-C", str(program), *arguments],
-            check=True,
-            capture_output=True,
-        )
+def _git(program: Path, *arguments: str) -> None:
+    author = ["-c", "user.name=t", "-c", "user.email=t@example.test"]
+    subprocess.run(["git", *author, "-C", str(program), *arguments], check=True, capture_output=True)
 
+
+def test_a_clone_with_work_that_is_nowhere_else_stays(program: Path) -> None:
     real = Host()
     assert why_it_stays(real, program) == ""
-    git("init", "-q")
+    _git(program, "init", "-q")
     assert "nowhere else" in why_it_stays(real, program)
-    git("add", "-A")
-    git("commit", "-qm", "one")
+    _git(program, "add", "-A")
+    _git(program, "commit", "-qm", "one")
     assert "nowhere else" in why_it_stays(real, program), "no remote has the commit"
-    git("update-ref", "refs/remotes/origin/main", "HEAD")
+    _git(program, "update-ref", "refs/remotes/origin/main", "HEAD")
     assert why_it_stays(real, program) == ""
     put(program / "wizard/mine.py")
     assert "nowhere else" in why_it_stays(real, program)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        ["git checkout -q --detach", "echo mine >README.md", "git commit -qam mine"],
+        ["echo mine >README.md", "git stash -q"],
+        ["echo mine >README.md", "git commit -qam mine", "git tag mine", "git reset -q --hard origin/main"],
+        ["git worktree add -q ../elsewhere"],
+    ],
+    ids=["detached", "stash", "tag", "worktree"],
+)
+def test_work_that_no_branch_has_keeps_a_clone(program: Path, work: list[str]) -> None:
+    _git(program, "init", "-q")
+    for name, value in (("user.name", "t"), ("user.email", "t@example.test")):
+        _git(program, "config", name, value)
+    _git(program, "add", "-A")
+    _git(program, "commit", "-qm", "one")
+    _git(program, "update-ref", "refs/remotes/origin/main", "HEAD")
+    assert why_it_stays(Host(), program) == ""
+    subprocess.run(["sh", "-ec", "; ".join(work)], cwd=program, check=True)
+    assert why_it_stays(Host(), program) != ""
 
 
 def test_what_pip_installed_is_for_pip_to_remove(host: Host, tmp_path: Path) -> None:

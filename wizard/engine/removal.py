@@ -144,18 +144,21 @@ def why_it_stays(host: Host, program: Path) -> str:
     if not (program / ".git").exists():
         return ""
     git = ["git", "-C", str(program)]
-    for arguments in (
-        ["status", "--porcelain"],
-        ["log", "-1", "--format=%h", "--branches", "--not", "--remotes"],
-    ):
-        try:
-            asked = host.run([*git, *arguments])
-        except HostError:
-            return "git does not say whether it holds changes of yours"
-        if asked.code:
-            return "git does not say whether it holds changes of yours"
-        if asked.stdout.strip():
-            return "it is a git clone with changes that are nowhere else"
+    asked = {
+        "changes that are nowhere else": ["status", "--porcelain"],
+        # All: a stash, a tag, and what was committed on no branch, where a release is checked out.
+        "commits that no branch of a remote has, and perhaps nowhere else": [
+            *("log", "-1", "--format=%h", "--all", "--not", "--remotes")
+        ],
+    }
+    try:
+        for what, arguments in asked.items():
+            if host.output([*git, *arguments]).strip():
+                return f"it is a git clone with {what}"
+        if len(host.output([*git, "worktree", "list"]).splitlines()) > 1:
+            return "it is a git clone with more than one worktree"
+    except HostError:
+        return "git does not say whether it holds changes of yours"
     return ""
 
 
@@ -175,17 +178,27 @@ def _staying(host: Host) -> Iterator[str]:
 
 def in_use(environment: Path) -> bool:
     """Whether somebody else runs us from the Python environment, or from what the one file has unpacked. The start of either
-    has left us a lock that all share."""
-    marker = environment / ".complete"
-    for each in Path("/proc/self/fd").iterdir():
-        try:
-            if each.readlink() == marker:
-                fcntl.flock(int(each.name), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:  # the descriptor that lists the folder
-            continue
+    takes a lock on its mark that all share. Where nobody does, nobody can until we end."""
+    mark = environment / ".complete"
+    try:
+        # Another descriptor of ours would be in the way of the one that our own start has left us.
+        for descriptor in _own(mark) or [os.open(mark, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)]:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # it is nothing that can be run
+        return False
     return False
+
+
+def _own(path: Path) -> list[int]:
+    """Our own descriptors of a file."""
+    found = []
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # the descriptor that lists the folder
+            if each.readlink() == path:
+                found.append(int(each.name))
+    return found
 
 
 def take_away(paths: Iterable[Path]) -> tuple[list[str], list[str]]:
