@@ -116,6 +116,30 @@ def test_it_is_renamed_once_it_is_full(begun: Path, monkeypatch: pytest.MonkeyPa
     assert stat.S_IMODE(begun.stat().st_mode) == stat.S_IMODE(older.stat().st_mode) == 0o600
 
 
+def test_where_logrotate_renames_it_only_a_very_long_one_is_renamed(
+    begun: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = begun.with_name(f"{begun.name}.1")
+    kept.write_text("what logrotate has renamed last, and compresses next time")
+    rotated = [begun.with_name(name) for name in ("logrotate", "msa-wizard")]
+    monkeypatch.setattr(log, "ROTATED", tuple(map(str, rotated)))
+    monkeypatch.setattr(log, "LONGEST", 5000)
+    monkeypatch.setattr(log, "LONGEST_ROTATED", 15000)
+    for path in rotated:
+        path.touch()
+    for _ in range(100):
+        log.note("x" * 90)
+    assert begun.stat().st_size > 10_000
+    assert kept.read_text().startswith("what logrotate")
+    for _ in range(100):
+        log.note("x" * 90)
+    assert begun.stat().st_size < 15_000
+    assert not kept.read_text().startswith("what logrotate")
+    rotated[0].unlink()
+    log.note("logrotate was removed, and its settings stayed")
+    assert begun.stat().st_size < 5000
+
+
 def test_logrotate_may_take_it_away(begun: Path) -> None:
     begun.rename(begun.with_name("taken"))
     log.note("after that")

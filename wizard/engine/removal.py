@@ -15,6 +15,7 @@ from pathlib import Path
 from wizard.certificates.acme import HOOK, PORT_HOOK
 from wizard.delivery import delivery, one_file
 from wizard.errors import HostError
+from wizard.log import LOGROTATE
 from wizard.system.host import Host, user_name
 
 HOME = "/var/lib/msa-wizard"
@@ -22,7 +23,6 @@ HISTORY = ("etc.git", "etc.git-history", "apt-history.log")
 """Below HOME: what a rollback needs."""
 LOG = "/var/log"
 SETTINGS = "/etc/msa-wizard"
-LOGROTATE = "/etc/logrotate.d/msa-wizard"
 GUARDS = "/run/msa-wizard"
 PACKAGED = "/usr/lib/msa-wizard/wizard/BUILD"
 """There where the Debian package is installed."""

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 PATH = Path("/var/log/msa-wizard.log")
 LONGEST = 4 * 1024 * 1024
 """Bytes of the file; then it is renamed to .1, and the one before is gone."""
+LOGROTATE = "/etc/logrotate.d/msa-wizard"
+ROTATED = ("/usr/sbin/logrotate", LOGROTATE)
+"""Where these are, logrotate renames it once a day, and keeps what was .1."""
+LONGEST_ROTATED = 64 * 1024 * 1024
+"""Bytes of the file there: should logrotate not run."""
 MOST, MOST_OF_SUCCESS = 8000, 3000
 """Characters of one record, and of the output of a command that ended with 0: a quarter from its beginning, the rest
 from its end. So the log of an `apply` is some 100 KB, and that of a look at the host a tenth."""
@@ -140,7 +145,7 @@ def _record(text: str) -> None:
     with suppress(OSError):
         descriptor = _opened(path)
         try:
-            if os.fstat(descriptor).st_size + len(line) > LONGEST:
+            if _is_full(os.fstat(descriptor).st_size + len(line)):
                 with suppress(BlockingIOError):  # a second process renames it, or just has
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     if os.path.samestat(path.lstat(), os.fstat(descriptor)):
@@ -150,6 +155,10 @@ def _record(text: str) -> None:
             os.write(descriptor, line)
         finally:
             os.close(descriptor)
+
+
+def _is_full(size: int) -> bool:
+    return size > LONGEST and (size > LONGEST_ROTATED or not all(map(os.path.exists, ROTATED)))
 
 
 def _opened(path: Path) -> int:
