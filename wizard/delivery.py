@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _WORDS = {"pyz": "one file", "deb": "Debian package", "wheel": "wheel", "checkout": "checkout", "pip": "pip"}
 """Each kind, as it is shown. pip: built from the source by whoever installed it."""
+SOURCE = "source"
+"""What the build wrote into the source archive: unpacked it is a checkout, installed it is pip's."""
 _TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - pathlib takes longer than --version
 
 
@@ -22,9 +24,10 @@ def delivery(top: str = _TOP) -> tuple[str, str]:
     kind, _, commit = _text(f"{top}/wizard/BUILD").partition(" ")
     if kind in _WORDS:
         return kind, _hash(commit)
+    built_of = _hash(commit) if kind == SOURCE else ""
     if all(os.path.isfile(f"{top}/{name}") for name in ("msa-wizard", "requirements.txt")):  # noqa: PTH113
-        return "checkout", _head(f"{top}/.git")
-    return "pip", ""
+        return "checkout", _head(f"{top}/.git") or built_of
+    return "pip", built_of
 
 
 def version_line(top: str = _TOP) -> str:

@@ -13,6 +13,7 @@ from building.program import lay_down, mark
 from building.sbom import bill
 from building.vendor import put
 from wizard import __version__
+from wizard.delivery import SOURCE
 
 _SOURCE = Path(__file__).resolve().parents[2]
 
@@ -29,9 +30,9 @@ def main(made: Path) -> int:
     package = _SOURCE / "packaging/deb/build"
     if package.is_file():
         _run(str(package), str(_SOURCE), str(made))
-    mark(_SOURCE, "wheel", commit)
-    hatchling = [sys.executable, "-m", "hatchling", "build", "--directory", str(made)]
-    _run(*hatchling, "--target", "sdist", "--target", "wheel")
+    for kind, target in ((SOURCE, "sdist"), ("wheel", "wheel")):
+        mark(_SOURCE, kind, commit)
+        _run(sys.executable, "-m", "hatchling", "build", "--directory", str(made), "--target", target)
     lines = [
         f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in sorted(made.iterdir())
     ]

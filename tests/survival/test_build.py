@@ -16,6 +16,9 @@ from pathlib import Path
 import pytest
 
 from wizard import __version__
+from wizard.delivery import version_line
+from wizard.engine.removal import what_is_there
+from wizard.system.host import Host
 
 _TOP = Path(__file__).resolve().parents[2]
 _COLLECTION = f"msa_wizard-msa-{__version__}.tar.gz"
@@ -135,7 +138,9 @@ def test_a_release_is_signed_and_checked_as_the_document_says(built: Path, tmp_p
     assert not checked()
 
 
-def test_each_delivery_says_what_it_is_and_of_which_commit(checkout: Path, built: Path) -> None:
+def test_each_delivery_says_what_it_is_and_of_which_commit(
+    checkout: Path, built: Path, tmp_path: Path
+) -> None:
     commit = _git(checkout, "rev-parse", "HEAD")
     shown = subprocess.run(
         [sys.executable, str(built / "msa-wizard.pyz"), "--version"],
@@ -150,11 +155,16 @@ def test_each_delivery_says_what_it_is_and_of_which_commit(checkout: Path, built
             *("screens", "snapshots", "templates", "wizard"),
             f"msa_wizard-{__version__}.dist-info",
         }
-    with tarfile.open(built / f"msa_wizard-{__version__}.tar.gz") as source:
+    archive = built / f"msa_wizard-{__version__}.tar.gz"
+    with tarfile.open(archive) as source:
         names = {name.partition("/")[2] for name in source.getnames()}
+    subprocess.run(["tar", "-xf", str(archive), "--no-same-owner", "-C", str(tmp_path)], check=True)
     tracked = set(_git(checkout, "ls-files").splitlines())
     assert tracked - {".gitignore"} <= names
-    assert "wizard/BUILD" in names
+    unpacked = tmp_path / f"msa_wizard-{__version__}"
+    assert version_line(str(unpacked)) == f"msa-wizard {__version__} (checkout, commit {commit[:12]})"
+    removal = what_is_there(Host(tmp_path / "root"), unpacked)
+    assert (unpacked, "the program") in removal.goes, "`remove` takes it, as any checkout"
 
 
 def test_the_bill_of_materials_names_what_the_one_file_holds(checkout: Path, built: Path) -> None:
@@ -206,10 +216,32 @@ def test_the_collection_lists_all_that_it_holds_and_holds_the_one_file(built: Pa
 
 
 def test_a_folder_with_other_things_in_it_is_not_emptied(checkout: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine").write_text("")
-    refused = subprocess.run(
-        [str(checkout / "packaging/build"), str(tmp_path)], capture_output=True, text=True, check=False
-    )
-    assert refused.returncode == 2
-    assert "name another folder" in refused.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    """Nor is another release's, or a folder with the sums of something else."""
+    ours = "0  msa-wizard.pyz\n"
+    for files in (
+        {"mine": ""},
+        {"SHA256SUMS": "0  debian-12.iso\n", "debian-12.iso": ""},
+        {"SHA256SUMS": "0  debian-12.iso\n"},
+        {"SHA256SUMS": ours, "msa-wizard.pyz": "", "mine": ""},
+        {"SHA256SUMS": ours, ".mine": ""},
+    ):
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        for name, text in files.items():
+            (folder / name).write_text(text)
+        refused = subprocess.run(
+            [str(checkout / "packaging/build"), str(folder)], capture_output=True, text=True, check=False
+        )
+        assert refused.returncode == 2, files
+        assert "name another folder" in refused.stderr
+        assert {path.name: path.read_text() for path in folder.iterdir()} == files
+    file = str(checkout / "README.md")
+    by_name = subprocess.run([str(checkout / "packaging/build"), file], capture_output=True, check=False)
+    assert by_name.returncode == 2
+    assert Path(file).is_file()
+
+
+def test_an_earlier_build_is_replaced_with_its_signature(checkout: Path, built: Path) -> None:
+    (built / "SHA256SUMS.sig").write_text("of the one before")
+    (built / "msa-wizard.pyz").write_text("an older one")
+    assert _built(checkout, built, 0o022).keys() == _NAMES

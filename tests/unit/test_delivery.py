@@ -35,6 +35,16 @@ def test_a_commit_that_is_none_is_not_told(tmp_path: Path) -> None:
     assert delivery(str(tmp_path)) == ("pip", "")
 
 
+def test_the_source_archive_is_a_checkout_where_it_is_unpacked(tmp_path: Path) -> None:
+    put(tmp_path / "wizard/BUILD", f"source {COMMIT}\n")
+    assert delivery(str(tmp_path)) == ("pip", COMMIT), "built and installed by pip"
+    put(tmp_path / "msa-wizard", "")
+    put(tmp_path / "requirements.txt", "")
+    assert delivery(str(tmp_path)) == ("checkout", COMMIT)
+    put(tmp_path / ".git/HEAD", COMMIT[::-1])
+    assert delivery(str(tmp_path)) == ("checkout", COMMIT[::-1]), "somebody went on from it"
+
+
 def test_of_a_checkout_it_is_the_commit_that_is_checked_out(tmp_path: Path) -> None:
     def git(*arguments: str) -> str:
         author = ["-c", "user.name=a", "-c", "user.email=a@example.test"]

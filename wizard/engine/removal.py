@@ -42,6 +42,7 @@ CHECKOUT = frozenset(
             "CHANGELOG.md",
             "CONTRIBUTING.md",
             "LICENSE",
+            "PKG-INFO",
             "README.md",
             "SECURITY.md",
         ),
@@ -61,7 +62,7 @@ CHECKOUT = frozenset(
         ),
     )
 )
-"""The names at the top of the program's folder; whatever else is there is the admin's."""
+"""The names at the top of the program's folder, that of the source archive too; whatever else is there is the admin's."""
 
 
 @dataclass(frozen=True)
