@@ -19,6 +19,21 @@ SOURCE = "source"
 _TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - pathlib takes longer than --version
 
 
+_started: tuple[object, ...] = ()
+"""What `_version` was when the program was started."""
+
+
+def begin() -> None:
+    """From now on `replaced` tells of this program."""
+    global _started
+    _started = _version()
+
+
+def replaced() -> bool:
+    """Whether another version was put in the place of this one since it began. What it has not needed yet would be of that."""
+    return bool(_started) and _started != _version()
+
+
 def delivery(top: str = _TOP) -> tuple[str, str]:
     """The kind (pyz, deb, wheel, checkout, pip), and the commit, "" where it is not known."""
     kind, _, commit = _text(f"{top}/wizard/BUILD").partition(" ")
@@ -68,6 +83,15 @@ def is_one_file(file: Path | BinaryIO) -> bool:
             return {"__main__.py", "program.zip", "first_start.py"} <= set(outer.namelist())
     except (OSError, zipfile.BadZipFile):
         return False
+
+
+def _version() -> tuple[object, ...]:
+    """Another one after `git pull`, and after something was unpacked over it."""
+    try:
+        written = os.stat(f"{_TOP}/wizard/__init__.py").st_mtime_ns  # noqa: PTH116
+    except OSError:
+        written = 0
+    return *delivery(_TOP), written
 
 
 def _head(git: str) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests import stand_ins
 from wizard import __version__
-from wizard.delivery import delivery, from_anywhere, version_line
+from wizard.delivery import begin, delivery, from_anywhere, version_line
+from wizard.engine import state_dir
+from wizard.errors import CannotHere
 
 COMMIT = "03e365f1c2d3a4b5968778695a4b3c2d1e0f9a8b"
 
@@ -43,6 +47,34 @@ def test_the_source_archive_is_a_checkout_where_it_is_unpacked(tmp_path: Path) -
     assert delivery(str(tmp_path)) == ("checkout", COMMIT)
     put(tmp_path / ".git/HEAD", COMMIT[::-1])
     assert delivery(str(tmp_path)) == ("checkout", COMMIT[::-1]), "somebody went on from it"
+
+
+def _unpacked(top: Path) -> None:
+    put(top / "wizard/__init__.py", "newer")
+    os.utime(top / "wizard/__init__.py", (1, 1))
+
+
+@pytest.mark.parametrize("how", ["git pull", "unpacked over it"])
+def test_what_was_replaced_while_it_was_open_changes_nothing(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_ins.anybody(monkeypatch)
+    monkeypatch.setattr("wizard.delivery._TOP", str(tmp_path))
+    monkeypatch.setattr("wizard.delivery._started", ())
+    monkeypatch.setattr(state_dir, "HOME", tmp_path / "home")
+    monkeypatch.setattr(state_dir, "LOCK", tmp_path / "home/lock")
+    for name in ("msa-wizard", "requirements.txt", "wizard/__init__.py"):
+        put(tmp_path / name, "")
+    put(tmp_path / ".git/HEAD", COMMIT)
+    begin()
+    with state_dir.alone():
+        pass
+    put(tmp_path / ".git/HEAD", COMMIT[::-1]) if how == "git pull" else _unpacked(tmp_path)
+    with pytest.raises(CannotHere, match="was replaced while it was open"), state_dir.alone():
+        pass
+    begin()
+    with state_dir.alone():
+        pass
 
 
 def test_of_a_checkout_it_is_the_commit_that_is_checked_out(tmp_path: Path) -> None:

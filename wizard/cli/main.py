@@ -22,6 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(version_line())
         return 0
+    from wizard.delivery import begin
+
+    begin()
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

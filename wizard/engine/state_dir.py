@@ -12,6 +12,7 @@ from snapshots.errors import StoreError
 from snapshots.git.private_folder import check_private_folder, make_private_folder
 from wizard.changes.confirm_or_revert import give_up
 from wizard.console import clean_block, error
+from wizard.delivery import replaced
 from wizard.engine.journal import Journal, Unfinished, unfinished
 from wizard.errors import INTERRUPTED, CannotHere, JournalError, NotRoot, WizardError
 from wizard.system.lock import held
@@ -68,6 +69,10 @@ def alone(what: str = "change this host") -> Iterator[None]:
     """While inside, this host and its settings are ours alone to change. Raises CannotHere, NotRoot with `what` only
     root can do, Locked."""
     must_be_root(what)
+    if replaced():
+        raise CannotHere(
+            "msa-wizard was replaced while it was open. Nothing was changed; end it, and start it again"
+        )
     who = os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or "root"
     with ExitStack() as stack:
         try:
