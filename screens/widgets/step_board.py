@@ -188,7 +188,10 @@ def _checks(shown: Shown, width: int) -> Content:
             return Content("Not checked: this was so already, and there was nothing to apply.")
         case Outcome.NOT_APPLICABLE:
             return Content("Not checked: the step does not apply to this host.")
-    return Content("Checked right after the step is applied. If a check fails, the step is undone at once.")
+    what = f": {shown.step.checked}" if shown.step.checked else ""
+    return Content(
+        f"Checked right after the step is applied{what}. If a check fails, the step is undone at once."
+    )
 
 
 def _why(step: Step, plan: Plan) -> Content:

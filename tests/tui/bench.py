@@ -44,6 +44,8 @@ LOOKING = (
 class Writes(Step):
     """A step that writes one file below the root, and perhaps runs a command first."""
 
+    checked = "whether the line is there"
+
     def __init__(
         self,
         name: str,

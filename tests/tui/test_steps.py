@@ -628,6 +628,7 @@ def test_an_applied_step_shows_what_it_changed_and_when_it_was_checked(bench: Be
         await at_steps(pilot, app)
         await pilot.press("5")
         await until(pilot, lambda: shows(app, "Checked right after the step is applied"))
+        assert shows(app, "whether the line is there"), "what will be checked"
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "applies two"))
         await pilot.press("escape")

@@ -223,6 +223,8 @@ class Step(ABC):
     title: ClassVar[str]
     why: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
+    checked: ClassVar[str] = ""
+    """What `verify` looks at, as a clause that follows a colon: said before the step is applied."""
     without: ClassVar[str] = ""
     """What follows where it is left out, as a clause, if the steps that come after it work all the same."""
     reports: ClassVar[bool] = False

@@ -60,6 +60,7 @@ class CertificateObtain(Step):
         "sendmail. It is chosen in the settings (certificate.challenge), with your e-mail address and your consent to the "
         "authority's terms of service."
     )
+    checked = "whether sendmail presents it, whether the hook runs, and whether something renews it"
     needs = ("install",)
 
     def gathered(self, host: Host, facts: Facts, answers: Answers) -> Facts:

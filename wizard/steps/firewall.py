@@ -26,6 +26,7 @@ class OpenFirewall(Step):
     howto = "3.8"
     title = "Firewall"
     why = "Mail clients connect to port 587, other servers to 25: while a firewall drops these connections, nothing else helps."
+    checked = "whether the live rules let the ports in; that clients get through is proved by a login from elsewhere alone"
     always_reports = True
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:

@@ -111,6 +111,7 @@ class GuessLimit(Step):
         "there; everybody else goes on as before. It is chosen in the settings (guess.limit), and so is what is too many, and who "
         "is never banned."
     )
+    checked = "whether the jail is at work and knows what sendmail logs, and whether a ban works, with an address of nobody"
     needs = ("install",)
 
     def gathered(self, host: Host, facts: Facts, answers: Answers) -> Facts:

@@ -29,6 +29,7 @@ class Install(Step):
         "sasl2-bin brings saslauthd, which checks passwords. libsasl2-modules brings the mechanisms LOGIN and PLAIN: without "
         "them Sendmail offers no AUTH, and logs nothing about it."
     )
+    checked = "the packages, and the programs sendmail, saslauthd and m4"
     needs = ("preflight",)
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:

@@ -99,6 +99,7 @@ class LoginPolicy(Step):
         "no-system-accounts: all but root and system accounts may log in. With groups only their members may. It is "
         "chosen in the settings (login.policy); other services, such as SSH, are not concerned."
     )
+    checked = "whom PAM lets in and whom it refuses, asked without a password"
     needs = ("install",)
 
     def gathered(self, host: Host, facts: Facts, answers: Answers) -> Facts:

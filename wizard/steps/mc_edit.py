@@ -23,6 +23,7 @@ from wizard.system.host import Host
 class McStep(Step):
     """A step that edits sendmail.mc."""
 
+    checked = "whether m4 accepts sendmail.mc as it is then, and whether it gives what was planned"
     needs: ClassVar[tuple[str, ...]] = ("install", "sendmail-auth")
 
     @abstractmethod

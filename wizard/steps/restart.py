@@ -42,6 +42,10 @@ class Restart(Step):
     howto = "3.7"
     title = "Restart Sendmail"
     why = "The running daemon knows only what it read when it started. On Debian 13 and newer it is not even enabled at boot."
+    checked = (
+        "whether each listener of sendmail.cf greets, whether the log tells of one that could not be opened, and "
+        "whether sendmail is enabled at boot"
+    )
     needs = ("sendmailconfig",)
     also_reverts = ("sendmailconfig",)
 
@@ -210,6 +214,7 @@ class AuthTest(Step):
     howto = "5.2"
     title = "Test AUTH LOGIN"
     why = "The set-up works when a login is accepted with 235, and not before."
+    checked = "STARTTLS, that LOGIN and PLAIN are offered only after it, that mail needs a login, and that port 25 offers none"
     needs = ("saslauthd-start", "restart")
     reports = True
 

@@ -40,6 +40,7 @@ class SaslauthdInit(Step):
         "The init script of sasl2-bin 2.1.26 searches /etc/default without a trailing slash: where that is a symbolic link "
         "it finds no instance, and saslauthd is never started, silently."
     )
+    checked = "whether the init script finds its instances"
     needs = ("install",)
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
@@ -92,6 +93,7 @@ class SaslauthdConfig(Step):
         "saslauthd must start, and must know where to check passwords: with PAM, so that this host's users log in with "
         "their own passwords, unless they are kept elsewhere."
     )
+    checked = "the values as the init script reads them"
     needs = ("install",)
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
@@ -139,6 +141,7 @@ class SaslauthdStart(Step):
     howto = "2.4"
     title = "Start saslauthd"
     why = "Without it every login is refused with `535`. It must run now, and after the next boot."
+    checked = "whether saslauthd answers on its socket, and is enabled at boot"
     needs = ("install", "saslauthd-init", "saslauthd-config")
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:

@@ -29,6 +29,7 @@ class SendmailAuth(Step):
         "Sendmail must know who checks the passwords: saslauthd, unless this host keeps them elsewhere. saslauthd cannot do "
         "DIGEST-MD5 and CRAM-MD5: where these are offered, clients that prefer them cannot log in."
     )
+    checked = "what update_auth makes, who checks passwords, and which ways to log in are offered"
     needs = ("install",)
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:

@@ -28,6 +28,7 @@ class Sendmailconfig(Step):
     howto = "3.6"
     title = "Make sendmail.cf"
     why = "The daemon reads sendmail.cf, not sendmail.mc. sendmailconfig makes the one from the other."
+    checked = "whether sendmail.cf is what sendmail.mc gives, where local mail goes, AuthOptions, and the certificate"
     needs = ("mc-includes", "submission-port", "auth-options", "smtp-port")
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:

@@ -52,6 +52,7 @@ class TlsPolicy(Step):
         "as well. Chosen in the settings (tls.policy): TLS 1.2 and newer with forward secrecy, on the ports for mail clients "
         "alone. Port 25 stays as it is: a server that knows nothing better would send its mail without any TLS, or not at all."
     )
+    checked = "which TLS each port for mail clients takes and refuses, by handshakes of each kind"
     needs = ("sendmailconfig", "restart")
     always_reports = True
 

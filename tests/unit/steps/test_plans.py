@@ -792,3 +792,8 @@ def test_why_a_system_is_refused_is_said() -> None:
         "12", release=Release("fedora", "41", "Fedora Linux 41"), foreign="it has no dpkg and no apt"
     )
     assert "Fedora Linux 41: it has no dpkg" in plan("preflight", facts).reason
+
+
+def test_every_step_that_changes_something_says_before_what_will_be_checked() -> None:
+    assert [step.id for step in STEPS if not step.checked] == ["preflight"]
+    assert not [step.id for step in STEPS if step.checked.endswith(".") or step.checked[:1].isspace()]
