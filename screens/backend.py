@@ -301,7 +301,7 @@ class Backend:
         from wizard.steps.certificate import shown
 
         must_be_root("look at the server's certificate and key", reads=True)
-        return shown(self.host)
+        return shown(self.host, self.answers.certificate)
 
     def certificate_renewal(self) -> Sequence[Step]:
         """The step that makes a new self-signed certificate. Raises HostError."""
@@ -359,7 +359,9 @@ class Backend:
                 encrypted=request.encrypted,
             )
 
-        asked = target_of(self.host, "", request.port, ask=ask, send_to=request.send_to or None)
+        asked = target_of(
+            self.host, "", request.port, self.answers.certificate, ask=ask, send_to=request.send_to or None
+        )
         if request.encrypted:
             return converse(asked.host, None)
         with self.at_work(job.interrupt) as (store, journal, _):
@@ -376,7 +378,7 @@ class Backend:
         """What to run on another machine to test this one."""
         from wizard.maillog.watched_login import commands
 
-        return commands(self.host, columns)
+        return commands(self.host, self.answers.certificate, columns)
 
     def from_outside(
         self, seconds: float, told: Callable[[LogLine], None], over: Callable[[], bool]

@@ -154,7 +154,14 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
             from wizard.maillog.correlate import WITHIN
             from wizard.maillog.watched_login import hold_conversation, target_of
 
-            target = target_of(backend.host, host, port, ask=asking(job), send_to=send_to or None)
+            target = target_of(
+                backend.host,
+                host,
+                port,
+                backend.answers.certificate,
+                ask=asking(job),
+                send_to=send_to or None,
+            )
             began = time.time()
             result = hold_conversation(
                 backend.host, target, credentials, WITHIN, True, lambda line: job.show(self.add, line)

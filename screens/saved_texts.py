@@ -136,13 +136,14 @@ which anybody may read; a file that is there already is replaced only after a qu
 
     def action_certificate(self) -> None:
         """What clients will say of the certificate."""
-        self.say("Looking at the certificate ...")
 
         def show(warning: str | None) -> None:
             says = warning or "Mail clients will accept the certificate."
             self._show_checks([Check("certificate", Sign.WARNING if warning else Sign.OK, says)])
 
-        self.look(certificate_warning, show)
+        if (settings := self._settings()) is not None:
+            self.say("Looking at the certificate ...")
+            self.look(lambda: certificate_warning(settings.host), show)
 
     def _show_checks(self, checks: list[Check]) -> None:
         self.say(Content("\n").join([check_content(check, width()) for check in checks]))

@@ -12,6 +12,7 @@ from wizard.model.answers import Answers, host_name
 from wizard.model.facts import SENDMAIL_CF, Facts
 from wizard.model.plan import Check, Sign
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.client_name import client_name
 
 SUBMISSION, IMPLICIT_TLS = 587, 465
 FORMATS = ("table", "text", "autoconfig", "mobileconfig", "srv")
@@ -46,9 +47,9 @@ class ClientSettings:
 
     @classmethod
     def of(cls, facts: Facts, answers: Answers, imap: str = "") -> ClientSettings:
-        """The settings of this host; its mail domain is taken to be what follows its own name. Port 465 counts where
-        sendmail serves it; before anything is set up, where it is chosen."""
-        host = facts.fqdn or facts.hostname
+        """The settings of this host; its mail domain is taken to be what follows its name. Port 465 counts where sendmail
+        serves it; before anything is set up, where it is chosen."""
+        host = client_name(facts, answers.certificate, facts.fqdn or facts.hostname)
         chosen = answers.listen.implicit_tls and not _serves(facts, SUBMISSION)
         implicit_tls = chosen or serves_implicit_tls(facts)
         return cls(host, host.partition(".")[2] or host, implicit_tls, imap)
@@ -149,12 +150,12 @@ def check_dns(settings: ClientSettings) -> list[Check]:
     return checks
 
 
-def certificate_warning() -> str | None:
-    """What a careful client would say of the certificate of this host, None where it says nothing."""
+def certificate_warning(name: str) -> str | None:
+    """What a careful client that knows this host as `name` would say of its certificate, None where it says nothing."""
     from wizard.smtp.login_test import Target, converse
     from wizard.smtp.session import reachable
 
-    address, name = reachable("", 587)
+    address, _ = reachable("", 587)
     result = converse(Target(host=address, server_name=name, port=587, smtp_port=None), None)
     if result.certificate is None:
         return f"The certificate could not be looked at: {result.verdict}"

@@ -13,7 +13,7 @@ from tests.system.acme import DOOR, LETS_ENCRYPT, NAME, SERVER, STAGING, WORDS, 
 from tests.system.conftest import BootMachine
 from tests.system.firewalls import live, set_up
 from tests.system.machine import Machine
-from tests.system.msa import wizard
+from tests.system.msa import login, wizard
 from tests.system.test_certificate import (
     HOOK,
     contents,
@@ -166,9 +166,19 @@ def test_names_that_clients_use_are_asked_about_and_can_all_be_had(
         assert verified_login(debian, tmp_path, authority.root, OTHER) == "logged in"
         rolled_back(debian)
         assert first_of(presented(debian)) == first_of(leaf.certificate)
-        obtained(debian, "--accept", "certificate-names")
-        assert verified_login(debian, tmp_path, authority.root) == "logged in"
-        assert "hostname" in verified_login(debian, tmp_path, authority.root, OTHER).lower()
+
+        # The name that clients know need not be the host's own: all goes by it then, though no setting has it.
+        obtained(debian, OTHER, "--accept", "certificate-names")
+        assert "hostname" in verified_login(debian, tmp_path, authority.root).lower()
+        assert verified_login(debian, tmp_path, authority.root, OTHER) == "logged in"
+        settings = json.loads(wizard(debian, "client-settings", "--json").stdout)
+        assert {server["host"] for server in settings["servers"]} == {OTHER}
+        assert {show(debian)["signs"][each] for each in ("dates", "names", "trust")} == {"ok"}
+        assert "certificate" not in {fault["layer"] for fault in troubleshoot(debian, user="")["faults"]}
+        tested = login(debian)
+        assert {each["state"] for each in tested["findings"] if each["id"] == "certificate"} == {"ok"}
+        status = wizard(debian, "status").stdout
+        assert ("is not for" in status, "not for mail.example.test" in status) == (False, False), status
 
 
 def test_port_80_is_open_in_the_firewall_for_that_while_alone(machine: BootMachine, tmp_path: Path) -> None:

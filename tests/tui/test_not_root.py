@@ -18,6 +18,7 @@ from tests.tui.bench import Bench, Writes, at, play, shows, until, use
 from tests.unit.steps.recorded import machine
 from wizard.engine.overview import found
 from wizard.errors import NotRoot
+from wizard.model.answers import Answers
 from wizard.model.facts import Process
 from wizard.model.plan import Plan
 
@@ -65,7 +66,7 @@ def test_steps_that_only_root_can_see_are_counted_as_unknown(
 def test_daemons_that_only_root_can_ask_are_not_said_to_be_silent() -> None:
     processes = tuple(Process(2, name, (name,), 1.0) for name in ("saslauthd", "sendmail-mta"))
     facts = replace(machine("12"), euid=1000, processes=processes, listeners=(), saslauthd_says=None)
-    said = {check.id: check.says for check in found(facts)}
+    said = {check.id: check.says for check in found(facts, Answers())}
     assert said["saslauthd"] == "saslauthd runs; only root can see whether it answers"
     assert said["sendmail"] == "sendmail runs; only root can see on which ports"
 

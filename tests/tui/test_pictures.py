@@ -93,7 +93,7 @@ class Recorded(Bench):
                 "wizard.engine.engine.tried", lambda _host, _facts, plan: plan
             )  # m4 is not on every host
             planned = plans(self.host, self.answers, facts)
-        return Overview(facts, (*seen, *found(facts)), planned, ())
+        return Overview(facts, (*seen, *found(facts, self.answers)), planned, ())
 
     def store(self) -> Store | None:
         """None yet."""

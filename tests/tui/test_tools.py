@@ -28,6 +28,7 @@ from tests.authority import Authority
 from tests.pasted import pasted
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
+from tests.unit.steps.recorded import machine
 from wizard.certificates import Certificate
 from wizard.changes.file import FileChange
 from wizard.debug import ConversationResult, DebugResult, talk
@@ -114,12 +115,11 @@ class Tools(Bench):
     def outside_commands(self, columns: int) -> str:
         """As for a host with this name."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                "wizard.maillog.watched_login.qualified_name", lambda _: ("mail.example.test", True)
-            )
+            named = replace(machine("13"), fqdn="mail.example.test", fqdn_resolves=True)
+            patch.setattr("wizard.maillog.watched_login.look", lambda _: named)
             trust = SimpleNamespace(pins={"AB" * 31 + "EF"})
             patch.setattr("wizard.maillog.watched_login.trust_of", lambda _: trust)
-            return commands(self.host, columns)
+            return commands(self.host, self.answers.certificate, columns)
 
     def from_outside(
         self, seconds: float, told: Callable[[LogLine], None], over: Callable[[], bool]

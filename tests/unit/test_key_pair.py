@@ -17,6 +17,7 @@ from wizard.engine.overview import found
 from wizard.errors import HostError, PemError
 from wizard.gather.certificates import judgement
 from wizard.gather.host import look
+from wizard.model.answers import Answers
 from wizard.model.facts import SERVER_CERT
 from wizard.model.plan import Sign
 from wizard.system.host import Host
@@ -172,13 +173,15 @@ def test_the_diff_of_a_certificate_is_its_words(authority: Authority) -> None:
 def test_the_first_look_judges_the_certificate_like_the_rest(authority: Authority) -> None:
     expired = Entry(Kind.FILE, 0o644, 0, 0, authority.leaf(days=-1).certificate.encode())
     facts = machine("12", files={SERVER_CERT: expired})
-    check = next(each for each in found(facts) if each.id == "certificate")
+    check = next(each for each in found(facts, Answers()) if each.id == "certificate")
     assert check.sign is Sign.FAILED
     assert "expired on" in check.says
     assert "certificate install" in check.remedy
     right = Entry(Kind.FILE, 0o644, 0, 0, authority.leaf().certificate.encode())
     check = next(
-        each for each in found(machine("12", files={SERVER_CERT: right})) if each.id == "certificate"
+        each
+        for each in found(machine("12", files={SERVER_CERT: right}), Answers())
+        if each.id == "certificate"
     )
     assert check.sign is Sign.OK
 
@@ -190,6 +193,6 @@ def test_the_first_look_judges_an_own_certificate_where_sendmail_cf_names_it(
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "etc/mail/sendmail.cf").write_text("O ServerCertFile=/etc/own/mail.crt\n")
     (tmp_path / "etc/own/mail.crt").write_text(authority.leaf(days=-1).certificate)
-    check = next(each for each in found(look(Host(tmp_path))) if each.id == "certificate")
+    check = next(each for each in found(look(Host(tmp_path)), Answers()) if each.id == "certificate")
     assert check.sign is Sign.FAILED
     assert "expired on" in check.says

@@ -178,14 +178,14 @@ def test_apply_ends_with_it_on_the_command_line(
     monkeypatch.setattr(steps, "look", lambda _host: machine("13"))
     done = {name: Plan.done(name, "it is so") for name in STEP}
     pending = {name: Plan.pending(name, "to do") for name in ("install", "firewall")}
-    steps._summary(Run(plans=done | pending, applied={"install": "abc"}, skipped=["firewall"]))
+    steps._summary(Run(plans=done | pending, applied={"install": "abc"}, skipped=["firewall"]), Answers())
     shown = capsys.readouterr().out
     assert "Done         install\nSkipped      firewall: no other step needs it\n" in shown
     assert "msa-wizard test --from-outside" in shown
     assert shown.endswith(f"`msa-wizard history` has each step, {log.PATH} what was run.\n")
-    steps._summary(Run(plans=done | pending, skipped=["install", "firewall"]))
+    steps._summary(Run(plans=done | pending, skipped=["install", "firewall"]), Answers())
     assert "Skipped      install: without it" in capsys.readouterr().out
-    steps._summary(Run(plans=pending, applied={"install": "abc"}))
+    steps._summary(Run(plans=pending, applied={"install": "abc"}), Answers())
     shown = capsys.readouterr().out
     assert "msa-wizard status" in shown
     assert "--from-outside" not in shown, "whether all the rest is done was not looked at"
@@ -214,10 +214,10 @@ def test_a_rollback_whose_steps_were_applied_again_is_over() -> None:
 def test_what_is_known_not_to_be_there_yet_is_not_called_unknown() -> None:
     nothing: dict[str, object] = {"packages": {}, "listeners": (), "processes": (), "saslauthd_says": None}
     bare = machine("13", files={f.SERVER_CERT: None}, **nothing)
-    signs = {check.id: check.sign for check in found(bare)}
+    signs = {check.id: check.sign for check in found(bare, Answers())}
     assert {signs[name] for name in ("packages", "sendmail", "saslauthd", "certificate")} == {Sign.PENDING}
     mute = dataclasses.replace(bare, processes=(Process(2, "saslauthd", ("saslauthd", "-a", "pam"), 0.0),))
-    assert {check.id: check.sign for check in found(mute)}["saslauthd"] is Sign.UNKNOWN
+    assert {check.id: check.sign for check in found(mute, Answers())}["saslauthd"] is Sign.UNKNOWN
     checks = summary(dataclasses.replace(seen(), facts=bare), session("install"), needing).missing
     assert {check.sign for check in checks if check.id in ("outside", "clients")} == {Sign.PENDING}
     assert check_text(Check("x", Sign.PENDING, "words")).lstrip().startswith("[todo] words")
@@ -270,9 +270,9 @@ def test_whether_a_firewall_is_active_is_for_root_to_see() -> None:
     facts = dataclasses.replace(
         machine("13"), firewalls=(f.Firewall("firewalld", False, "only root can see"),)
     )
-    said = {check.id: check for check in found(dataclasses.replace(facts, rules=None))}["firewall"]
+    said = {check.id: check for check in found(dataclasses.replace(facts, rules=None), Answers())}["firewall"]
     assert (said.sign, said.says) == (Sign.UNKNOWN, "only root can see whether firewalld is active")
-    said = {check.id: check for check in found(facts)}["firewall"]
+    said = {check.id: check for check in found(facts, Answers())}["firewall"]
     assert (said.sign, said.says) == (Sign.OK, "no firewall that is known here is active")
 
 
@@ -297,6 +297,6 @@ def test_a_good_certificate_is_told_by_its_name_and_its_end(tmp_path: Path) -> N
     certificate = parsed(pem.encode(), "")
     assert certificate is not None
     facts = machine("13", files={f.SERVER_CERT: file(pem)})
-    (said,) = (each for each in found(facts) if each.id == "certificate")
+    (said,) = (each for each in found(facts, Answers()) if each.id == "certificate")
     until = f"{certificate.not_after:%F}"
     assert (said.sign, said.says) == (Sign.OK, f"the certificate is for mail.example.test, until {until}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
 from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
@@ -16,6 +17,8 @@ OTHERS = ("/usr/local/bin/certbot", "/snap/bin/certbot", PROGRAM)
 """Where pip, snap and their own instructions put another one."""
 HOOK = f"{CERTBOT}/renewal-hooks/deploy/msa-wizard-sendmail"
 """Brings renewals to sendmail."""
+LINEAGE = re.compile(r"^lineage=(.+)$", re.MULTILINE)
+"""What stands in it."""
 PORT_HOOK = f"{CERTBOT}/msa-wizard-port-80"
 """Opens port 80 while certbot asks for a certificate."""
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
@@ -101,6 +104,15 @@ _DETAIL = re.compile(r"^\s*(?:Detail:\s+|.*urn:ietf:params:acme:error:\w+ :: )(?
 _CHATTER = re.compile(
     r"^(?:Saving debug log|Ask for help|Account registered|Hint:|Some challenges|Requesting a|An unexpected error|Hook '|- - -|\s*$).*"
 )
+
+
+def lineage_of(hook: str) -> str:
+    """The folder of the lineage that a hook of ours brings to sendmail; empty where it is none, or somebody has broken it."""
+    line = LINEAGE.search(hook)
+    try:
+        return next(iter(shlex.split(line[1])), "") if line else ""
+    except ValueError:
+        return ""
 
 
 def authority(server: str) -> str:

@@ -23,7 +23,7 @@ from wizard.errors import CANNOT, DONE, FAILED, AnswersError, UsageError
 from wizard.gather.acme import directory
 from wizard.gather.certificates import details
 from wizard.gather.host import look
-from wizard.model.answers import STANDALONE, Answers, Certificate
+from wizard.model.answers import STANDALONE, Answers, Certificate, saved
 from wizard.model.events import Event
 from wizard.model.plan import Outcome, Sign, Step
 from wizard.model.set_option import with_set
@@ -42,7 +42,7 @@ from wizard.system.output_file import save
 def show(arguments: argparse.Namespace) -> int:
     """0 when clients can use it, 1 when one will refuse it, it ends soon, or sendmail does not present it."""
     must_be_root("look at the server's certificate and key", reads=True)
-    report = shown(Host())
+    report = shown(Host(), saved().certificate)
     if arguments.json:
         as_json.show(**{**report.to_json(), "checks": as_json.checks(report.checks)})
         return int(report.refused)

@@ -40,6 +40,7 @@ from wizard.maillog.watched_login import (
     verdict,
     wait_for_login,
 )
+from wizard.model.answers import saved
 from wizard.model.plan import Check, Sign
 from wizard.render import as_json
 from wizard.render.text import check_text, explained, line_text
@@ -126,7 +127,7 @@ class Login:
 
     def _try(self) -> None:
         try:
-            target = target_of(Host(), "", 587, smtp_port=None)
+            target = target_of(Host(), "", 587, saved().certificate, smtp_port=None)
             show = (lambda _: None) if self.silent else tell
             watched = hold_conversation(Host(), target, self.credentials, 1.0, False, show)
             self.refused = not watched.result.ok
@@ -149,6 +150,7 @@ def login(arguments: argparse.Namespace) -> int:
             Host(),
             "",
             arguments.port,
+            saved().certificate,
             accepted=arguments.accept_certificate,
             ask=accept if asks(arguments) and not arguments.yes else None,
             send_to=arguments.send_to,
@@ -280,6 +282,7 @@ def test(arguments: argparse.Namespace) -> int:
             host,
             arguments.host or chosen.host,
             arguments.port,
+            answers.certificate,
             accepted=arguments.accept_certificate,
             store_alone=arguments.verify,
             ask=accept if asks(arguments) else None,
@@ -338,7 +341,7 @@ def _from_outside(arguments: argparse.Namespace) -> int:
     limit = within(arguments, OUTSIDE_WITHIN)
     host = Host()
     if not arguments.json:
-        out(commands(host), whole=True)
+        out(commands(host, answers_of(arguments).certificate), whole=True)
         out(f"\nWaiting for it, {limit:.0f} s at most (Ctrl-C ends it) ...")
 
     def logged(line: LogLine) -> None:

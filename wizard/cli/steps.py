@@ -106,7 +106,7 @@ def apply(arguments: argparse.Namespace) -> int:
     if arguments.json:
         as_json.show(**as_json.run(run, events))
     elif not run.undecided:
-        _summary(run)
+        _summary(run, answers)
     if run.undecided:
         error(undecided_text(run, arguments.argv), whole=True)
     elif not run.stopped and not arguments.json:
@@ -194,7 +194,7 @@ def guarded(answers: Answers, arguments: argparse.Namespace) -> Answers:
     return dataclasses.replace(answers, confirm_within=seconds, confirm_typed=terminal, watch_restart=watch)
 
 
-def _summary(run: Run) -> None:
+def _summary(run: Run, answers: Answers) -> None:
     if run.blocked or run.failed:
         error(stopped_text(run))
     elif run.enough:
@@ -202,7 +202,7 @@ def _summary(run: Run) -> None:
             f"\nEnded before {run.enough}. {_applied_text(run.applied)} `msa-wizard apply` goes on from there."
         )
     elif run.applied or run.skipped:
-        out(f"\n{_ending(run)}")
+        out(f"\n{_ending(run, answers)}")
     else:
         out("\nNothing to do: no step has anything to change. `msa-wizard test --user NAME` proves a login.")
 
@@ -217,7 +217,7 @@ def stopped_text(run: Run) -> str:
     return f"{where} {_applied_text(run.applied)}"
 
 
-def _ending(run: Run) -> str:
+def _ending(run: Run, answers: Answers) -> str:
     """What was done and skipped, and what mail clients still need."""
     from wizard.engine.overview import Overview
     from wizard.engine.summary import summary
@@ -227,7 +227,7 @@ def _ending(run: Run) -> str:
     seen = None
     if set(run.plans) >= {step.id for step in STEPS}:  # it planned them all: no need to do so again
         done = {name: Plan.done(name, "it was applied") for name in run.applied}
-        seen = Overview(look(Host()), (), run.plans | done)
+        seen = Overview(look(Host()), (), run.plans | done, answers=answers)
     return summary_text(summary(seen, Session(dict(run.applied), set(run.skipped)), needing))
 
 
@@ -353,13 +353,17 @@ def answers(arguments: argparse.Namespace) -> int:
 
 def as_this_host(chosen: Answers, facts: Facts) -> Answers:
     """The settings, with what this host has where nothing was chosen."""
+    from wizard.sendmail.client_name import client_name
     from wizard.sendmail.password_source import as_here
 
     here, test = as_here(facts), chosen.test
     auth = Auth(
         chosen.auth.saslauthd_mechanism or here.saslauthd_mechanism, chosen.auth.mechanisms or here.mechanisms
     )
-    test = dataclasses.replace(test, host=test.host or (facts.fqdn if facts.fqdn_resolves else ""))
+    test = dataclasses.replace(
+        test,
+        host=test.host or client_name(facts, chosen.certificate, facts.fqdn if facts.fqdn_resolves else ""),
+    )
     return dataclasses.replace(chosen, auth=auth, test=test)
 
 

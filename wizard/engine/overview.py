@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from wizard.console import count, numbered
@@ -16,6 +16,7 @@ from wizard.model.answers import Answers
 from wizard.model.facts import AptPlan, Facts
 from wizard.model.plan import Check, Outcome, Plan, Sign, worst
 from wizard.sendmail.cf_needs import certificate, certificate_is_there
+from wizard.sendmail.client_name import client_name
 from wizard.steps.preflight import checks
 from wizard.system.host import Host
 
@@ -38,6 +39,13 @@ class Overview:
     commits: tuple[Commit, ...] = ()
     """Newest first."""
     killed: Unfinished | None = None
+    answers: Answers = field(default_factory=Answers)
+
+    @property
+    def client_name(self) -> str:
+        """What mail clients know this host as."""
+        own = self.facts.fqdn or self.facts.hostname
+        return client_name(self.facts, self.answers.certificate, own)
 
     @property
     def states(self) -> dict[str, str]:
@@ -73,8 +81,9 @@ def overview(
     facts, known = look(host, shipped=True), tuple(commits)
     facts = replace(facts, asking_apt=packages_missing(facts.packages))
     made = plans(host, answers, facts, store, skipped)
-    there = [_opened(each, made) for each in found(facts)]
-    return Overview(facts, (*checks(facts, answers), *there, _history(known)), made, known, killed)
+    there = [_opened(each, made) for each in found(facts, answers)]
+    all_checks = (*checks(facts, answers), *there, _history(known))
+    return Overview(facts, all_checks, made, known, killed, answers)
 
 
 def asked_apt(host: Host, answers: Answers) -> AptPlan | None:
@@ -108,9 +117,10 @@ def plans(
     return asked_for(engine, facts, made, store) if store is not None else made
 
 
-def found(facts: Facts) -> tuple[Check, ...]:
+def found(facts: Facts, answers: Answers) -> tuple[Check, ...]:
     """What is there of an MSA: packages, daemons, certificate, firewall."""
-    return (_packages(facts), _sendmail(facts), _saslauthd(facts), _certificate(facts), _firewall(facts))
+    certificate = _certificate(facts, answers)
+    return (_packages(facts), _sendmail(facts), _saslauthd(facts), certificate, _firewall(facts))
 
 
 def _packages(facts: Facts) -> Check:
@@ -143,24 +153,24 @@ def _saslauthd(facts: Facts) -> Check:
     return Check("saslauthd", Sign.UNKNOWN, "saslauthd does not answer")
 
 
-def _certificate(facts: Facts) -> Check:
+def _certificate(facts: Facts, answers: Answers) -> Check:
     path = certificate(facts)
     if certificate_is_there(facts):
-        return _judged(facts, path)
+        return _judged(facts, answers, path)
     if path != f.SERVER_CERT:
         says = f"{path}, which sendmail.cf names, is not there: no STARTTLS"
         return Check("certificate", Sign.UNKNOWN, says)
     return Check("certificate", Sign.PENDING, "no certificate yet; sendmail's packages make one")
 
 
-def _judged(facts: Facts, path: str) -> Check:
+def _judged(facts: Facts, answers: Answers, path: str) -> Check:
     """The one judgement of the certificate, as far as the file alone tells."""
     from wizard.certificates import judge  # what reads certificates is slow to import
     from wizard.gather.certificates import parsed
 
     entry = facts.files.get(path)
     seen = parsed(entry.content, "") if entry is not None else None
-    name = facts.fqdn if facts.fqdn_resolves else ""
+    name = client_name(facts, answers.certificate, facts.fqdn if facts.fqdn_resolves else "")
     objections = [each for each in judge(seen, name) if each.kind != "untried"] if seen is not None else []
     if not objections:
         says = (

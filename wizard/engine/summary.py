@@ -84,10 +84,10 @@ def _failure(name: str, session: Session) -> Iterator[str]:
 
 def _missing(overview: Overview) -> tuple[Check, ...]:
     facts = overview.facts
-    name = facts.fqdn or facts.hostname
+    name = overview.client_name
     return (
         _login(overview),
-        *(each for each in found(facts) if each.id == "certificate"),
+        *(each for each in found(facts, overview.answers) if each.id == "certificate"),
         Check(
             "outside",
             Sign.PENDING,
@@ -96,7 +96,7 @@ def _missing(overview: Overview) -> tuple[Check, ...]:
         ),
         Check(
             "dns",
-            Sign.PENDING if facts.fqdn else Sign.FAILED,
+            Sign.PENDING if facts.fqdn or overview.answers.certificate.names else Sign.FAILED,
             f"DNS: mail clients must be able to look up {name}",
             "msa-wizard client-settings --check-dns",
         ),

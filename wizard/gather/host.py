@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from snapshots.live.entry import Entry, Kind
+from wizard.certificates.acme import HOOK
 from wizard.editors import EditError, sendmail_mc
 from wizard.errors import HostError
 from wizard.gather.firewall import look_at_firewalls, read_entries, ssh_port
@@ -104,7 +105,7 @@ def look(
         asked_name = pool.submit(qualified_name, host)
         asked_listeners = pool.submit(listeners, host)
         place, conf = conf_place(host)
-        files, unreadable = read_entries(host, (*f.READ, *also, *([conf] if conf else [])))
+        files, unreadable = read_entries(host, (*f.READ, HOOK, *also, *([conf] if conf else [])))
         named = TlsFiles.of(_text(files, f.SENDMAIL_CF) or "")
         own, hidden = read_entries(
             host, {named.certificate} - files.keys() if named.certificate[:1] == "/" else ()

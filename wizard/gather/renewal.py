@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass
 
 from wizard.certificates import Certificate, certificates
-from wizard.certificates.acme import HOOK
+from wizard.certificates.acme import HOOK, LINEAGE, lineage_of
 from wizard.errors import HostError, PemError
 from wizard.gather.certificates import parsed
 from wizard.sendmail.cf_needs import MOST, TlsFiles
@@ -18,7 +17,6 @@ _TIMERS = (TIMER, "snap.certbot.renew.timer")
 _CRONTABS = ("/etc/crontab", "/var/spool/cron/crontabs/root")
 """Where certbot's own instructions for pip let it be renewed."""
 _BY_CRON = re.compile(r"^[ \t]*(?![#\s]).*\bcertbot\b.*\brenew\b", re.MULTILINE)
-_LINEAGE = re.compile(r"^lineage=(.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -37,22 +35,13 @@ def look_at_renewal(host: Host, cf: str) -> Renewal | None:
     """None where no hook of ours brings renewals to sendmail. Raises HostError."""
     text = host.text(HOOK, "utf-8")
     lineage = lineage_of(text)
-    if not lineage and _LINEAGE.search(text):
+    if not lineage and LINEAGE.search(text):
         raise HostError(f"{HOOK} is not as it was written")
     if not lineage:
         return None
     kept, own = (_first(host, path) for path in (f"{lineage}/fullchain.pem", TlsFiles.of(cf).certificate))
     certificate = parsed(host.small_file(f"{lineage}/fullchain.pem", MOST)[0], "") if kept else None
     return Renewal(lineage, certificate, kept is None or own is None or kept == own, idle(host))
-
-
-def lineage_of(hook: str) -> str:
-    """The folder of the lineage that a hook of ours brings to sendmail; empty where it is none, or somebody has broken it."""
-    line = _LINEAGE.search(hook)
-    try:
-        return next(iter(shlex.split(line[1])), "") if line else ""
-    except ValueError:
-        return ""
 
 
 def _first(host: Host, path: str) -> bytes | None:

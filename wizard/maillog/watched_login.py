@@ -17,8 +17,10 @@ from wizard.errors import CannotHere, HostError
 from wizard.gather.host import look
 from wizard.maillog.correlate import ConversationLine, Delivery, Watch
 from wizard.maillog.read import UNPROVED, LogFollower, LogLine
+from wizard.model.answers import Certificate as CertificateAnswers
 from wizard.model.facts import SASLAUTHD_DEFAULT
 from wizard.model.plan import Check, Sign
+from wizard.sendmail.client_name import client_name
 from wizard.sendmail.password_source import served_besides
 from wizard.smtp.login_test import Credentials, Finding, Line, Result, Target, converse
 from wizard.smtp.server_trust import trust_of
@@ -26,7 +28,7 @@ from wizard.smtp.session import reachable
 from wizard.smtp.transcript import Transcript
 from wizard.system.accepted_login import note_login
 from wizard.system.host import Host
-from wizard.system.sockets import addresses, is_own, qualified_name
+from wizard.system.sockets import addresses, is_own
 
 OUTSIDE_WITHIN = 300.0
 """Seconds to wait by default for a login from another machine."""
@@ -125,19 +127,23 @@ def target_of(
     host: Host,
     name: str,
     port: int,
+    wanted: CertificateAnswers,
     *,
     accepted: str | None = None,
     store_alone: bool = False,
     ask: Callable[[Certificate, str], bool] | None = None,
     **more: Any,
 ) -> Target:
-    """What to test, with whom the password may go to; an empty `name` is this host. Raises ValueError."""
+    """What to test, with whom the password may go to; an empty `name` is this host, by the name that clients know. Raises
+    ValueError."""
     address, known = reachable(name, port)
     trust = trust_of(host, accepted or "", store_alone=store_alone, ask=ask)
     served = frozenset[str]()
     if not name:
         with suppress(PermissionError, HostError):  # only root may see what this host serves
-            served = served_besides(look(Host()))
+            facts = look(Host())
+            known = client_name(facts, wanted, known or "") or None
+            served = served_besides(facts)
     return Target(host=address, server_name=known, port=port, trust=trust, served=served, **more)
 
 
@@ -180,10 +186,11 @@ class OutsideLogin:
         return True
 
 
-def commands(host: Host, columns: int | None = None) -> str:
+def commands(host: Host, wanted: CertificateAnswers, columns: int | None = None) -> str:
     """What to run on another machine, in lines of `columns` (the terminal's)."""
-    name, resolves = qualified_name(host)
-    if not resolves:
+    facts = look(host)
+    name = client_name(facts, wanted, facts.fqdn if facts.fqdn_resolves else "")
+    if not name:
         others = sorted(item for item in addresses(host) if not ipaddress.ip_address(item).is_loopback)
         name = others[0] if others else "MAIL.EXAMPLE.ORG"
     pins = sorted(trust_of(host).pins)

@@ -186,7 +186,7 @@ class CloneRun:
             self.teller.tell("login", tried=False, why=why, remaining=why.startswith(_NOT_ALL))
             return
         assert user is not None
-        target = target_of(self.host, "", 587)
+        target = target_of(self.host, "", 587, self.answers.certificate)
         result = converse(target, user, lambda line: print(line_text(line.who, line.text, line.explanation)))
         self.teller.tell(
             "login", tried=True, user=user.user, **result.to_json(), stranger=self._stranger(target)

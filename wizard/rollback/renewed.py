@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wizard.certificates.acme import CERTBOT, HOOK
+from wizard.certificates.acme import CERTBOT, HOOK, lineage_of
 from wizard.changes.lineage import LineageEffect, of_any_run, of_lineage
 from wizard.changes.packages import PackagesEffect
 from wizard.changes.records import effects_of, record_of
 from wizard.errors import HostError
 from wizard.gather.acme import users
 from wizard.gather.certificates import parsed
-from wizard.gather.renewal import lineage_of
 from wizard.sendmail.cf_needs import MOST
 from wizard.steps.certificate_obtain import CertificateObtain
 from wizard.system.host import Host

@@ -22,11 +22,13 @@ from wizard.changes.service import ServiceChange
 from wizard.console import count
 from wizard.errors import HostError, MissingError, PemError
 from wizard.gather.certificates import CertificateReport, parsed, report
+from wizard.gather.host import look
 from wizard.model import facts as f
-from wizard.model.answers import Answers
+from wizard.model.answers import Answers, Certificate
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
 from wizard.sendmail.cf_needs import MOST, TlsFiles, group, unsafe
+from wizard.sendmail.client_name import client_name
 from wizard.smtp.session import presented
 from wizard.steps.certificate_endings import names_lost, tlsa_lost, with_tlsa
 from wizard.steps.restart import Restart
@@ -245,13 +247,14 @@ class CertificateRenew(CertificateStep):
         return _linked(host, replace(step, pair=pair, key_before=key))
 
 
-def shown(host: Host) -> CertificateReport:
-    """The report on this host's certificates. Raises HostError."""
+def shown(host: Host, wanted: Certificate) -> CertificateReport:
+    """The report on this host's certificates, for the name that clients know it by. Raises HostError."""
     cf = host.entry(f.SENDMAIL_CF)
     if cf is None:
         raise MissingError(f"there is no {f.SENDMAIL_CF} on this host: `msa-wizard apply` sets up sendmail")
-    name, resolves = qualified_name(host)
-    return report(host, cf.content.decode("latin-1"), name if resolves else "")
+    facts = look(host)
+    name = client_name(facts, wanted, facts.fqdn if facts.fqdn_resolves else "")
+    return report(host, cf.content.decode("latin-1"), name)
 
 
 def renewal(host: Host) -> Step:

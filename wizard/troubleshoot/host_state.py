@@ -12,12 +12,14 @@ from wizard.gather.fail2ban import Bans
 from wizard.gather.pam import Pam
 from wizard.gather.renewal import Renewal
 from wizard.maillog.read import LogLine
+from wizard.mends.certificate import misnamed
 from wizard.model import facts as f
 from wizard.model.answers import SERVABLE, Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Sign
 from wizard.packet_filter.nftables import Ruleset
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.client_name import client_name
 from wizard.sendmail.password_source import PAM, PasswordSource, mechanisms, wanted
 from wizard.smtp.handshakes import Handshake
 from wizard.system.sockets import Listener
@@ -156,6 +158,12 @@ class Picture:
             return self.facts.text(path) or ""
         except PermissionError:
             return ""
+
+    @property
+    def client_name(self) -> str:
+        """What mail clients know this host as, empty where it has no name for them."""
+        own = "" if misnamed(self.facts) else self.facts.fqdn
+        return client_name(self.facts, self.answers.certificate, own)
 
     @property
     def daemons(self) -> tuple[sendmail_cf.Daemon, ...]:

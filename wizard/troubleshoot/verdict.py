@@ -162,6 +162,6 @@ def _untested(picture: Picture) -> Iterable[str]:
     yield f"clients elsewhere: the ports were tried from loopback{also}; `msa-wizard troubleshoot --from ADDRESS` tells"
     yield (
         "whether a provider's firewall lets clients in: from another machine, "
-        f"`msa-wizard test --host {picture.facts.fqdn or picture.facts.hostname}`"
+        f"`msa-wizard test --host {picture.client_name or picture.facts.hostname}`"
     )
     yield "no message was sent: `msa-wizard test --user NAME --send-to ADDRESS` does"

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 from wizard.certificates import Certificate, judge
 from wizard.certificates.acme import CERTBOT
-from wizard.mends.certificate import misnamed
 from wizard.model.plan import Sign
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
@@ -46,7 +45,7 @@ def _judged(kind: str, remedy: str) -> Callable[[Picture], Finding | None]:
         if seen is None:
             return None
         now = datetime.fromtimestamp(picture.now, UTC)
-        name = picture.answers.test.host or ("" if misnamed(picture.facts) else picture.facts.fqdn)
+        name = picture.answers.test.host or picture.client_name
         says = next((each for each in judge(seen, name, now) if each.kind == kind), None)
         if says is None:
             return None
