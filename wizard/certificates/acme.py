@@ -64,7 +64,8 @@ _REFUSALS = (
     (r"accountDoesNotExist|Account (?:\S+ )?(?:is not valid|does not exist|not found)|account.{0,40}deactivated|No such account|"
      r"[Uu]nable to find (?:an )?account|KeyID header|JWS verification error",
      "the authority does not know certbot's account any more",
-     "put the account away, so that certbot makes a new one: `mv /etc/letsencrypt/accounts /root/certbot-accounts`"),
+     "put the account away, so that certbot makes a new one, and leave those of other authorities: "
+     "`ls /etc/letsencrypt/accounts` names them all, and `mv /etc/letsencrypt/accounts/NAME /root/certbot-account` does it"),
     (r"Type:\s+(?:unauthorized|incorrectResponse)\b|error:(?:unauthorized|incorrectResponse)\b|Invalid response from",
      "the authority reached another web server, or another folder, at the name's port 80",
      "see that A and AAAA lead to this host, and that the web server serves the folder of --webroot for this name"),
