@@ -12,6 +12,7 @@ import pytest
 from snapshots.live.entry import Entry
 from tests.unit.steps.recorded import file
 from wizard.changes.packages import PackagesReversal
+from wizard.engine.in_force import Target
 from wizard.render.text import rollback_summary, rollback_text
 from wizard.rollback.plan import Rollback
 
@@ -29,10 +30,10 @@ class Back:
 
 
 def rollback(now: Entry | None, then: Entry | None) -> Rollback:
-    target = SimpleNamespace(words="auth-options", commits=(), dependents=(), steps=("auth-options",))
+    target = Target((), ("auth-options",))
     wanted = SimpleNamespace(rules=())
     reversal = Back({"etc/mail/sendmail.mc": (now, then)})
-    return Rollback(cast(Any, target), cast(Any, reversal), cast(Any, wanted), None, (), regenerate=False)
+    return Rollback(target, cast(Any, reversal), cast(Any, wanted), None, (), regenerate=False)
 
 
 def test_passwords_in_clear_are_the_first_line() -> None:
@@ -76,3 +77,24 @@ def test_a_few_paths_are_listed() -> None:
     assert "/etc/sendmail/3" in rollback_text(everything(5), whole=False)
     short = rollback_summary(rollback(file(OFFERS), file(SAFE)))
     assert short == "In short: roll back auth-options: 1 path changed back."
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ("certificate-obtain", "mail clients meet the certificate again that sendmail had before"),
+        ("login-policy", "whoever could log in before login-policy can again"),
+        ("guess-limit", "whoever guesses passwords is not banned by msa-wizard any more"),
+        ("tls-policy", "mail clients can use the TLS again that tls-policy has shut out"),
+    ],
+)
+def test_what_holds_no_more_is_said_of_the_steps_beyond_the_howto(step: str, words: str) -> None:
+    made = rollback(None, None)
+    assert words not in rollback_text(made)
+    for target, told in (
+        (Target((), (step,)), True),
+        (Target((), ("restart",), (step,)), True),
+        (Target((), ("install",), (step,)), False),
+        (Target((), (step, "install"), everything=True), False),
+    ):
+        assert (f"note: {words}" in rollback_text(dataclasses.replace(made, target=target))) is told, target

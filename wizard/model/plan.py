@@ -225,6 +225,8 @@ class Step(ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     checked: ClassVar[str] = ""
     """What `verify` looks at, as a clause that follows a colon: said before the step is applied."""
+    afterwards: ClassVar[str] = ""
+    """What is so again once it is rolled back, as a clause, where its title does not tell."""
     without: ClassVar[str] = ""
     """What follows where it is left out, as a clause, if the steps that come after it work all the same."""
     reports: ClassVar[bool] = False

@@ -32,6 +32,7 @@ from wizard.model.plan import Change
 from wizard.rollback.renewed import Renewals, has_lineage, staying
 from wizard.sendmail.cf import auth_flags
 from wizard.sendmail.mc_gate import Gate
+from wizard.steps.order import STEPS
 from wizard.system.host import Host
 from wizard.system.services import at_work
 
@@ -96,7 +97,11 @@ class Rollback:
         """What is done afterwards, in sentences."""
         again = "sendmailconfig rebuilds sendmail.cf where it is not what sendmail.mc gives"
         restarts = "sendmail and saslauthd are restarted where what they read at their start has changed"
-        return (again, restarts) if self.regenerate else (restarts,)
+        gone = () if self.target.everything else (*self.target.steps, *self.target.dependents)
+        if "install" in gone:  # no mail server is left
+            gone = ()
+        so_again = [step.afterwards for step in STEPS if step.id in gone and step.afterwards]
+        return (*so_again, *([again] if self.regenerate else ()), restarts)
 
     dates: Dates = field(default_factory=dict)
     """Of what comes back: when it was last changed."""

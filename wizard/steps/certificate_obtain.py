@@ -61,6 +61,7 @@ class CertificateObtain(Step):
         "authority's terms of service."
     )
     checked = "whether sendmail presents it, whether the hook runs, and whether something renews it"
+    afterwards = "mail clients meet the certificate again that sendmail had before"
     needs = ("install",)
 
     def gathered(self, host: Host, facts: Facts, answers: Answers) -> Facts:

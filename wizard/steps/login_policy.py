@@ -100,6 +100,7 @@ class LoginPolicy(Step):
         "chosen in the settings (login.policy); other services, such as SSH, are not concerned."
     )
     checked = "whom PAM lets in and whom it refuses, asked without a password"
+    afterwards = "whoever could log in before login-policy can again"
     needs = ("install",)
 
     def gathered(self, host: Host, facts: Facts, answers: Answers) -> Facts:

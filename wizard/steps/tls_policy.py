@@ -53,6 +53,7 @@ class TlsPolicy(Step):
         "alone. Port 25 stays as it is: a server that knows nothing better would send its mail without any TLS, or not at all."
     )
     checked = "which TLS each port for mail clients takes and refuses, by handshakes of each kind"
+    afterwards = "mail clients can use the TLS again that tls-policy has shut out"
     needs = ("sendmailconfig", "restart")
     always_reports = True
 
