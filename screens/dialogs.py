@@ -333,15 +333,15 @@ class StepFailed(Dialog[str | None]):
         parts: list[str | tuple[str, str]] = [
             f"{hanging(clean(line), INSIDE)}\n" for line in self._why.splitlines()
         ]
-        if self._last:
-            parts += [("\nLast output:\n", "bold")]
-            parts += [f"{hanging(f'  {clean(line)}', INSIDE)}\n" for line in self._last[-6:]]
         undone = ", ".join(map(clean, self._undone)) or "there was nothing to undo"
         parts += ["\n", *_led("Undone: ", "bold", undone)]
         for line in self._not_undone:
             parts += _led("NOT undone: ", "bold ansi_red", clean(line))
         if self._not_undone:
             parts += ["Fix that manually (! opens a shell), then run `msa-wizard recover`.\n"]
+        if self._last:
+            parts += [("\nLast output:\n", "bold")]
+            parts += [f"{hanging(f'  {clean(line)}', INSIDE)}\n" for line in self._last[-6:]]
         return Content.assemble(*parts).rstrip()
 
     def action_shell(self) -> None:

@@ -124,6 +124,21 @@ def test_the_headline_and_the_keys_are_in_sight(bench: Bench, dialog: type[Dialo
     play(bench, story)
 
 
+def test_what_was_undone_of_a_failed_step_stands_above_its_output(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+        app.push_screen(StepFailed("firewall", "nobody confirmed it", MANY, ["live rules"], ["/etc/x"]))
+        await until(pilot, lambda: shows(app, "Last output"))
+        rows = text(app)
+        undone, not_undone, output = (
+            next(at for at, row in enumerate(rows) if words in row)
+            for words in (" Undone: live rules", "NOT undone: /etc/x", "Last output")
+        )
+        assert undone < not_undone < output, "in sight, however long the output"
+
+    play(bench, story)
+
+
 def test_every_step_that_is_to_be_applied_stands_apart_from_its_title(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await until(pilot, lambda: shows(app, "Set up, step by step"))

@@ -48,7 +48,7 @@ def summary(seen: Overview | None, session: Session, needing: Needing) -> Summar
         *_rows("blocked", _blocked(seen.plans.values()) if seen else ()),
         *_rows("saved", dict.fromkeys(session.saved)),
         *_rows("to do", [", ".join(left)] if left else []),
-        *_rows("to do", ["`msa-wizard status` says what is left"] if seen is None else []),
+        *_rows("to do", ["`msa-wizard status` says whether anything is left"] if seen is None else []),
     ]
     return Summary(
         tuple(rows) or (("done", "nothing was changed"),), _missing(seen) if seen and not left else ()
