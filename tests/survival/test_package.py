@@ -68,7 +68,11 @@ def test_nothing_is_compiled_or_of_another_moment(held: dict[str, tuple[tarfile.
 def test_what_comes_from_debian_does_not_travel_along(held: dict[str, tuple[tarfile.TarInfo, bytes]]) -> None:
     private = {name.split("/")[4] for name in held if name.count("/") == 4 and "/usr/lib/msa-wizard/" in name}
     own = {"wizard", "screens", "snapshots", "templates"}
-    assert private == own | {"argcomplete", "platformdirs", "pygments", "rich", "textual"}
+    assert private == own | {"argcomplete", "platformdirs", "pygments", "rich", "textual", "in-use"}
+
+
+def test_only_root_can_lock_the_package(held: dict[str, tuple[tarfile.TarInfo, bytes]]) -> None:
+    assert held["/usr/lib/msa-wizard/in-use"][0].mode == 0o600
 
 
 def test_what_travels_along_has_its_licence(held: dict[str, tuple[tarfile.TarInfo, bytes]]) -> None:

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from tests.one_file import of_the_working_tree
 from tests.system.conftest import BootMachine
 from tests.system.machine import Machine
 from tests.system.msa import PASSWORD, STORE, add_alice
 from tests.system.package import COMMIT, OLDER, package
 from tests.system.terminal import Terminal
 from wizard import __version__
+from wizard.certificates.acme import HOOK, PORT_HOOK
 
 _HOME = "/var/lib/msa-wizard"
 _APT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
@@ -189,17 +191,72 @@ def test_while_it_is_open_it_is_neither_removed_nor_upgraded(machine: BootMachin
     take_out(debian, "remove")
 
 
-def test_an_interrupted_run_is_named_and_its_journal_kept(machine: BootMachine) -> None:
+HOLD = """
+import fcntl, os, resource, signal
+resource.setrlimit(resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE)[1:] * 2)
+held = []
+for folder, _, names in os.walk("/usr/lib/msa-wizard"):
+    for name in names:
+        if os.access(f"{folder}/{name}", os.R_OK):
+            held.append(open(f"{folder}/{name}"))
+            fcntl.flock(held[-1], fcntl.LOCK_EX)
+print(len(held), flush=True)
+signal.pause()
+"""
+"""Locks every file of the package that whoever runs it can open."""
+
+
+def test_an_interrupted_run_is_kept_over_an_upgrade_and_a_purge(machine: BootMachine) -> None:
+    """And what others wrote while packages went: only the record of that run has it."""
+    debian = machine("ready", project=False)
+    debian.run(["rm", "-r", _HOME])  # of a checkout, which would be another copy
+    install(debian, OLDER)
+    wizard(debian, "apply", "--yes", "install")
+    debian.run(
+        "msa-wizard rollback --all --yes >/root/out 2>&1 & "
+        "until grep -q ' remove sendmail-base' /var/log/dpkg.log; do sleep 0.05; done; "
+        "echo '# mine' >>/etc/mail/access; sleep 0.5; kill -9 $!; "
+        "while pgrep -x apt-get; do sleep 0.2; done; cat /root/out",
+        check=False,
+        timeout=300,
+    )
+    debian.run(f"test -e {_HOME}/journal -a ! -e /etc/mail/access")
+    install(debian)
+    assert wizard(debian, "apply", "--yes", check=False).returncode == 6
+    policy = "#!/bin/sh\n# By msa-wizard, while it installs packages; it may be removed.\n"
+    debian.put("/usr/sbin/policy-rc.d", policy, 0o755)
+    assert "an interrupted run waits" in take_out(debian, "purge")
+    debian.run(f"test -e {_HOME}/journal -a -d {STORE} -a ! -e /usr/sbin/policy-rc.d")
+    install(debian)
+    done = wizard(debian, "recover")
+    assert debian.read("/etc/mail/access").decode().endswith("# mine\n"), done.stdout + done.stderr
+
+
+def test_a_user_cannot_keep_the_package_and_a_purge_leaves_what_another_copy_uses(
+    machine: BootMachine,
+) -> None:
     debian = machine("mail", project=False)
     install(debian)
-    killed = "msa-wizard apply --yes & sleep 3; kill -9 $!; wait"
-    debian.run(killed, check=False)
-    debian.run(f"test -e {_HOME}/journal")
+    debian.put("/root/msa-wizard.pyz", of_the_working_tree(), 0o755)
+    debian.run(["./msa-wizard.pyz", "answers", "--save", "--set", "listen.ipv6=true"])
+    log = debian.read("/var/log/msa-wizard.log")
+    add_alice(debian)
+    debian.put("/home/alice/hold.py", HOLD)
+    debian.run(
+        "runuser -u alice python3 /home/alice/hold.py >/tmp/held & until [ -s /tmp/held ]; do sleep 0.1; done"
+    )
+    assert int(debian.read("/tmp/held")) > 100
+    for user in ("root", "alice"):
+        assert (
+            debian.run(["timeout", "20", "msa-wizard", "--version"], user=user, check=False).returncode == 0
+        )
+
     said = take_out(debian, "purge")
-    assert "an interrupted run waits" in said
-    debian.run(f"test -e {_HOME}/journal -a -d {STORE}")
-    install(debian)
-    assert wizard(debian, "recover").returncode == 0
+    assert f"Its settings, log and history stay: /etc/msa-wizard, /var/log/msa-wizard.log, {_HOME}." in said
+    assert debian.read("/var/log/msa-wizard.log") == log
+    done = debian.run(["./msa-wizard.pyz", "answers"])
+    assert "ipv6 = true" in done.stdout
+    assert done.stderr == "", "it did not have to be unpacked again"
 
 
 @pytest.mark.default_on("forky")
@@ -223,7 +280,14 @@ def test_a_new_python_of_debian_finds_it_compiled_and_without_a_history_nothing_
     assert debian.run(completing).stdout.strip() == "rehearse"
 
     wizard(debian, "plan")
-    take_out(debian, "purge")
+    hooks = (HOOK, PORT_HOOK)
+    debian.run(["mkdir", "-p", *(hook.rpartition("/")[0] for hook in hooks)])
+    debian.run(["touch", *hooks])
+    said = take_out(debian, "purge")
+    assert "the settings (/etc/msa-wizard) and the log (/var/log/msa-wizard.log) are removed" in said
+    for hook in hooks:
+        assert f"{hook} stays: " in said
+        debian.run(["rm", hook])
     found = debian.run(
         "find / -xdev -name '*msa-wizard*' -not -path '/var/cache/apt/*' -not -path '/proc/*'"
     ).stdout
