@@ -21,7 +21,7 @@ from textual.screen import Screen
 
 from screens.backend import Backend
 from screens.base import Dialog, WizardScreen, spelled
-from screens.jobs import Desk, Reply
+from screens.jobs import Desk
 from screens.welcome import PLACES, TOOLS, Welcome
 from screens.widgets.terminal_output import ChangedCells
 from wizard.console import clean_block, set_width
@@ -123,7 +123,7 @@ class WizardApp(App[int]):
     def on_unmount(self) -> None:
         """Whatever ends us: a job that waits for an answer must not wait for ever."""
         set_width(None)
-        self.desk.answer(Reply.STOP)
+        self.desk.quit()
 
     def get_default_screen(self) -> Screen[None]:
         """The first screen, at once: a bare one below it would be drawn first."""
@@ -147,7 +147,7 @@ class WizardApp(App[int]):
             )
 
     def _leave(self) -> None:
-        self.desk.answer(Reply.STOP)
+        self.desk.quit()
         self.exit(0, return_code=0)
 
     def go(self, name: str) -> None:
@@ -167,7 +167,6 @@ class WizardApp(App[int]):
             return
 
         def end() -> None:
-            self.desk.left(top)
             top.dismiss()
             self._come_back(place)
 

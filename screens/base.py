@@ -283,6 +283,11 @@ class Frame(WizardScreen[Result]):
         """The screen's own widgets."""
         raise NotImplementedError
 
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """End, and with it what its own job asks: nobody could answer that any more."""
+        self.desk.left(self)
+        return super().dismiss(result)
+
     def look(
         self,
         take: Callable[[], Taken],

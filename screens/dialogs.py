@@ -20,6 +20,7 @@ from screens.base import (
     SCROLLS,
     Dialog,
     Field,
+    WizardScreen,
     about_input,
     headline,
     keys,
@@ -170,6 +171,15 @@ Esc cancel: this step changes nothing, and the run stops before it.
             yield keys(("y", "it may end"), ("Enter", "cancel (the default)"), SCROLLS)
 
 
+def ask_certificate(screen: WizardScreen[Any], message: CertificateWaits) -> None:
+    """Ask whether the password may go to an untrusted server; the answer goes to the screen's own job."""
+
+    def decide(yes: bool | None) -> None:
+        screen.desk.answer(Reply.YES if yes else Reply.NO, screen)
+
+    screen.app.push_screen(AskCertificate(message.words), decide)
+
+
 def asking(job: Job) -> Callable[[Certificate, str], bool]:
     """What asks the admin about a certificate, from the job's thread."""
     from wizard.smtp.server_trust import question
@@ -177,8 +187,8 @@ def asking(job: Job) -> Callable[[Certificate, str], bool]:
     return lambda certificate, why: job.ask(CertificateWaits(question(certificate, why))) is Reply.YES
 
 
-class AskCertificate(Dialog[None]):
-    """Answers the job that waits; everything but y is a no."""
+class AskCertificate(Dialog[bool]):
+    """True: the password may be sent; everything but y is a no."""
 
     COMES = True
     HEADING = "Certificate"
@@ -187,8 +197,8 @@ Whoever holds this certificate's key gets the password. It is the right one if i
 server's admin has given you by other means. y sends the password, n or Enter does not.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "decide(True)", "Send it"),
-        Binding("n,enter,escape", "decide(False)", "Do not"),
+        Binding("y", "dismiss(True)", "Send it"),
+        Binding("n,enter,escape", "dismiss(False)", "Do not"),
         Binding("q,f10,ctrl+q,ctrl+c", "app.leave", "Quit", show=False),
         *PAGES,
     ]
@@ -203,11 +213,6 @@ server's admin has given you by other means. y sends the password, n or Enter do
         with Vertical(classes="dialog tall"):
             yield scrolled(self._words)
             yield keys(("y", "send the password to this server"), ("n", "do not (Enter, too)"), SCROLLS)
-
-    def action_decide(self, yes: bool) -> None:
-        """To the job that waits."""
-        self.desk.answer(Reply.YES if yes else Reply.NO)
-        self.dismiss()
 
 
 class AskCredentials(Dialog[Credentials | None]):

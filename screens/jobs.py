@@ -1,11 +1,14 @@
-"""The one worker that may change the host, how its questions reach the admin, and all that it sends to the screens."""
+"""The one worker that may change the host, those beside it that do not, how their questions reach the admin, and all that
+they send to the screens."""
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class EngineSaid(Message):
-    """An event of the engine; its output lines go to `Desk.lines` instead."""
+    """An event of the engine; its output lines go to `Job.lines` instead."""
 
     event: Event
 
@@ -116,7 +119,7 @@ class Job:
     It waits for the job before it to end; then it is at work, and `waiting` while a question of its own has no answer;
     then it has `ended`, which its JobEnded message says."""
 
-    def __init__(self, name: str, listener: MessagePump, lines: deque[str]) -> None:
+    def __init__(self, name: str, listener: MessagePump) -> None:
         self.name = name
         self.interrupt = Interrupt()
         self.step = ""
@@ -128,7 +131,9 @@ class Job:
         self.ended = threading.Event()
         self._stop = False
         self.listener = listener
-        self._lines = lines
+        """The screen that began it: it alone is told, and it alone answers."""
+        self.lines: deque[str] = deque(maxlen=KEPT)
+        """Live output, cleaned, not drawn yet; the screen takes it a few times a second."""
         self._replies: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
         """To the question that waits; each has its own, so that no late answer is taken for one to the next."""
 
@@ -159,7 +164,7 @@ class Job:
     def say(self, line: str) -> None:
         """A line of live output."""
         if shown := clean(line):
-            self._lines.append(shown)
+            self.lines.append(shown)
 
     def ask(self, question: Message, within: float | None = None) -> Reply:
         """Show `question` and wait for the answer; none in `within` seconds is a no. Raises Stopped, Interrupted."""
@@ -188,8 +193,8 @@ class Job:
 
     @property
     def stopped(self) -> bool:
-        """Whether a signal has come."""
-        return self.interrupt.number is not None
+        """Whether a signal has come, or nobody waits for its end any more."""
+        return self._stop or self.interrupt.number is not None
 
     def post(self, message: Message) -> None:
         """Hand a message to the screen that began the work."""
@@ -223,16 +228,18 @@ class SeenOfSteps:
 
 
 class Desk:
-    """One job at a time, begun and answered by the screens."""
+    """One job at a time that may change the host, and beside it one of each screen that changes nothing. Each is answered
+    by the screen that began it, and by no other. What is there, at work or waiting for everybody, is the first kind."""
 
     def __init__(self, app: App[int], after: Callable[[], None] = lambda: None) -> None:
         self._app = app
         self._after = after
         """Called when the work of a job is over, and before anybody is told."""
-        self.lines: deque[str] = deque(maxlen=KEPT)
-        """Live output, cleaned, not drawn yet; the screen takes it a few times a second."""
-        self._job = Job("", app, self.lines)
+        self._job = Job("", app)
+        """The newest that may change the host."""
         self._job.ended.set()
+        self._beside: dict[MessagePump, Job] = {}
+        """Those that change nothing, by their screens."""
         self.seen = SeenOfSteps()
 
     @property
@@ -247,12 +254,12 @@ class Desk:
 
     @property
     def busy(self) -> bool:
-        """Whether a job is there, at work or waiting."""
+        """Whether a job is there that may change the host, at work or waiting."""
         return not self._job.ended.is_set()
 
     @property
     def waiting(self) -> bool:
-        """Whether the job waits for an answer."""
+        """Whether that job waits for an answer: each screen asks for its own with `asks`."""
         return self.busy and self._job.waiting
 
     @property
@@ -260,44 +267,82 @@ class Desk:
         """Whether the host may be changing at this moment, or must be restored first."""
         return self.busy and (not self.waiting or self._job.holds)
 
+    def _of(self, listener: MessagePump) -> Job:
+        """The job of this screen, or one that has ended."""
+        return self._job if self._job.listener is listener else self._beside.get(listener, _NOTHING)
+
+    def works_for(self, listener: MessagePump) -> bool:
+        """Whether a job of this screen is there, at work or waiting."""
+        return not self._of(listener).ended.is_set()
+
+    def asks(self, listener: MessagePump) -> bool:
+        """Whether a job of this screen waits for an answer."""
+        return self.works_for(listener) and self._of(listener).waiting
+
     def start(self, listener: MessagePump, name: str, work: Callable[[Job], object]) -> None:
         """Do `work` in a thread; `listener` gets its messages. A job that waits for an answer ends first."""
         assert not self.changing, f"{self.job} is at work"
-        self.answer(Reply.STOP)
-        self.lines.clear()
-        previous, job = self._job, Job(name, listener, self.lines)
-        self._job = job
+        self._job.answer(Reply.STOP)
+        previous, self._job = self._job, Job(name, listener)
+        run = self._run_of(self._job, work, previous)
+        self._app.run_worker(run, thread=True, group="desk", exit_on_error=False)
 
+    def start_beside(self, listener: MessagePump, name: str, work: Callable[[Job], object]) -> None:
+        """The same for work that changes nothing: what may change the host goes on, or waits, meanwhile."""
+        self._beside[listener] = job = Job(name, listener)
+        run = self._run_of(job, work, _NOTHING)
+        # Not one of Textual's workers: who quits does not wait for a server that is silent.
+        threading.Thread(target=copy_context().run, args=(_unheard, run), daemon=True).start()
+
+    def _run_of(self, job: Job, work: Callable[[Job], object], previous: Job) -> Callable[[], None]:
         def worked(job: Job) -> object:
             try:
                 return work(job)
             finally:
                 self._after()
 
-        self._app.run_worker(
-            lambda: job.run(worked, previous), thread=True, group="desk", exit_on_error=False
-        )
+        return lambda: job.run(worked, previous)
 
-    def answer(self, reply: Reply) -> None:
-        """Answer the question that waits; without one nothing happens."""
-        self._job.answer(reply)
+    def answer(self, reply: Reply, listener: MessagePump) -> None:
+        """Answer what the job of this screen asks; where that asks nothing, nothing happens."""
+        self._of(listener).answer(reply)
+
+    def end_what_waits(self) -> None:
+        """End the job that waits for an answer, whichever screen began it."""
+        self._job.answer(Reply.STOP)
 
     def left(self, listener: MessagePump) -> None:
-        """This screen goes: nobody can answer what its job asks."""
-        if self._job.listener is listener:
-            self.answer(Reply.STOP)
+        """This screen goes: nobody can answer what its job asks, or read what comes of it."""
+        self.answer(Reply.STOP, listener)
+        self._beside.pop(listener, None)
+
+    def quit(self) -> None:
+        """The screens end: no job may wait for an answer any more."""
+        for job in (self._job, *self._beside.values()):
+            job.answer(Reply.STOP)
 
     def tell(self, number: int) -> None:
         """A signal has come."""
         self._job.tell(number)
 
     def wait(self) -> None:
-        """Until the job has ended; for a thread of its own."""
+        """Until the job that may change the host has ended; for a thread of its own."""
         self._job.ended.wait()
 
-    def taken(self) -> list[str]:
-        """Take out the lines that were not drawn yet."""
-        return [self.lines.popleft() for _ in range(len(self.lines))]
+    def taken(self, listener: MessagePump) -> list[str]:
+        """Take out the lines of this screen's job that were not drawn yet."""
+        lines = self._of(listener).lines
+        return [lines.popleft() for _ in range(len(lines))]
+
+
+_NOTHING = Job("", MessagePump())
+"""A job that has ended."""
+_NOTHING.ended.set()
+
+
+def _unheard(run: Callable[[], None]) -> None:
+    with contextlib.suppress(RuntimeError):  # the app has ended
+        run()
 
 
 @dataclass

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from screens.base import FORM, Field, Frame, about_input, sentence
-from screens.dialogs import AskCertificate, asking
+from screens.dialogs import ask_certificate, asking
 from screens.jobs import CertificateWaits, Job, JobEnded, Stopped
 from screens.widgets.contents import check_content, line_shown, with_meaning
 from wizard.console import clean, clean_block
@@ -99,6 +99,10 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
         self.set_interval(0.1, self._draw)
         self._same()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """One test at a time."""
+        return action != "begin" or not self.desk.works_for(self)
+
     def on_input_changed(self) -> None:
         """The command with what was typed."""
         self._same()
@@ -133,7 +137,7 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
 
     def action_begin(self) -> None:
         """Hold the conversation."""
-        if self.desk.changing:
+        if self.desk.changing or self.desk.works_for(self):
             return
         host, user, send_to = (self.entered(name) for name in ("host", "user", "send-to"))
         try:
@@ -173,7 +177,8 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
                 self._cause = of_login(backend.host, backend.answers, target, credentials, result, began)
             return result
 
-        self.desk.start(self, "test", work)
+        self.desk.start_beside(self, "test", work)
+        self.refresh_bindings()
 
     def add(self, line: ConversationLine) -> None:
         """A line more; drawn with others some ten times a second."""
@@ -183,11 +188,12 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
     def on_certificate_waits(self, message: CertificateWaits) -> None:
         """Whether the password may go to an untrusted server."""
         self._draw()
-        self.app.push_screen(AskCertificate(message.words))
+        ask_certificate(self, message)
 
     def on_job_ended(self, message: JobEnded) -> None:
         """The verdict."""
         self._draw()
+        self.refresh_bindings()
         match message:
             case JobEnded(error=Stopped() | Interrupted()):
                 self.say("It was stopped.")

@@ -83,11 +83,11 @@ class ReviewAndRun(Frame[Result]):
     def answer(self, reply: Reply) -> None:
         """Answer the question that waits."""
         self.ask_nothing()
-        self.desk.answer(reply)
+        self.desk.answer(reply, self)
 
     def action_go(self) -> None:
         """Yes."""
-        if self.desk.waiting:
+        if self.desk.asks(self):
             self.go_on()
             self.answer(Reply.YES)
 
@@ -121,7 +121,7 @@ class ReviewAndRun(Frame[Result]):
 
     def draw(self) -> None:
         """Show the output that has come, and the seconds that pass."""
-        if self.running and (lines := self.desk.taken()):
+        if self.running and (lines := self.desk.taken(self)):
             self.query_one("#output", Output).write(lines)
         if self._began and self.running and self.desk.changing:
             passed = int(time.monotonic() - self._began)
@@ -161,10 +161,11 @@ class ReviewAndRun(Frame[Result]):
         self.say("Esc goes back." if begun else "Nothing was changed. Esc goes back.")
 
     def interrupted(self) -> None:
-        """The admin, or a signal, has ended it."""
+        """The admin, another screen, or a signal has ended it."""
+        self.say("It has ended here, and nothing more is done. Esc goes back.")
 
     def action_back(self) -> None:
-        """Leave, unless something is being done: a question that waits gets a no."""
+        """Leave, unless something is being done; what waits for an answer ends."""
         if self.running and self.desk.changing:
             self.say(self.AT_WORK)
         else:
@@ -173,14 +174,13 @@ class ReviewAndRun(Frame[Result]):
     @property
     def waits(self) -> bool:
         """Whether a question of this screen waits, so that leaving it is a no."""
-        return self.running and self.desk.waiting
+        return self.running and self.desk.asks(self)
 
     action_cancel = action_back
     """Leave, with a no to the question that waits."""
 
     def leave(self) -> None:
         """Close the screen."""
-        self.desk.answer(Reply.NO)
         self.dismiss()
 
 
@@ -251,7 +251,7 @@ done is a commit in the history and can be rolled back from there. If it fails, 
         """y only answers a question; what is over cannot be cancelled."""
         match action:
             case "go":
-                return self.desk.waiting and self.listens
+                return self.desk.asks(self) and self.listens
             case "cancel" | "back":
                 return self.waits is (action == "cancel")
         return True

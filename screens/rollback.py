@@ -138,7 +138,7 @@ rollback is a commit too and can itself be rolled back.
 
     def action_edit(self) -> None:
         """Edit the first of the files, once this job has ended."""
-        if self._rollback is not None and self.desk.waiting:
+        if self._rollback is not None and self.desk.asks(self):
             self._to_edit = self.backend.host.path(f"/{self._rollback.reversal.conflicts[0].path}")
             self.answer(Reply.NO)
 
@@ -262,7 +262,7 @@ recorded, and the run is closed.
     def action_take(self) -> None:
         """The highlighted way."""
         way = self._chosen()
-        if way is not None and not self.desk.busy:
+        if way is not None and not self.desk.changing:
             self._outcome = way.outcome
             self.go_on()
             work = partial(self.backend.recover, act=way.act)

@@ -258,7 +258,8 @@ says what does the same. To take them from another file: `msa-wizard answers --a
         yield Static("", id="about", markup=False)
 
     def on_mount(self) -> None:
-        """Look at the host."""
+        """Look at the host. A run that waits goes by the settings as they were: it ends, and the steps plan anew."""
+        self.desk.end_what_waits()
         self.add_to_title("every field may stay as it is")
         self._before = self._answers()
         self._same(self._before)

@@ -66,6 +66,11 @@ class StepRun(Frame[None]):
         return self.backend.session.skipped
 
     @property
+    def free(self) -> bool:
+        """Whether no run of ours is there, and nothing else at work: only then is the host looked at, or a run begun."""
+        return not (self.desk.works_for(self) or self.desk.changing)
+
+    @property
     def board(self) -> StepBoard:
         """List and panes."""
         return self.query_one(StepBoard)
@@ -105,14 +110,14 @@ class StepRun(Frame[None]):
         """Apply the step that is shown."""
         desk, board = self.desk, self.board
         name, remaining = board.chosen, board.remaining
-        if desk.waiting and self._asked and self._current is not None:
+        if desk.asks(self) and self._asked and self._current is not None:
             if name == self._current:
                 self._work()
-                desk.answer(Reply.YES)
+                desk.answer(Reply.YES, self)
             else:
                 board.select(self._current)
                 self.say_of(self._current, f"{self._current} is next: y applies it, s skips it.")
-        elif desk.busy or not self.known:
+        elif not self.free or not self.known:
             return
         elif missing := self.missing(name):
             needed = "is needed first, but was skipped" if missing in self.skipped else "is needed first"
@@ -136,7 +141,7 @@ class StepRun(Frame[None]):
         from screens.dialogs import ApplyAll, Listed
 
         board = self.board
-        if not self.desk.busy and self.backend.held is None and not self.looking:
+        if self.free and self.backend.held is None and not self.looking:
             self.look_at_steps()  # another session has changed something meanwhile
 
         def listed() -> Listed:
@@ -147,13 +152,12 @@ class StepRun(Frame[None]):
         self.app.push_screen(ask, lambda yes: self._apply_all() if yes else None)
 
     def _apply_all(self) -> None:
-        desk = self.desk
         self.same(f"msa-wizard apply --yes{self.backend.apply_options}")
-        if desk.waiting:
+        if self.desk.asks(self) and self._asked:
             self.policy.everything = True
             self._work()
-            desk.answer(Reply.YES)
-        elif not desk.busy and self.board.remaining:
+            self.desk.answer(Reply.YES, self)
+        elif self.free and self.board.remaining:
             self.board.select(self.board.remaining[0])
             self._start((), everything=True)
 
@@ -161,11 +165,11 @@ class StepRun(Frame[None]):
         """Leave the step out, and say what follows from that."""
         desk, board = self.desk, self.board
         name = board.chosen
-        if desk.waiting and self._asked and name == self._current:
+        if desk.asks(self) and self._asked and name == self._current:
             self._asked = False
             self._skip(name)
-            desk.answer(Reply.NO)
-        elif not desk.busy and board.states.get(name) in (*REMAINING, "failed"):
+            desk.answer(Reply.NO, self)
+        elif self.free and board.states.get(name) in (*REMAINING, "failed"):
             self._skip(name)
             if board.remaining:
                 board.select(board.remaining[0])
@@ -199,7 +203,7 @@ class StepRun(Frame[None]):
 
     def _draw(self) -> None:
         """New output, and the seconds that pass."""
-        if lines := self.desk.taken():
+        if lines := self.desk.taken(self):
             self._last = [*self._last, *lines][-LAST:]
             self.board.write(self._current or self.board.chosen, lines)
         if not (self._began and self.desk.changing):
@@ -273,7 +277,7 @@ class StepRun(Frame[None]):
                 self.action_skip()
             case path:
                 self._to_edit = path or ""
-                self.desk.answer(Reply.STOP)
+                self.desk.answer(Reply.STOP, self)
 
     def on_endings_wait(self, message: EndingsWait) -> None:
         """Something that works would end: a question of its own, whatever key was pressed before."""
@@ -285,7 +289,7 @@ class StepRun(Frame[None]):
         def decide(yes: bool | None) -> None:
             if yes:
                 self._work()
-            self.desk.answer(Reply.YES if yes else Reply.NO)
+            self.desk.answer(Reply.YES if yes else Reply.NO, self)
 
         self.app.push_screen(WhatWouldEnd(message.step.id, message.ends), decide)
 

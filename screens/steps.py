@@ -9,7 +9,6 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from screens.base import PAGES
-from screens.jobs import Reply
 from screens.step_run import StepRun
 from screens.widgets.step_board import PANES, StepBoard
 from wizard.console import clean, count
@@ -77,7 +76,7 @@ skipped: left out with s. BLOCKED: something is in the way, and has to be put ri
         if self.sums_up:
             self.sums_up = False
             self.call_after_refresh(self.sum_up)
-        elif self.known and not self.desk.busy:
+        elif self.known and self.free:
             self.panes.pane("diff")
             self.look_at_steps()
 
@@ -87,12 +86,12 @@ skipped: left out with s. BLOCKED: something is in the way, and has to be put ri
 
     def action_look(self) -> None:
         """Look at the host again."""
-        if not self.desk.busy:
+        if self.free:
             self.see(self._looked, again=True, with_apt=self._apt_said)
 
     def _apt_said(self, overview: Overview) -> None:
         """The plans with apt's answer; a run plans by itself."""
-        if not self.desk.busy:
+        if self.free:
             self.board.plans.update(overview.plans)
             self.show_step()
 
@@ -176,7 +175,7 @@ skipped: left out with s. BLOCKED: something is in the way, and has to be put ri
         self.show_step()
         if not self.desk.changing:
             self.panes.pane("diff")
-        if self.known and self.about != self.board.chosen and not self.desk.busy:
+        if self.known and self.about != self.board.chosen and self.free:
             self.about = ""
             self.say(self._offer())
 
@@ -188,19 +187,19 @@ skipped: left out with s. BLOCKED: something is in the way, and has to be put ri
             return True
         if not self.known:
             return False
-        desk, board = self.desk, self.board
+        board, asked = self.board, self.desk.asks(self)
         if self._blocked and action != "roll_back":
             return False
         word = board.states.get(board.chosen, "")
-        if desk.changing or not word or not self.listens:
+        if self.desk.changing or not word or not self.listens:
             return False
         match action:
             case "apply":
-                return desk.waiting or word in (*REMAINING, "failed", "skipped")
+                return asked or word in (*REMAINING, "failed", "skipped")
             case "apply_all":
-                return bool(board.remaining) or desk.waiting
+                return asked or bool(board.remaining)
             case "skip":
-                return desk.waiting or word in (*REMAINING, "failed")
+                return asked or word in (*REMAINING, "failed")
         return board.in_force
 
     def action_read(self) -> None:
@@ -233,7 +232,6 @@ skipped: left out with s. BLOCKED: something is in the way, and has to be put ri
         if self.desk.changing:
             self.say("A step is at work and continues here; q quits.")
         else:
-            self.desk.answer(Reply.STOP)
             self.dismiss()
 
     def action_roll_back(self) -> None:

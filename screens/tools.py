@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 from screens.backend import ManualLoginRequest
 from screens.base import FORM, Field, Frame, about_input, sentence
-from screens.dialogs import AskCertificate, asking
+from screens.dialogs import ask_certificate, asking
 from screens.jobs import CertificateWaits, ChangesWait, Job, JobEnded, MoveWaits, Reply, Stopped
 from screens.widgets.contents import check_content, line_shown
 from screens.widgets.explained_lines import ExplainedLines
@@ -66,9 +66,14 @@ class Tool(Frame[None]):
         """The lines and what they mean."""
         return self.query_one(ExplainedLines)
 
+    @property
+    def at_work(self) -> bool:
+        """Whether what this screen has begun has not ended; what waits on another one ends when something begins here."""
+        return self.desk.works_for(self)
+
     def draw_done(self) -> None:
         """What msa-wizard itself has done until now, before the next line of anybody else."""
-        if lines := self.desk.taken():
+        if lines := self.desk.taken(self):
             self.lines.add_output(lines)
 
     def _count(self) -> None:
@@ -115,8 +120,8 @@ the connection is lost or msa-wizard is killed, everything is restored.
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Enter and y do what is asked at the time; a form that is in use is not filled in."""
-        asked = self._asked and self.desk.waiting and self.listens
-        sending = self.desk.busy and not self._asked
+        asked = self._asked and self.desk.asks(self) and self.listens
+        sending = self.at_work and not self._asked
         match action:
             case "agree" | "refuse":
                 return asked
@@ -125,7 +130,7 @@ the connection is lost or msa-wizard is killed, everything is restored.
             case "enter":
                 return not (asked or sending)
             case "begin" | "mode":
-                return not self.desk.busy
+                return not self.at_work
         return True
 
     def on_mount(self) -> None:
@@ -134,7 +139,7 @@ the connection is lost or msa-wizard is killed, everything is restored.
 
     def action_mode(self) -> None:
         """The next way to do it."""
-        if not self.desk.busy:
+        if not self.at_work:
             self._mode = (self._mode + 1) % len(MODES)
             self._about()
 
@@ -151,7 +156,7 @@ the connection is lost or msa-wizard is killed, everything is restored.
             self._asked = False
             self.lines.clear(MODES[self._mode][2])
             self.say(words)
-            self.desk.answer(reply)
+            self.desk.answer(reply, self)
             self.refresh_bindings()
 
     def action_send(self) -> None:
@@ -163,7 +168,7 @@ the connection is lost or msa-wizard is killed, everything is restored.
     async def action_enter(self) -> None:
         """From field to field; then begin."""
         await self.caught_up()
-        if not self.desk.busy:
+        if not self.at_work:
             empty = [name for name in ("user", "password") if not self.query_one(f"#{name}", Input).value]
             if empty:
                 field = self.query_one(f"#{empty[0]}", Input)
@@ -175,7 +180,7 @@ the connection is lost or msa-wizard is killed, everything is restored.
 
     def action_begin(self) -> None:
         """Open the conversation, once there are a user and a password."""
-        if self.desk.busy:
+        if self.at_work or self.desk.changing:
             return
         try:
             credentials = Credentials(self.entered("user"), self.query_one("#password", Input).value)
@@ -211,7 +216,7 @@ the connection is lost or msa-wizard is killed, everything is restored.
 
     def action_back(self) -> None:
         """End the conversation first; close once everything is restored."""
-        if not self.desk.busy:
+        if not self.at_work:
             self.dismiss()
             return
         if self._asked:
@@ -224,7 +229,7 @@ the connection is lost or msa-wizard is killed, everything is restored.
     def on_changes_wait(self, message: ChangesWait) -> None:
         """What would be changed for a while, before anything is."""
         if self._leave:
-            self.desk.answer(Reply.NO)
+            self.desk.answer(Reply.NO, self)
             return
         self._asked = True
         self.lines.clear()
@@ -247,9 +252,9 @@ the connection is lost or msa-wizard is killed, everything is restored.
     def on_certificate_waits(self, message: CertificateWaits) -> None:
         """Whether the password may go to an untrusted server."""
         if self._leave:
-            self.desk.answer(Reply.NO)
+            self.desk.answer(Reply.NO, self)
         else:
-            self.app.push_screen(AskCertificate(message.words))
+            ask_certificate(self, message)
 
     def add(self, line: ConversationLine) -> None:
         """A line of either side."""
@@ -286,7 +291,7 @@ the connection is lost or msa-wizard is killed, everything is restored.
     def _answer(self, reply: Reply) -> None:
         if self._waits is not None:
             self._waits = None
-            self.desk.answer(reply)
+            self.desk.answer(reply, self)
 
     def _count(self) -> None:
         if self._waits is not None:
@@ -355,12 +360,12 @@ or msa-wizard is killed.
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """One at a time."""
         if action == "begin":
-            return not self.desk.busy and self.listens
-        return self.desk.changing if action == "end" else True
+            return not self.at_work and self.listens
+        return self.at_work if action == "end" else True
 
     def action_begin(self) -> None:
         """Stop the service, and listen."""
-        if self.desk.busy:
+        if self.at_work or self.desk.changing:
             return
         self._stop = stop = threading.Event()
         self._end = time.monotonic() + LISTENING
@@ -376,13 +381,13 @@ or msa-wizard is killed.
 
     def action_end(self) -> None:
         """Restore the service."""
-        if self.desk.changing:
+        if self.at_work:
             self._stop.set()
             self.say("saslauthd's service is being restored ...")
 
     def action_back(self) -> None:
         """Close, once the service is restored."""
-        if self.desk.changing:
+        if self.at_work:
             self._leave = True
             self.action_end()
         else:
@@ -413,7 +418,7 @@ or msa-wizard is killed.
             self.dismiss()
 
     def _count(self) -> None:
-        if self._end and self.desk.changing and not self._stop.is_set():
+        if self._end and self.at_work and not self._stop.is_set():
             self.say(f"At work, {_left(self._end):.0f} s left. e ends it. Log in now, from a mail program.")
 
 
@@ -464,7 +469,7 @@ the server's own addresses do not count. It succeeds when somebody has logged in
 
     def action_begin(self) -> None:
         """Wait, from now on."""
-        if self.desk.busy:
+        if self.at_work:
             return
         self._stop = stop = threading.Event()
         self._end = time.monotonic() + WAITING
@@ -478,7 +483,12 @@ the server's own addresses do not count. It succeeds when somebody has logged in
                 WAITING, lambda line: job.show(self.add, line), lambda: stop.is_set() or job.stopped
             )
 
-        self.desk.start(self, "a test from outside", work)
+        self.desk.start_beside(self, "a test from outside", work)
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """One at a time."""
+        return action != "begin" or not self.at_work
 
     def action_back(self) -> None:
         """Close; nothing was changed."""
@@ -494,6 +504,7 @@ the server's own addresses do not count. It succeeds when somebody has logged in
     def on_job_ended(self, message: JobEnded) -> None:
         """The verdict."""
         self._end = 0.0
+        self.refresh_bindings()
         self.lines.draw()
         if message.error is not None:
             self.say(f"✗ {sentence(message.error)}")

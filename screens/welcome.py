@@ -15,7 +15,6 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from screens.base import PAGES, Frame
-from screens.jobs import Reply
 from screens.widgets.contents import SETTLED, check_content, meter
 from screens.widgets.fitted import Fitted
 from screens.widgets.rows import Rows
@@ -79,7 +78,7 @@ on a step whose diff you see.
     def on_screen_resume(self) -> None:
         """Something may have changed meanwhile. Nobody can answer a run from here: one that waits ends first."""
         if self._overview is not None:
-            self.desk.answer(Reply.STOP)
+            self.desk.end_what_waits()
             self._see()
 
     def _see(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 
 import pytest
 from textual.message import Message
@@ -21,7 +20,7 @@ class Nobody(MessagePump):
 
 
 def test_a_stopped_job_waits_for_no_further_answer() -> None:
-    job = Job("apply", Nobody(), deque())
+    job = Job("apply", Nobody())
     job.answer(Reply.STOP)
     with pytest.raises(Stopped):
         job.ask(Message(), within=0.1)
@@ -32,7 +31,7 @@ class Late(MessagePump):
 
     def __init__(self) -> None:
         super().__init__()
-        self.job = Job("login", self, deque())
+        self.job = Job("login", self)
         self.asked = 0
 
     def post_message(self, message: Message) -> bool:

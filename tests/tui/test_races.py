@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
 from pathlib import Path
 
 import pytest
@@ -231,7 +230,7 @@ class StoppedMeanwhile(Job):
 
 
 def test_a_stop_in_the_instant_before_a_question_ends_the_job() -> None:
-    job = StoppedMeanwhile("a job", MessagePump(), deque())
+    job = StoppedMeanwhile("a job", MessagePump())
     with pytest.raises(Stopped):
         job.ask(MoveWaits(Move("QUIT", "the end"), None), within=1)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +103,7 @@ class Asked(Job):
     """What the admin is asked, and says yes to."""
 
     def __init__(self) -> None:
-        super().__init__("apply", MessagePump(), deque())
+        super().__init__("apply", MessagePump())
         self.why: list[str] = []
 
     def ask(self, message: Message, within: float | None = None) -> Reply:
@@ -275,7 +274,7 @@ def test_all_is_asked_once_apt_has_said_what_comes(tmp_path: Path, apt: Apt) -> 
 async def by_another_session(bench: Bench, app: WizardApp, name: str) -> None:
     """A step applied by somebody else meanwhile."""
     other = Bench(root=bench.root, steps=bench.steps)
-    await asyncio.to_thread(other.apply, Job("apply", app, deque()), lambda step, _plan: step.id == name)
+    await asyncio.to_thread(other.apply, Job("apply", app), lambda step, _plan: step.id == name)
 
 
 def test_what_another_session_has_done_is_seen_by_the_next_screen(bench: Counted) -> None:
