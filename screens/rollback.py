@@ -231,10 +231,11 @@ recorded, and the run is closed.
         self._offer()
 
     def _offer(self) -> None:
-        listed = self.query_one("#ways", OptionList)
+        listed, chosen = self.query_one("#ways", OptionList), self._chosen()
         names = [name for name in self._ways if name != "accept" or self._problem]
         listed.set_options([Option(self._ways[name].title, id=name) for name in names])
-        listed.highlighted = 0
+        # The one that was taken and failed stays the chosen one: y tries it again.
+        listed.highlighted = next((at for at, name in enumerate(names) if self._ways[name] is chosen), 0)
         listed.focus()
         if not self._problem:
             self.say("y takes the highlighted way. Esc leaves everything as it is.")
@@ -286,27 +287,39 @@ recorded, and the run is closed.
         match result:
             case RollbackResult() if result.not_undone or result.failed:
                 self.failed("; ".join(map(clean, filter(None, (*result.not_undone, result.failed)))))
-            case Run() if result.undecided:
-                self.failed(
-                    f"Stopped before {result.undecided}: something that works would end (y on the steps asks)"
-                )
+            case Run() if result.stopped and self.backend.killed() is not None:
+                self.failed(_stopped(result))
             case Run() if result.stopped:
-                self.failed(f"Stopped at {result.stopped}")
+                self._show_end(
+                    f"The interrupted run is over. {_stopped(result)}.", *_applied(result), go_on=True
+                )
+            case None:
+                self._show_end("No run is interrupted any more.")
             case str():
                 self._show_end(f"Accepted as it is, recorded as {result}.")
             case RollbackResult():
                 checks = [check_content(check, width()) for check in result.checks]
                 self._show_end(f"The interrupted run was {self._outcome}.", *checks, *_left(result))
             case Run():
-                applied = [f"Applied: {', '.join(result.applied)}."] if result.applied else []
-                self._show_end(f"The interrupted run was {self._outcome}.", *applied)
+                self._show_end(f"The interrupted run was {self._outcome}.", *_applied(result))
 
-    def _show_end(self, words: str, *parts: Content | str) -> None:
-        """What has become of the run, in place of the ways."""
+    def _show_end(self, words: str, *parts: Content | str, go_on: bool = False) -> None:
+        """What has become of the run, in place of the ways; whether there is something to `go_on` with on the steps."""
+        sign, style = ("!", "bold ansi_yellow") if go_on else ("✓", "bold ansi_green")
         self.query_one("#ways").display = False
-        self.show(Content.styled(f"✓ {words}", "bold ansi_green"), *parts)
+        self.show(Content.styled(f"{sign} {words}", style), *parts)
         self.query_one("#preview").focus()
-        self.say("The host is consistent again. Esc goes back.")
+        self.say(f"The host is consistent again. Esc goes back{'; the rest is on the steps' * go_on}.")
+
+
+def _stopped(run: Run) -> str:
+    if run.undecided:
+        return f"Stopped before {run.undecided}: something that works would end (y on the steps asks)"
+    return f"Stopped at {run.stopped}"
+
+
+def _applied(run: Run) -> list[str]:
+    return [f"Applied: {', '.join(run.applied)}."] if run.applied else []
 
 
 @dataclass(frozen=True)

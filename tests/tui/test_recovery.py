@@ -1,0 +1,104 @@
+"""What follows on the screens when a recovery does not go well: the chosen way stays, and what is over is called so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import OptionList
+
+from screens.app import WizardApp
+from screens.rollback import RecoveryScreen
+from tests.tui.bench import Bench, Writes, play, shows, until, use
+from tests.tui.test_history import at_the_interrupted, killed_in_three
+from tests.tui.test_what_would_end import Ends
+from wizard.engine.engine import Engine
+from wizard.errors import HostError
+from wizard.model.answers import Answers
+from wizard.rollback.recovery import Recovery
+from wizard.system.signals import Interrupt
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A host on which a run was killed in step three, and a step that was left."""
+    bench = Bench(root=tmp_path)
+    steps = (
+        Writes("one", bench.host, "/etc/a", "new a\n"),
+        Writes("three", bench.host, "/etc/c", "new c\n"),
+    )
+    use(monkeypatch, bench, *steps)
+    with bench.at_work(Interrupt()) as (store, journal, _):
+        Engine(bench.host, Answers(), lambda _: None).apply(
+            store, journal, (), lambda _s, _p: True, lambda: None
+        )
+    (tmp_path / "etc/d").write_text("half\n")
+    killed_in_three(bench)
+    use(monkeypatch, bench, *steps, Writes("four", bench.host, "/etc/f", "f\n"))
+    return bench
+
+
+def test_the_way_that_failed_stays_the_chosen_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    undone: list[str] = []
+
+    def fail(_: Recovery) -> None:
+        undone.append("tried")
+        raise HostError("the disk is full")
+
+    monkeypatch.setattr(Recovery, "undo", fail)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_the_interrupted(pilot, app)
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, "Undoes the run"))
+        for tries in (1, 2):
+            await pilot.press("y")
+            await until(pilot, lambda tries=tries: len(undone) == tries and shows(app, "The disk is full"))  # type: ignore[misc]
+            await until(pilot, lambda: shows(app, "Keep the host as it is now"))
+            option = app.screen.query_one("#ways", OptionList).highlighted_option
+            assert option is not None
+            assert option.id == "undo"
+            await until(pilot, lambda: shows(app, "Undoes the run"))
+            assert not shows(app, "recover --finish")
+
+    play(bench, story)
+    assert undone == ["tried", "tried"]
+    assert not (bench.root / "etc/f").exists(), "what was left was not applied instead"
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_finished_run_that_stops_is_over_and_leads_to_the_steps(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    kind = Ends if ends else Writes
+    four = kind("four", bench.host, "/etc/f", "f\n", good=lambda: False)
+    use(monkeypatch, bench, *bench.steps[:2], four)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_the_interrupted(pilot, app)
+        await pilot.press("y")
+        where = "Stopped before four" if ends else "Stopped at four"
+        await until(pilot, lambda: shows(app, f"! The interrupted run is over. {where}"))
+        assert bench.killed() is None
+        await until(pilot, lambda: shows(app, "Esc goes back; the rest is on the steps."))
+        assert not shows(app, "Finish the run"), "there is nothing to finish"
+        assert not shows(app, "y Take this way")
+        await pilot.press("y")
+        assert not app.desk.busy
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, RecoveryScreen))
+
+    play(bench, story)
+
+
+def test_a_run_that_another_session_has_recovered_is_called_so(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_the_interrupted(pilot, app)
+        (bench.root / "state/journal").unlink()
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "No run is interrupted any more."))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, RecoveryScreen))
+
+    play(bench, story)
