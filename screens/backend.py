@@ -5,12 +5,13 @@ The engine is imported when it is first asked: the first frame does not wait for
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from wizard.errors import CannotHere, NotPutBackError
 from wizard.model.answers import SAVED, Answers, saved
 from wizard.model.session import Session
 from wizard.model.set_option import as_options, as_words
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from wizard.engine.local_edits import OwnEdit
     from wizard.engine.overview import Overview
     from wizard.engine.summary import Summary
+    from wizard.engine.temporary import ForAWhile
     from wizard.gather.certificates import CertificateReport
     from wizard.maillog.correlate import ConversationLine
     from wizard.maillog.read import LogLine
@@ -239,7 +241,11 @@ class Backend:
     def parting_words(self) -> str:
         """What stays on the terminal when the screens end: the summary, without another look at the host."""
         if self.session.nothing:
-            return "msa-wizard: nothing was changed."
+            killed = None
+            with suppress(CannotHere):
+                killed = self.killed()
+            ways = "`msa-wizard recover` undoes that run, `msa-wizard recover --finish` finishes it."
+            return "msa-wizard: nothing was changed." + (f" {killed.words()}: {ways}" if killed else "")
         from wizard.render.text import summary_text
 
         return summary_text(self._summary_of(self.held))
@@ -333,7 +339,8 @@ class Backend:
 
         with self.at_work(job.interrupt) as (store, journal, _):
             work = ForAWhile(self.host, store, journal, job.interrupt, job.say)
-            return debug(work, self.facts(), seconds, told, lambda: over() or job.stopped)
+            with self._noted("saslauthd in debug mode", work):
+                return debug(work, self.facts(), seconds, told, lambda: over() or job.stopped)
 
     def manual_login(
         self,
@@ -371,8 +378,26 @@ class Backend:
             if not agree(plaintext.changes):
                 return None
             work = ForAWhile(self.host, store, journal, job.interrupt, job.say)
-            with plaintext_offered(work, plaintext, request.port, request.seconds) as end:
+            with (
+                self._noted("a manual login without TLS", work),
+                plaintext_offered(work, plaintext, request.port, request.seconds) as end,
+            ):
                 return converse(plaintext.address, end)
+
+    @contextmanager
+    def _noted(self, what: str, work: ForAWhile) -> Iterator[None]:
+        """What is changed inside for a while counts as something that was done, and what could not be restored as failed."""
+        restored = True
+        try:
+            yield
+        except NotPutBackError as error:
+            restored = False
+            self.session.half_way.append(f"{what}: {error}")
+            raise
+        finally:
+            self.session.events += 1
+            if work.begun and restored:
+                self.session.debugged.append(what)
 
     def outside_commands(self, columns: int) -> str:
         """What to run on another machine to test this one."""

@@ -49,7 +49,9 @@ def change(root: Path) -> FileChange:
 
 def test_it_holds_inside_and_goes_back_after(root: Path) -> None:
     work = made(root)
+    assert not work.begun
     with work.changed("debug-it", [change(root)], Revert(("true",), (("while-kept", b"x"),)), 60):
+        assert work.begun
         assert (root / "etc/a").read_text() == "for a while\n"
         told = unfinished(root / "state/journal")
         assert told is not None

@@ -102,3 +102,12 @@ def test_a_run_that_another_session_has_recovered_is_called_so(bench: Bench) -> 
         await until(pilot, lambda: not isinstance(app.screen, RecoveryScreen))
 
     play(bench, story)
+
+
+def test_who_leaves_an_interrupted_run_as_it_is_is_told_of_it_at_the_end(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_the_interrupted(pilot, app)
+
+    words = play(bench, story).backend.parting_words()
+    assert words.startswith("msa-wizard: nothing was changed. `apply`, begun by carol on ")
+    assert words.endswith("`msa-wizard recover` undoes that run, `msa-wizard recover --finish` finishes it.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,11 +18,17 @@ from screens.review_and_run import RunSteps
 from screens.steps import Steps
 from screens.summary import Summary
 from tests.tui.bench import Bench, Writes, at, play, shows, until, use
+from wizard.changes.file import FileChange
+from wizard.debug import ConversationResult, DebugResult, PlaintextOffer
 from wizard.engine.summary import Summary as Ending
+from wizard.engine.temporary import ForAWhile
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.smtp.connection import Target
 from wizard.steps.order import step
+from wizard.system import guard as guards
+from wizard.system.guard import Revert
 from wizard.system.host import Host
 
 
@@ -145,6 +153,58 @@ def test_who_saved_the_settings_is_not_told_that_nothing_was_changed(bench: Benc
 
     words = play(bench, story).backend.parting_words()
     assert "Saved        the settings, in /etc/msa-wizard/answers.toml\n" in words
+
+
+@pytest.mark.parametrize("restored", [True, False])
+@pytest.mark.parametrize("tool", ["saslauthd", "by-hand"])
+def test_what_is_changed_for_a_while_counts_and_so_does_what_could_not_be_restored(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, restored: bool, tool: str
+) -> None:
+    (tmp_path / "run").mkdir(mode=0o700)
+    monkeypatch.setattr(guards, "FOLDER", tmp_path / "run")
+    monkeypatch.setattr(guards, "_start", lambda *_: None)
+    now = bench.host.entry("/etc/a")
+    assert now is not None
+    changes = (FileChange("/etc/a", now, replace(now, content=b"for a while\n"), "another a"),)
+
+    @contextmanager
+    def changed(work: ForAWhile, *_: object, **__: object) -> Iterator[float]:
+        with work.changed("debug-it", changes, Revert(()), 60):
+            if not restored:
+                (tmp_path / "etc/a").write_text("somebody was here\n")
+            yield 0.0
+
+    def debug(work: ForAWhile, *_: object, **__: object) -> DebugResult:
+        with changed(work):
+            return DebugResult(False, 0, None)
+
+    offer = PlaintextOffer(changes, Revert(()), "127.0.0.1")
+    monkeypatch.setattr("wizard.debug.debug", debug)
+    monkeypatch.setattr("wizard.debug.plaintext_offer", lambda *_, **__: offer)
+    monkeypatch.setattr("wizard.debug.plaintext_offered", changed)
+    monkeypatch.setattr("wizard.debug.talk", lambda *_, **__: ConversationResult(True, ""))
+    monkeypatch.setattr("wizard.maillog.watched_login.target_of", lambda *_, **__: Target("127.0.0.1"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, tool, "y begins" if tool == "saslauthd" else "Fill in the user name")
+        if tool == "by-hand":
+            for name in ("user", "password"):
+                app.screen.query_one(f"#{name}", Input).value = "made-up"
+            await pilot.press("f6", "f5")
+            await until(pilot, lambda: shows(app, "y changes this"))
+        await pilot.press("y")
+        await until(pilot, lambda: app.screen.listens and not app.desk.busy and not shows(app, "..."))  # type: ignore[attr-defined]
+        await until(pilot, lambda: shows(app, "Not undone:") is not restored)
+
+    words = " ".join(play(bench, story).backend.parting_words().split())
+    what = "saslauthd in debug mode" if tool == "saslauthd" else "a manual login without TLS"
+    assert "nothing was changed" not in words
+    if restored:
+        assert f"Debugged {what}: changed for that while" in words
+    else:
+        assert f"Failed {what}: not undone: " in words
+        assert "run `msa-wizard recover`" in words
+        assert bench.killed() is not None
 
 
 def test_a_step_that_cannot_be_applied_is_said_on_the_first_screen(

@@ -47,6 +47,7 @@ def summary(seen: Overview | None, session: Session, needing: Needing) -> Summar
         *_rows("recovered", session.recovered),
         *_rows("blocked", _blocked(seen.plans.values()) if seen else ()),
         *_rows("saved", dict.fromkeys(session.saved)),
+        *_rows("debugged", (f"{what}: changed for that while" for what in dict.fromkeys(session.debugged))),
         *_rows("to do", [", ".join(left)] if left else []),
         *_rows("to do", ["`msa-wizard status` says whether anything is left"] if seen is None else []),
     ]

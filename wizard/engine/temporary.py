@@ -42,6 +42,8 @@ class ForAWhile:
     journal: Journal
     interrupt: Callable[[], None]
     say: Say
+    begun: bool = False
+    """Whether something was changed."""
 
     @contextmanager
     def changed(self, name: str, changes: Sequence[Change], revert: Revert, seconds: int) -> Iterator[None]:
@@ -64,6 +66,7 @@ class ForAWhile:
                 self.journal.settled()
                 raise
             try:
+                self.begun = True
                 carry_out(changes, effects, self.host, self.journal, self.say, self.interrupt)
                 yield
             finally:

@@ -23,8 +23,10 @@ class Session:
     """Each interrupted run that was finished, undone, or accepted as it was, in words."""
     saved: list[str] = field(default_factory=list)
     """Each time that the settings were saved, in words."""
+    debugged: list[str] = field(default_factory=list)
+    """Each time that something was changed for a while, in words."""
     half_way: list[str] = field(default_factory=list)
-    """Each recovery or rollback that failed and has left something changed, in words."""
+    """Each recovery, rollback or change for a while that failed and has left something changed, in words."""
     events: int = 0
     """How many things have happened: what was seen of the host before the last one is outdated."""
 
@@ -38,7 +40,13 @@ class Session:
     def nothing(self) -> bool:
         """Whether nothing was done, nor tried."""
         return not (
-            self.applied or self.failed or self.rollbacks or self.recovered or self.saved or self.half_way
+            self.applied
+            or self.failed
+            or self.rollbacks
+            or self.recovered
+            or self.saved
+            or self.debugged
+            or self.half_way
         )
 
     def heard(self, report: Report) -> Report:
