@@ -19,14 +19,16 @@ from textual.events import Event, Key, Paste, Resize
 from textual.reactive import Reactive
 from textual.screen import Screen
 
+from screens import SMALLEST
 from screens.backend import Backend
-from screens.base import Dialog, WizardScreen, spelled
+from screens.base import Dialog, Frame, WizardScreen, spelled
 from screens.jobs import Desk
 from screens.welcome import PLACES, TOOLS, Welcome
 from screens.widgets.terminal_output import ChangedCells
 from wizard.console import clean_block, set_width
 from wizard.system.signals import SIGNALS
 
+_LEAVE = "f10,q,ctrl+q,ctrl+c"
 _BESIDE_TEXT = 3
 """Cells of a line that text cannot have: a blank at either side, and what scrolls."""
 
@@ -53,7 +55,7 @@ class WizardApp(App[int]):
     theme = Reactive("ansi-dark", init=False)
     """The terminal's own sixteen colours, dark or light. Known to Textual from the beginning: it would read all CSS again."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f10,q,ctrl+q,ctrl+c", "leave", "Quit", key_display="f10", tooltip="Quit msa-wizard"),
+        Binding(_LEAVE, "leave", "Quit", key_display="f10", tooltip="Quit msa-wizard"),
         Binding("f1,question_mark", "explain", "Help", key_display="f1", tooltip="Help for this screen"),
         Binding("ctrl+l", "redraw", "Redraw", show=False, tooltip="Draw the screen again"),
         Binding("ctrl+p", "command_palette", "Go to any screen", show=False, priority=True),
@@ -214,8 +216,17 @@ class WizardApp(App[int]):
                 self.screen._mounted_event.wait()
             )  # with its focus, which the key before may just have opened
             way = [*(self.focused or self.screen).ancestors_with_self]
-            await super().on_event(event)
+            if not self._covered:
+                await super().on_event(event)
+            elif isinstance(event, Key) and event.key in _LEAVE.split(","):
+                self.action_leave()
             self._next = asyncio.ensure_future(self._hand_on(way))
+
+    @property
+    def _covered(self) -> bool:
+        """Whether the window is too small, and a word on that covers the screen: no key may act on what nobody sees."""
+        too_small = self.size.width < SMALLEST[0] or self.size.height < SMALLEST[1]
+        return too_small and isinstance(self.screen, Frame)
 
     async def _hand_on(self, way: list[DOMNode]) -> None:
         """The next key, once this one has gone all of its way, and so has what it brought about."""

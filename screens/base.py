@@ -274,7 +274,7 @@ class Frame(WizardScreen[Result]):
         yield Keys(show_command_palette=False, compact=True)
         yield Static(
             f"This window is too small: the screens need {SMALLEST[0]}x{SMALLEST[1]}.\n"
-            "Nothing is lost; make it larger to go on, or press q to quit.",
+            "Nothing is lost; make it larger to go on, or press F10 to quit.",
             id="small",
             markup=False,
         )

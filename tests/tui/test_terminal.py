@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from rich.segment import Segment
 from textual.color import Color
+from textual.events import Paste
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from screens import launch
 from screens.app import WizardApp
@@ -86,6 +88,37 @@ def test_a_window_that_becomes_too_small_says_so_and_comes_back(
         await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "+new a"))
 
     play(bench, story, plain=True)
+
+
+@pytest.mark.parametrize("leave", ["f10", "q"])
+@pytest.mark.parametrize("place", ["set-up", "settings", "test"])
+def test_no_key_acts_on_what_a_too_small_window_covers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, leave: str
+) -> None:
+    bench = Bench(root=tmp_path)
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "1 of 1 step has"))
+        app.go(place)
+        screen = app.screen
+        await until(pilot, lambda: screen.is_mounted and shows(app, "F10 Quit") and shows(app, "$ "))
+        focused = screen.focused
+        await pilot.resize_terminal(79, 24)
+        await until(pilot, lambda: shows(app, "make it larger to go on, or press F10 to quit."))
+        app.post_message(Paste("pasted"))
+        await pilot.press("y", "a", "x", "tab", "f5", "f3", "ctrl+p", "escape")
+        await pilot.pause(0.5)
+        assert app.screen is screen
+        assert screen.focused is focused
+        assert not app.desk.works_for(screen)
+        assert not any("x" in field.value or "pasted" in field.value for field in screen.query(Input))
+        await pilot.press(leave)
+        await until(pilot, lambda: app._exit)
+        assert not any("q" in field.value for field in screen.query(Input))
+
+    assert play(bench, story).return_code == 0
+    assert bench.text("/etc/a") == "old a\n"
 
 
 def test_escape_sequences_from_outside_never_reach_the_screen(
