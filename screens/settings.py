@@ -322,6 +322,7 @@ says what does the same. To take them from another file: `msa-wizard answers --a
                 go_on()
 
         if self._changed:
+            self.wizard.go("settings")  # here is what it is about, and what is wrong with it
             self.app.push_screen(Unsaved(), decided)
         else:
             go_on()

@@ -12,6 +12,7 @@ from textual.widgets import Input, Static
 from screens.app import WizardApp
 from screens.base import WizardScreen
 from screens.login_test import LoginTest
+from screens.rollback import History
 from screens.saved_texts import MailClients
 from screens.saving import ConfirmReplace
 from screens.settings import Flag, Settings, Unsaved
@@ -22,6 +23,7 @@ from tests.store.machine import commit
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.steps.recorded import file, machine
 from wizard.engine.engine import Engine
+from wizard.errors import NotRoot
 from wizard.model.answers import Answers, Guess, Login, load
 from wizard.model.facts import SENDMAIL_CF
 from wizard.system.lock import held
@@ -232,6 +234,35 @@ def test_quitting_with_settings_that_are_not_saved_asks_and_then_quits(bench: Be
 
     play(bench, story)
     assert load(bench.root / SAVED).test.user == "alice"
+
+
+@pytest.mark.parametrize("wrong", ["value", "not saved"])
+def test_settings_that_cannot_be_saved_on_the_way_out_come_back_and_say_why(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    def refuse(*_: object) -> str:
+        raise NotRoot("save the settings")
+
+    if wrong != "value":
+        monkeypatch.setattr(bench, "choose", refuse)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "settings", "The IP addresses of this host")
+        settings = app.screen
+        name, typed = ("listen-submission", "999.1") if wrong == "value" else ("test-user", "alice")
+        settings.query_one(f"#{name}", Input).value = typed
+        await pilot.press("f3")
+        await until(pilot, lambda: isinstance(app.screen, History) and app.screen.is_mounted)
+        await pilot.press("f10")
+        await until(pilot, lambda: isinstance(app.screen, Unsaved))
+        await pilot.press("y")
+        await until(pilot, lambda: app.screen is settings)
+        says = "✗ Submission addresses: " if wrong == "value" else "but are not saved. Only root can save"
+        await until(pilot, lambda: shows(app, says))
+        assert settings.query_one(f"#{name}", Input).value == typed
+        assert not app._exit
+
+    play(bench, story)
 
 
 def test_the_settings_say_what_may_stay_what_an_address_is_and_what_is_not_saved(bench: Bench) -> None:
