@@ -167,8 +167,12 @@ def test_names_that_clients_use_are_asked_about_and_can_all_be_had(
         rolled_back(debian)
         assert first_of(presented(debian)) == first_of(leaf.certificate)
 
-        # The name that clients know need not be the host's own: all goes by it then, though no setting has it.
+        # The name that clients know need not be the host's own: all goes by it then, though no setting has it. Its key goes with
+        # the ciphers that are allowed, for clients without TLS 1.3.
+        debian.run("echo O CipherList=ECDHE-RSA-AES256-GCM-SHA384 >>/etc/mail/sendmail.cf")
         obtained(debian, OTHER, "--accept", "certificate-names")
+        ask = "openssl s_client -connect 127.0.0.1:587 -starttls smtp -tls1_2 </dev/null 2>/dev/null"
+        assert "ECDHE-RSA-AES256-GCM-SHA384" in debian.run(f"timeout 30 {ask}", check=False).stdout
         assert "hostname" in verified_login(debian, tmp_path, authority.root).lower()
         assert verified_login(debian, tmp_path, authority.root, OTHER) == "logged in"
         settings = json.loads(wizard(debian, "client-settings", "--json").stdout)

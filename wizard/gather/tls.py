@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 from dataclasses import dataclass
+from typing import Any, cast
 
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.tls_rules import LIST
@@ -52,10 +53,21 @@ def ciphers(host: Host, cf: str) -> Ciphers:
 def suites(listed: str) -> tuple[str, ...]:
     """The suites before TLS 1.3 that OpenSSL finds in a list, or in its own default for an empty one; none where it takes
     none."""
+    return tuple(str(suite["name"]) for suite in _found(listed) if suite["protocol"] != "TLSv1.3")
+
+
+def key_kinds(cf: str) -> frozenset[str] | None:
+    """The kinds of key (`rsa`, `ecdsa`) for which CipherList of sendmail.cf has a suite of TLS 1.2; None where it is not set, and
+    none where OpenSSL finds no suite in it: then sendmail is left with none."""
+    listed = sendmail_cf.option(cf, "CipherList")
+    return frozenset(str(suite["auth"]).removeprefix("auth-") for suite in _found(listed)) if listed else None
+
+
+def _found(listed: str) -> list[dict[str, Any]]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         if listed:
             context.set_ciphers(listed)
     except (ssl.SSLError, ValueError):
-        return ()
-    return tuple(str(suite["name"]) for suite in context.get_ciphers() if suite["protocol"] != "TLSv1.3")
+        return []
+    return cast(list[dict[str, Any]], context.get_ciphers())

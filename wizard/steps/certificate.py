@@ -30,7 +30,7 @@ from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
 from wizard.sendmail.cf_needs import MOST, TlsFiles, group, unsafe
 from wizard.sendmail.client_name import client_name
 from wizard.smtp.session import presented
-from wizard.steps.certificate_endings import names_lost, tlsa_lost, with_tlsa
+from wizard.steps.certificate_endings import key_unfit, names_lost, tlsa_lost, with_tlsa
 from wizard.steps.restart import Restart
 from wizard.system.host import Host
 from wizard.system.sockets import qualified_name
@@ -96,6 +96,7 @@ class CertificateStep(Step):
     def _ends(self, facts: Facts) -> Iterator[Ending]:
         there, path = parsed(self.pair.certificate, ""), self.files.certificate
         yield from names_lost(facts, path, there.names if there is not None else ())
+        yield from key_unfit(facts, path, self.pair.certificate)
         yield from tlsa_lost(facts, path, self.pair.certificate)
 
     def reason(self) -> str:

@@ -1,5 +1,5 @@
-"""What would end when another certificate takes the place of the server's: names that clients use, and what mail servers check
-by the DNS. Port 25 presents the same certificate as the ports for clients."""
+"""What would end when another certificate takes the place of the server's: names that clients use, ciphers for its key, and what
+mail servers check by the DNS. Port 25 presents the same certificate as the ports for clients."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from wizard.certificates import Certificate, common_names, covers
 from wizard.certificates.dane import fits
 from wizard.gather.certificates import parsed
+from wizard.gather.tls import key_kinds
 from wizard.gather.tlsa import tlsa_records
-from wizard.model.facts import Facts, Tlsa
+from wizard.model.facts import SENDMAIL_CF, Facts, Tlsa
 from wizard.model.plan import Ending
 
+KEY = "certificate-key"
 NAMES = "certificate-names"
 TLSA = "certificate-tlsa"
 _MOST_SHOWN = 64
@@ -44,6 +46,32 @@ def trusted_now(facts: Facts, path: str) -> Certificate | None:
 def issuer(seen: Certificate) -> str:
     """Who signed it, as people call that."""
     return next(iter(common_names(seen.issuer)), seen.issuer)
+
+
+def key_unfit(facts: Facts, path: str, chain: bytes) -> Iterator[Ending]:
+    """Where the ciphers that sendmail.cf allows go with the key of the certificate at `path`, and not with that of the new chain
+    (PEM). TLS 1.3 has ciphers of its own."""
+    kinds, now, new = key_kinds(_text(facts)), parsed(_content(facts, path), ""), parsed(chain, "")
+    if kinds and now is not None and new is not None and _kind(now) in kinds and _kind(new) not in kinds:
+        says = (
+            f"CipherList of sendmail.cf has no cipher for the new certificate's type of key ({new.key}), and it has for that of "
+            f"now ({now.key}): mail clients that do not speak TLS 1.3 get no encryption"
+        )
+        yield Ending(KEY, says)
+
+
+def only_rsa(facts: Facts) -> bool:
+    """Whether the ciphers that sendmail.cf allows go with RSA keys alone."""
+    kinds = key_kinds(_text(facts)) or frozenset()
+    return "rsa" in kinds and "ecdsa" not in kinds
+
+
+def _kind(seen: Certificate) -> str:
+    return "rsa" if seen.key.startswith("RSA") else "ecdsa"
+
+
+def _text(facts: Facts) -> str:
+    return facts.text(SENDMAIL_CF) or ""
 
 
 def tlsa_lost(facts: Facts, path: str, chain: bytes = b"") -> Iterator[Ending]:

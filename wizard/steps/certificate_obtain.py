@@ -35,7 +35,7 @@ from wizard.model.facts import Acme, Facts, KeptPair, NameInDns
 from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
 from wizard.sendmail.cf_needs import TlsFiles, certificate
 from wizard.steps.certificate import Pair, no_folder, put
-from wizard.steps.certificate_endings import issuer, names_lost, tlsa_lost, trusted_now, with_tlsa
+from wizard.steps.certificate_endings import issuer, names_lost, only_rsa, tlsa_lost, trusted_now, with_tlsa
 from wizard.steps.certificate_install import CertificateInstall, Source, chosen, hook
 from wizard.steps.firewall import chosen as chosen_firewalls
 from wizard.system.host import Host
@@ -157,10 +157,13 @@ class CertificateObtain(Step):
             changes.append(PackagesChange(acme.missing, acme.apt_plan, recommends=False))
         changes += _port_hook(facts, rules)
         names = names_of(facts, wanted)
-        commands = tuple(_commands(wanted, names, PORT_HOOK if rules else ""))
+        commands = tuple(_commands(wanted, names, PORT_HOOK if rules else "", rsa=only_rsa(facts)))
         details = [
             "staging is asked first, a trial that counts against no limit" if len(commands) > 1 else "",
             f"port 80 is open in the firewall meanwhile, {MINUTES} minutes at most" if rules else "",
+            "its key is of type RSA: CipherList of sendmail.cf has ciphers for no other"
+            if only_rsa(facts)
+            else "",
             f"you agree to the terms of service: {acme.terms}"
             if acme.terms
             else "you agree to its terms of service",
@@ -385,9 +388,11 @@ def _port_hook(facts: Facts, rules: tuple[LiveRule, ...]) -> Iterator[FileChange
     yield from put(facts, ((CERTBOT, folder), (PORT_HOOK, Entry(Kind.FILE, 0o755, 0, 0, script))))
 
 
-def _commands(wanted: Certificate, names: Sequence[str], hook: str) -> Iterator[tuple[str, ...]]:
+def _commands(
+    wanted: Certificate, names: Sequence[str], hook: str, *, rsa: bool
+) -> Iterator[tuple[str, ...]]:
     """certbot's, a trial with Let's Encrypt's staging before that authority itself: of another the staging is not known."""
-    ask = obtaining(wanted, names, hook)
+    ask = (*obtaining(wanted, names, hook), *(("--key-type", "rsa") if rsa else ()))
     if has_staging(wanted):
         yield (*ask, "--dry-run")
     yield ask

@@ -22,6 +22,7 @@ from wizard.gather.firewall import live_rules
 from wizard.gather.host import look, running
 from wizard.gather.pam import Pam
 from wizard.gather.renewal import Renewal, look_at_renewal
+from wizard.gather.tls import key_kinds
 from wizard.maillog import read as mail_log
 from wizard.maillog.read import LogLine
 from wizard.model import facts as f
@@ -159,7 +160,7 @@ def take(
             milters=tuple(each.result() for each in filters),
             confined=confined.result(),
             weak_tls=weak_tls.result(),
-            suites=_suites(cf),
+            suites=key_kinds(cf),
             included=_included(host, facts),
             overrides=_overrides(host, facts),
             bans=limited.result(),
@@ -404,21 +405,6 @@ def _mode(host: Host, path: str) -> int | None:
         return stat.S_IMODE(host.path(path).stat().st_mode)
     except OSError:
         return None
-
-
-def _suites(cf: str) -> frozenset[str] | None:
-    """As OpenSSL reads CipherList. Where it finds no suite of TLS 1.2 in it, sendmail is left with none."""
-    import ssl
-
-    listed = sendmail_cf.option(cf, "CipherList")
-    if not listed:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.set_ciphers(listed)
-    except (ssl.SSLError, ValueError):
-        return frozenset()
-    return frozenset(str(suite["auth"]).removeprefix("auth-") for suite in context.get_ciphers())
 
 
 def _weak_tls(host: Host, talks: Iterable[Conversation], node: str) -> tuple[Handshake, ...]:

@@ -313,6 +313,24 @@ def test_the_certificate_that_the_dns_promises_is_asked_about(tmp_path: Path) ->
     assert ends(fit, promised, acme=next_one) == [], "the next key is there already"
 
 
+@pytest.mark.parametrize(
+    ("ciphers", "rsa"),
+    [
+        ("ECDHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES256-GCM-SHA384", True),
+        ("HIGH:!aNULL", False),
+        ("ECDHE-ECDSA-AES128-GCM-SHA256", False),
+        ("no such cipher", False),
+        ("", False),
+    ],
+)
+def test_the_key_goes_with_the_ciphers(ciphers: str, rsa: bool) -> None:
+    """certbot's own is ECDSA, with which clients of TLS 1.2 would be left without a cipher."""
+    made = plan(host(files={f.SENDMAIL_CF: file(f"{CF}O CipherList={ciphers}\n" if ciphers else CF)}))
+    (lineage,) = (change.describe() for change in made.changes)
+    assert ["--key-type rsa" in command for command in lineage.commands] == [rsa, rsa]
+    assert any("type RSA" in detail for detail in lineage.details) is rsa
+
+
 RULES = (
     LiveRule("nft", "inet filter input", 80, 4, at=7),
     LiveRule("ip6tables", "ufw6-user-input", 80, 6, marked=False),

@@ -220,6 +220,23 @@ def test_names_that_the_certificate_has_now_are_asked_about(host: Host, authorit
     assert plan(host, both).ends == ()
 
 
+@pytest.mark.parametrize(
+    ("ciphers", "ends"),
+    [
+        ("ECDHE-RSA-AES256-GCM-SHA384", ["certificate-key"]),
+        ("HIGH", []),
+        ("ECDHE-ECDSA-AES128-GCM-SHA256", []),
+        ("", []),
+    ],
+)
+def test_a_key_that_no_cipher_goes_with_is_asked_about(
+    host: Host, authority: Authority, ciphers: str, ends: list[str]
+) -> None:
+    host.path(f.SERVER_CERT).write_text(authority.leaf(rsa=True).certificate)
+    host.path(f.SENDMAIL_CF).write_text(f"{CF}O CipherList={ciphers}\n" if ciphers else CF)
+    assert [ending.id for ending in plan(host, install(host, authority)).ends] == ends
+
+
 def test_the_dns_is_asked_where_the_certificate_changes(
     host: Host, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:

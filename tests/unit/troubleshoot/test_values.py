@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.steps.recorded import file
 from tests.unit.troubleshoot.pictures import CERTIFICATE, CF, conversation, picture
+from wizard.gather.tls import key_kinds
 from wizard.maillog.read import LOG, LogLine
 from wizard.mends.mc_values import (
     SUITES,
@@ -22,7 +23,6 @@ from wizard.mends.mc_values import (
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.sendmail.cf import Daemon
-from wizard.troubleshoot.collect import _suites
 from wizard.troubleshoot.diagnosis import Fault
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Layer
@@ -35,7 +35,7 @@ def _with(lines: str, mc: str = "", **changes: Any) -> Picture:
     includes = "".join(f"include(`{path}')dnl\n" for path in (f.SASL_M4, f.STARTTLS_M4))
     cf = CF + lines
     files = {f.SENDMAIL_CF: file(cf), f.SENDMAIL_MC: file(includes + mc)}
-    suites = _suites(lines)
+    suites = key_kinds(lines)
     return picture(facts={"files": files, "cf_from_mc": cf}, suites=suites, **changes)
 
 
