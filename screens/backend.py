@@ -313,13 +313,13 @@ class Backend:
         """The step that makes a new self-signed certificate. Raises HostError."""
         from wizard.steps.certificate import renewal
 
-        return [renewal(self.host)]
+        return [renewal(self.host, self.answers.certificate.names)]
 
     def certificate_installation(self, cert: str, key: str, chain: str) -> Sequence[Step]:
         """The step that installs a CA-issued one, after checking it. Raises HostError, UsageError."""
         from wizard.steps.certificate_install import installation
 
-        return [installation(self.host, cert, key, chain)]
+        return [installation(self.host, cert, key, chain, next(iter(self.answers.certificate.names), ""))]
 
     def troubleshoot(self, credentials: Credentials | None) -> Verdict:
         """Which layer fails, and why; changes nothing. Raises HostError, CannotHere: others than root see faults that are none."""

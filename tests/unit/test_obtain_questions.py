@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -64,6 +66,27 @@ def test_whoever_does_not_agree_has_not_agreed(admin: Admin, reply: str) -> None
     admin.replies = iter(["", reply])
     assert cli.main(["certificate", "obtain", "--dry-run"]) == 0
     assert admin.got[0].certificate == Certificate("standalone")
+
+
+@pytest.mark.parametrize("typed", [[], ["--name", "mx.example.org"]])
+def test_the_names_of_the_settings_count_where_none_is_typed(
+    monkeypatch: pytest.MonkeyPatch, typed: list[str]
+) -> None:
+    given: list[tuple[Any, ...]] = []
+
+    def apply(_host: object, _arguments: object, _command: str, step: partial[object]) -> int:
+        given.append(step.args)
+        return 0
+
+    names = ["smtp.example.org", "imap.example.org"]
+    settings = Answers(certificate=Certificate(name=",".join(names)))
+    monkeypatch.setattr(clients, "must_be_root", lambda: None)
+    monkeypatch.setattr(clients, "saved", lambda: settings)
+    monkeypatch.setattr(clients, "_apply", apply)
+    assert cli.main(["certificate", "renew", "--yes", *typed]) == 0
+    assert cli.main(["certificate", "install", "/a.crt", "/a.key", "--yes", *typed]) == 0
+    wanted = typed[1:] or names
+    assert (given[0][1], given[1][-1]) == (wanted, wanted[0])
 
 
 def test_what_is_no_address_ends_it(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:

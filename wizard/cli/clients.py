@@ -67,7 +67,7 @@ def renew(arguments: argparse.Namespace) -> int:
     if not 1 <= arguments.days <= MOST_DAYS:
         raise UsageError(f"--days {arguments.days} is not between 1 and {MOST_DAYS}")
     host = Host()
-    names = [checked_name(name) for name in arguments.name] or [own_name(host)]
+    names = [checked_name(name) for name in arguments.name] or saved().certificate.names or [own_name(host)]
     names = list(dict.fromkeys(names))
     step = partial(renewed, host, names, arguments.days, replace_authority=arguments.self_signed)
     return _apply(host, arguments, "certificate renew", step)
@@ -77,7 +77,8 @@ def install(arguments: argparse.Namespace) -> int:
     """A certificate from an authority: 0 done or there already, 1 refused, or failed and undone, 3 blocked."""
     must_be_root()
     host = Host()
-    step = partial(installation, host, arguments.cert, arguments.key, arguments.chain, arguments.name)
+    name = arguments.name or next(iter(saved().certificate.names), "")
+    step = partial(installation, host, arguments.cert, arguments.key, arguments.chain, name)
     return _apply(host, arguments, "certificate install", step)
 
 

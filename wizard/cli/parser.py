@@ -265,7 +265,9 @@ def _certificate(add: Add) -> None:
     words = "make a new self-signed certificate, with the subjectAltName that Debian's script leaves out"
     renew = add("renew", "clients", words)
     renew.add_argument("--days", type=_number, default=825, help="validity in days (default 825)")
-    words = "a name that clients know this host by (default: its own name); may be repeated"
+    words = (
+        "a name that clients know this host by (default: that of the settings, else its own); may be repeated"
+    )
     renew.add_argument("--name", action="append", default=[], metavar="FQDN", help=words)
     _flag(renew, "--self-signed", "also replace a CA-issued certificate")
     words = "install a CA-issued certificate after checking it (with a renewal hook for certbot)"
@@ -277,7 +279,7 @@ def _certificate(add: Add) -> None:
         "--name",
         default="",
         metavar="FQDN",
-        help="the name that clients know this host by (default: its own name)",
+        help="the name that clients know this host by (default: that of the settings, else its own)",
     )
     for command in (renew, install):
         _accept(command)

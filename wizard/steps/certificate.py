@@ -258,9 +258,9 @@ def shown(host: Host, wanted: Certificate) -> CertificateReport:
     return report(host, cf.content.decode("latin-1"), name)
 
 
-def renewal(host: Host) -> Step:
-    """The step `certificate-renew` for this host's own name. Raises HostError."""
-    return renewed(host, [own_name(host)], maker.DAYS, replace_authority=False)
+def renewal(host: Host, names: Sequence[str]) -> Step:
+    """The step `certificate-renew` for these names, for this host's own where there are none. Raises HostError."""
+    return renewed(host, names or [own_name(host)], maker.DAYS, replace_authority=False)
 
 
 def own_name(host: Host) -> str:
