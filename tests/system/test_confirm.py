@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.one_file import of_the_working_tree
 from tests.system.firewalls import QUIET, SetUp, connects, kept, live, set_up
 from tests.system.images import layers
 from tests.system.machine import Machine
@@ -158,21 +159,28 @@ def test_unconfirmed_rules_are_reverted_and_history_tells(guarded: tuple[Machine
     assert (late.returncode, "too late" in late.stderr) == (1, True)
 
 
-@pytest.mark.parametrize("how", ["wizard", "cable", "interrupted", "reboot"])
+@pytest.mark.parametrize("how", ["wizard", "one file", "cable", "interrupted", "reboot"])
 def test_rules_of_a_lost_run_are_reverted(guarded: tuple[Machine, SetUp, Ssh], how: str) -> None:
     debian, firewall, ssh = guarded
     if how == "reboot":  # what a boot makes of the files may be put otherwise than what the admin has typed
         debian.reboot()
         debian.run("for i in $(seq 200); do ss -ltn | grep -q ':587 ' && exit 0; sleep 0.1; done; exit 1")
     before = live(debian), kept(debian, firewall)
-    with ssh.session(APPLY, terminal=how == "cable") as session:
-        session.wait_for("msa-wizard confirm")
+    command = APPLY
+    if how == "one file":
+        debian.put("/root/msa-wizard.pyz", of_the_working_tree())
+        command = ["python3", "/root/msa-wizard.pyz", *APPLY[1:]]
+    with ssh.session(command, terminal=how == "cable") as session:
+        session.wait_for("msa-wizard.pyz confirm" if how == "one file" else "msa-wizard confirm")
         began = time.monotonic()
         wait_until_open(debian)
         if how == "wizard":
             debian.run("pkill -KILL -f '[a]pply --yes --confirm-within'", check=False)
             killed = wizard(debian, "confirm")
             assert "Nothing is waiting" in killed.stdout, killed.stdout + killed.stderr
+        elif how == "one file":  # and nothing of it is left
+            debian.run("pkill -KILL -f '[a]pply --yes --confirm-within'", check=False)
+            debian.run("rm -r /root/msa-wizard.pyz /var/lib/msa-wizard/program-* /var/lib/msa-wizard/msa-wizard")
         elif how == "cable":
             session.kill_client()
         elif how == "interrupted":
@@ -182,12 +190,12 @@ def test_rules_of_a_lost_run_are_reverted(guarded: tuple[Machine, SetUp, Ssh], h
             debian.boot()
         else:
             closed_in_time(debian, began)
-        if how == "wizard":
+        if how in ("wizard", "one file"):
             assert time.monotonic() - began > WITHIN - 2, "the timer came too early"
         if how == "interrupted":
             assert time.monotonic() - began < WITHIN - 1, "a signal need not wait for the timer"
     debian.run("while pgrep -f '[a]pply --yes --confirm-within' >/dev/null; do sleep 0.1; done")
-    if how in ("wizard", "reboot"):
+    if how in ("wizard", "one file", "reboot"):
         told = wizard(debian, "apply", "--yes", "firewall")
         assert told.returncode == 6
         assert "was interrupted in firewall" in told.stderr
