@@ -180,7 +180,9 @@ def test_rules_of_a_lost_run_are_reverted(guarded: tuple[Machine, SetUp, Ssh], h
             assert "Nothing is waiting" in killed.stdout, killed.stdout + killed.stderr
         elif how == "one file":  # and nothing of it is left
             debian.run("pkill -KILL -f '[a]pply --yes --confirm-within'", check=False)
-            debian.run("rm -r /root/msa-wizard.pyz /var/lib/msa-wizard/program-* /var/lib/msa-wizard/msa-wizard")
+            debian.run(
+                "rm -r /root/msa-wizard.pyz /var/lib/msa-wizard/program-* /var/lib/msa-wizard/msa-wizard"
+            )
         elif how == "cable":
             session.kill_client()
         elif how == "interrupted":
