@@ -84,7 +84,7 @@ def test_a_few_paths_are_listed() -> None:
     [
         ("certificate-obtain", "mail clients meet the certificate again that sendmail had before"),
         ("login-policy", "whoever could log in before login-policy can again"),
-        ("guess-limit", "whoever guesses passwords is not banned by msa-wizard any more"),
+        ("guess-limit", "whoever guesses passwords is no longer banned"),
         ("tls-policy", "mail clients can use the TLS again that tls-policy has shut out"),
     ],
 )

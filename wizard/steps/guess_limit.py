@@ -112,7 +112,7 @@ class GuessLimit(Step):
         "is never banned."
     )
     checked = "whether the jail is at work and knows what sendmail logs, and whether a ban works, with an address of nobody"
-    afterwards = "whoever guesses passwords is not banned by msa-wizard any more"
+    afterwards = "whoever guesses passwords is no longer banned"
     needs = ("install",)
 
     def gathered(self, host: Host, facts: Facts, answers: Answers) -> Facts:
