@@ -347,12 +347,13 @@ def test_certbots_renewals_reach_sendmail(machine: BootMachine, authority: Autho
 
     # Whoever has stopped it wants it so.
     debian.run("systemctl stop sendmail")
-    kept(debian, authority, first, 3)
+    third = authority.leaf()
+    kept(debian, authority, third, 3)
     assert "Sendmail does not run" in renewed()
     assert debian.run("systemctl is-active sendmail", check=False).stdout == "inactive\n"
-    assert contents(debian)[1].decode() == first.key
+    assert contents(debian)[1].decode() == third.key
     debian.run("systemctl start sendmail")
-    assert first_of(presented(debian)) == first_of(first.certificate)
+    assert first_of(presented(debian)) == first_of(third.certificate)
 
     # It was renewed since: whose certificate it shall be is the admin's to say.
     assert wizard(debian, "rollback", "certificate-install", "--yes").returncode == 4
@@ -360,7 +361,7 @@ def test_certbots_renewals_reach_sendmail(machine: BootMachine, authority: Autho
     assert back.returncode == 0, back.stdout + back.stderr
     assert contents(debian) == before
     assert debian.run(["ls", HOOK], check=False).returncode != 0
-    keys = [first.key_lines, second.key_lines, key_lines(before[1])]
+    keys = [first.key_lines, second.key_lines, third.key_lines, key_lines(before[1])]
     no_key_anywhere(debian, keys, done.stdout, done.stderr, back.stdout, back.stderr)
 
 
