@@ -191,11 +191,12 @@ def test_a_certificate_that_is_not_there_is_said_before_how_to_agree(
 @as_root
 def test_the_commits_of_the_history_are_completed(place: Place) -> None:
     assert place.main("apply", "--yes") == 0
-    offered = completion._commits(Namespace())
+    offered = completion._steps_and_commits(Namespace())
     newest = next(iter(place.store.history()))
     assert list(offered)[:4] == ["one", "two", "three", newest.short]
     assert offered[newest.short].endswith(f" apply {newest.subject}")
     assert len(offered) == 3 + 4
+    assert list(completion._commits()) == list(offered)[3:], "--to takes no step"
     assert list(completion._steps_in_history(Namespace())) == ["one", "two", "three"]
 
 
