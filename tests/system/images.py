@@ -113,6 +113,13 @@ def layers(release: Release, layer: Layer) -> tuple[Path, ...]:
     return (tree, *under)
 
 
+def compiled(release: Release) -> bytes:
+    """A tar, for /, of the program as the machine of the msa layer has compiled it; empty where that is not built."""
+    tree = cache() / f"{release}-msa-{_recipe_hash(release, 'msa')}"
+    found = [str(folder.relative_to(tree)) for folder in tree.glob("var/lib/msa-wizard/venv-*/pycache")]
+    return subprocess.check_output(["tar", "-c", "-C", str(tree), *found]) if found else b""
+
+
 def build_all() -> None:
     """Builds every layer of every release, the releases side by side."""
     with ThreadPoolExecutor(len(RELEASES)) as pool:
