@@ -18,6 +18,8 @@ from tests.system.picture import differences, picture
 from tests.system.room import why_no_machines
 
 MC = "/etc/mail/sendmail.mc"
+FACTS = "/root/facts"
+CACHED = rf"\nfact_caching = jsonfile\nfact_caching_connection = {FACTS}"
 OF_LOOKING = {
     "/var/log/": "logs go on",
     "/var/lib/systemd/": "clocks and seeds",
@@ -43,6 +45,7 @@ def fleet() -> Iterator[Fleet]:
         set_up(fleet.add("mail1", "forky", "ready"), "nftables")
         fleet.add("mail2", "bookworm", "msa")
         fleet.export()
+        fleet.controller.run(["sed", "-i", f"s|^.defaults.|&{CACHED}|", f"{FOLDER}/ansible.cfg"])
         yield fleet
 
 
@@ -113,6 +116,7 @@ def a_run_sets_up_what_is_to_do_and_another_host_logs_in(fleet: Fleet) -> None:
     assert re.search(r"(?s)Log in from another host.*?^ok: \[mail1 -> mail2", output, re.M)
     assert "235 2.0.0" in output
     assert PASSWORD not in output + done.stderr
+    assert "submission-port" in fleet.controller.run(f"cat {FACTS}/*").stdout
     for machine in (fleet.controller, *fleet.hosts.values()):
         assert found_with(machine, PASSWORD) == []
     assert "submission-port" in fleet.wizard("mail1", "history").stdout
@@ -124,6 +128,14 @@ def a_second_run_changes_nothing(fleet: Fleet) -> None:
     done = fleet.play("site.yml")
     succeeded(done)
     assert changed(done) == {"mail1": 0, "mail2": 0}
+
+
+def none_is_begun_after_the_first_that_fails(fleet: Fleet) -> None:
+    done = fleet.play("site.yml", msa_test_password="not hers")
+    assert done.returncode != 0
+    assert "535" in fleet.report()["mail1"]["says"]
+    begun = done.stdout.partition("PLAY [Set them up, one first]")[2]
+    assert set(re.findall(r"^\w+: \[(\w+)", begun, re.MULTILINE)) == {"mail1"}
 
 
 def on_one_host_alone_nobody_logs_in(fleet: Fleet) -> None:
@@ -148,6 +160,31 @@ def drift_is_named_and_left_alone(fleet: Fleet) -> None:
     machine.put(MC, text)
 
 
+def a_certificate_that_ends_too_soon_is_named(fleet: Fleet) -> None:
+    succeeded(fleet.play("certificate.yml"))
+    done = fleet.play("certificate.yml", msa_certificate_days=9999)
+    assert done.returncode == 2, done.stdout[-3000:]
+    assert re.search(r"Days left of the certificates: \d+; wanted: 9999", fleet.report()["mail2"]["says"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", fleet.report()["mail2"]["certificate_end"])
+
+
+def a_fault_is_named_and_fixed(fleet: Fleet) -> None:
+    machine = fleet.hosts["mail2"]
+    machine.run("systemctl stop saslauthd")
+    assert fleet.play("troubleshoot.yml").returncode == 2
+    assert {name: (each["verdict"], each["faults"]) for name, each in fleet.report().items()} == {
+        "mail2": ("failed", 1),
+        "mail1": ("ok", 0),
+    }
+    shown = fleet.play("troubleshoot.yml", "--check", "--diff", msa_fix=["all"])
+    assert ": saslauthd-start" in succeeded(shown)
+    assert machine.run("systemctl is-active saslauthd", check=False).stdout == "inactive\n"
+    fixed = fleet.play("troubleshoot.yml", msa_fix=["all"])
+    succeeded(fixed)
+    assert changed(shown) == changed(fixed) == {"mail1": 0, "mail2": 1}
+    succeeded(fleet.play("troubleshoot.yml"))
+
+
 def a_step_comes_back_everywhere(fleet: Fleet) -> None:
     done = fleet.play("rollback.yml", "--diff", msa_rollback="auth-options", msa_serial="100%")
     assert "-define(`confAUTH_OPTIONS',`p y')dnl" in succeeded(done)
@@ -161,6 +198,9 @@ def test_from_the_check_to_a_step_taken_back(fleet: Fleet) -> None:
     a_check_shows_the_plan_of_each_host_and_changes_nothing(fleet)
     a_run_sets_up_what_is_to_do_and_another_host_logs_in(fleet)
     a_second_run_changes_nothing(fleet)
+    none_is_begun_after_the_first_that_fails(fleet)
     on_one_host_alone_nobody_logs_in(fleet)
     drift_is_named_and_left_alone(fleet)
+    a_certificate_that_ends_too_soon_is_named(fleet)
+    a_fault_is_named_and_fixed(fleet)
     a_step_comes_back_everywhere(fleet)
