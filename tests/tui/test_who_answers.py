@@ -11,8 +11,10 @@ import pytest
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input
+from textual.widgets._footer import FooterKey
 
 from screens.app import WizardApp
+from screens.base import Frame, WizardScreen
 from screens.dialogs import AskCertificate
 from screens.jobs import CertificateWaits, Job, Reply
 from screens.login_test import LoginTest
@@ -21,10 +23,11 @@ from screens.review_and_run import RunSteps
 from screens.settings import Settings
 from screens.steps import Steps
 from screens.tools import ManualLogin, RemoteLogin, SaslauthdDebug
-from screens.welcome import Welcome
+from screens.welcome import PLACES, TOOLS, Welcome
 from tests.tui.bench import Writes, play, press_apply, shows, until, use
 from tests.tui.test_tools import Tools
 from tests.unit.smtp.server import PASSWORD, USER, Script, serving
+from wizard.errors import HostError
 
 COUNT = 12
 
@@ -273,3 +276,70 @@ def test_a_question_that_another_screen_has_ended_is_not_on_the_screen_any_more(
 
     play(bench, story)
     assert not (bench.root / "etc/s0").exists()
+
+
+ELSEWHERE = {"f10", "ctrl+q", "q", "f1", "question_mark", "escape", "tab", "shift+tab", "enter"}
+"""Keys of every screen, which have tests of their own."""
+TURNS = {"space", "pagedown", "pageup"}
+"""Those need a text that is longer than its place."""
+
+
+def state(app: WizardApp, looks: list[str]) -> object:
+    """What a key may change: what is seen and where, what is at work, what is looked at."""
+    screen = app.screen
+    drawn = [[segment.text for segment in strip] for strip in screen._compositor.render_strips(app.size)]
+    desk = app.desk
+    return drawn, screen, screen.focused, desk._job, tuple(desk._beside.values()), desk.waiting, len(looks)
+
+
+@pytest.mark.parametrize("name", sorted({*PLACES, *TOOLS} - {"continue", "set-up", "settings"}))
+def test_no_key_of_the_footer_is_dead_over_a_run_that_waits(
+    bench: Tools, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Each comes first once."""
+    looks: list[str] = []
+    look = Frame.look
+
+    def counted(self: Frame[None], *args: object, **named: object) -> None:
+        looks.append(self.HEADING)
+        look(self, *args, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Frame, "look", counted)
+
+    def no_clone(*_: object) -> None:
+        raise HostError("no clone can be made here")
+
+    monkeypatch.setattr(bench, "rehearse", no_clone)
+
+    def footer(app: WizardApp) -> list[str]:
+        keys = [each.key for each in app.screen.query(FooterKey)]
+        return [key for key in keys if key not in ELSEWHERE | TURNS]
+
+    async def opened(pilot: Pilot[int], app: WizardApp) -> Frame[None]:
+        while not app.desk.waiting:  # a key in the moment in which the steps do not listen is none
+            await until(pilot, lambda: shows(app, "y Apply"))
+            await pilot.press("y")
+            await pilot.pause(1)
+        app.go(name)
+        screen = app.screen
+        assert isinstance(screen, Frame)
+        assert not isinstance(screen, Steps)
+        await until(pilot, lambda: screen.is_mounted and shows(app, "F10 Quit") and not screen.looking)
+        return screen
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_a_question(pilot, app)
+        steps = app.screen
+        await opened(pilot, app)
+        for key in footer(app):
+            before = state(app, looks)
+            await pilot.press(key)
+            await until(pilot, lambda before=before: state(app, looks) != before, 8, listens=False)  # type: ignore[misc]
+            while app.screen is not steps:
+                assert isinstance(app.screen, WizardScreen)
+                app.screen.dismiss()
+                await until(pilot, lambda: not app.desk.changing, listens=False)
+            await until(pilot, lambda: shows(app, "y Apply"))
+            await opened(pilot, app)
+
+    play(bench, story, (100, 30))
