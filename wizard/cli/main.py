@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     begin()
     for stream in (sys.stdin, sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if hasattr(stream, "reconfigure") and stream.errors != "replace":
             stream.reconfigure(errors="replace")
     os.umask(0o022)
     collect_seldom()
