@@ -272,7 +272,8 @@ class Backend:
             steps = tuple(make()) if make else self.steps
             asked = self.seen_with_apt().facts.apt_plan if make is None and self.held else None
             report = self.session.heard(job.report)
-            engine = Engine(self.host, self._guarded(answers or self.answers), report, steps, apt_plan=asked)
+            guarded = self._guarded(answers or self.answers)
+            engine = Engine(self.host, guarded, report, steps, apt_plan=asked, skipped=self._skipped)
             run = engine.apply(store, journal, wanted, decide, job.interrupt, consent=job.consent)
             if run.failed == "auth-test":
                 from wizard.troubleshoot.explain import of_run

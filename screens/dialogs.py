@@ -42,9 +42,15 @@ if TYPE_CHECKING:
     from wizard.model.plan import Ending, Plan, Step
 
 
-_FINISHED = "If you quit now, the command at work is finished first: a package manager is never stopped half-way, and that may take a minute. "
-_STEP = f"{_FINISHED}If the step is complete then, it stays; if not, it is undone. Steps that are done stay. The terminal then says which."
-_JOB = f"{_FINISHED}What was changed for a while is restored. The terminal then says what came of it."
+_STEP = (
+    "If you quit now, the command at work is finished first: a package manager is never stopped half-way, and that may "
+    "take a minute. If the step is complete then, it stays; if not, it is undone. Steps that are done stay. The terminal "
+    "then says which."
+)
+_JOB = (
+    "If you quit now, it ends where that is safe: a package manager is never stopped half-way, and that may take a "
+    "minute. The terminal then says what came of it."
+)
 
 
 class ConfirmQuit(Dialog[bool]):

@@ -53,3 +53,11 @@ def test_what_to_do_breaks_at_words() -> None:
     text = plan_text(step("firewall"), Plan.blocked("firewall", "two firewalls are active", remedy))
     assert max(map(len, text.splitlines())) <= 80
     assert remedy in " ".join(text.split())
+
+
+def test_a_command_to_run_stays_in_one_piece() -> None:
+    command = "sed -i '0,/^127.0.1.1/s//127.0.1.1 mail.example.org mail/' /etc/hosts && getent hosts mail.example.org"
+    assert (
+        f"      {command}"
+        in plan_text(step("preflight"), Plan.blocked("preflight", "no name", command)).splitlines()
+    )

@@ -233,7 +233,7 @@ def _finished(arguments: argparse.Namespace, killed: Unfinished, run: Run, event
         return exit_code(run)
     if not arguments.json:
         if run.stopped:
-            error(f"{stopped_text(run)} Fix the cause, then `msa-wizard apply` goes on from there.")
+            error(f"{stopped_text(run)} Fix the cause, and run the same command again.")
         else:
             out("Finished.")
     return FAILED if run.stopped else DONE

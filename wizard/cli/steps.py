@@ -132,13 +132,15 @@ def applied(
                 recorded.append(event.step.id)
             report(event)
 
-        engine = Engine(host, answers, noting, steps(), unattended=bool(arguments.yes))
+        chosen = steps()
+        engine = Engine(host, answers, noting, chosen, unattended=bool(arguments.yes))
         wants, may_end = decide(arguments, store, interrupt), consent(arguments, interrupt)
         try:
             run = engine.apply(store, journal, wanted, wants, interrupt, consent=may_end)
         except Interrupted:
             if recorded:
-                error(f"\n{_applied_text(recorded)} That stays; `msa-wizard apply` goes on from there.")
+                goes_on = "; `msa-wizard apply` goes on from there" if chosen is STEPS else ""
+                error(f"\n{_applied_text(recorded)} That stays{goes_on}.")
             raise
         if run.failed == AuthTest.id:
             from wizard.troubleshoot.explain import of_run  # not loaded for a run that succeeds

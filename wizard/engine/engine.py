@@ -371,7 +371,8 @@ class Engine:
     unattended: bool = False
     """Whether `apply` is asked for all of its steps at once, and nobody may leave one out."""
     skipped: frozenset[str] = frozenset()
-    """The steps that `plan` does not take for done when it plans those after them."""
+    """The steps that are left out: `plan` does not take them for done when it plans those after them, and `apply` goes on
+    without those that a login can do without."""
 
     def look(self, *, ask_apt: bool = False) -> Facts:
         """The facts, with what these steps read besides. Raises HostError, StoreError."""
@@ -488,6 +489,8 @@ class Engine:
         for need in step.needs:
             other = next(each for each in self.steps if each.id == need)
             if other in chosen:  # it is looked at for itself
+                continue
+            if other.without and other.id in self.skipped:
                 continue
             plan = self.plan_step(other, facts)
             if plan.outcome not in (Outcome.DONE, Outcome.NOT_APPLICABLE):

@@ -62,9 +62,14 @@ def plan_text(step: Step, plan: Plan) -> str:
     lines += [line for change in plan.changes for line in _change(change)]
     lines += [line for note in plan.notes for line in _wrap(f"note: {note}")]
     if plan.remedy:
-        lines += ["   what to do:", *(line for each in plan.remedy for line in _wrap(each, "      "))]
+        lines += ["   what to do:", *(line for each in plan.remedy for line in _remedy(each))]
     lines += [line for ending in plan.ends for line in _ending(ending)]
     return "\n".join(clean(line) for line in lines)
+
+
+def _remedy(line: str) -> list[str]:
+    """A command stays in one piece, to be pasted; a sentence names its commands in backquotes."""
+    return _wrap(line, "      ") if "`" in line else [f"      {line}"]
 
 
 def _ending(ending: Ending) -> list[str]:

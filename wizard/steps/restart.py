@@ -17,6 +17,7 @@ from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.client_name import client_name
 from wizard.sendmail.own_address import elsewhere, remedy, why
 from wizard.sendmail.password_source import mechanisms, served_besides, wanted
 from wizard.sendmail.strays import stray_sentence
@@ -251,7 +252,8 @@ class AuthTest(Step):
             return [Check("listener", Sign.FAILED, says, "msa-wizard apply")]
         # Without LOGIN by an answer, or by the site's own list.
         mechanism = "LOGIN" if "LOGIN" in mechanisms(facts, answers) else "PLAIN"
-        name = facts.fqdn if facts.fqdn_resolves else None  # the certificate is for it, not for the address
+        # The certificate is for it, not for the address.
+        name = client_name(facts, answers.certificate, facts.fqdn if facts.fqdn_resolves else "") or None
         target = Target(
             daemons[0].reachable_at, server_name=name, mechanism=mechanism, served=served_besides(facts)
         )
