@@ -116,7 +116,13 @@ def test_the_history_goes_only_when_it_was_said_twice(
     assert list(waiting) == []
 
 
-def test_nothing_is_removed_while_another_one_is_open(here: Host, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("linked", ["", "var", "var/lib"])
+def test_nothing_is_removed_while_another_one_is_open(
+    here: Host, capsys: pytest.CaptureFixture[str], linked: str
+) -> None:
+    if linked:  # to another file system, say
+        (here.root / linked).rename(here.root / "elsewhere")
+        (here.root / linked).symlink_to(here.root / "elsewhere")
     marker = here.path("/var/lib/msa-wizard/venv-1/.complete")
     put(marker)
     before = left(here)

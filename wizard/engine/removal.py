@@ -193,11 +193,11 @@ def in_use(environment: Path) -> bool:
 
 
 def _own(path: Path) -> list[int]:
-    """Our own descriptors of a file."""
-    found = []
+    """Our own descriptors of a file; not by its name, for a folder above it may be a symbolic link. Raises OSError."""
+    found, file = [], path.lstat()
     for each in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):  # the descriptor that lists the folder
-            if each.readlink() == path:
+            if os.path.samestat(os.fstat(int(each.name)), file):
                 found.append(int(each.name))
     return found
 
