@@ -234,6 +234,32 @@ def test_work_that_no_branch_has_keeps_a_clone(program: Path, work: list[str]) -
     assert why_it_stays(Host(), program) != ""
 
 
+@pytest.mark.parametrize("how", ["--depth=1", "--single-branch"])
+def test_a_clone_of_one_release_goes_unless_there_is_work_in_it(
+    program: Path, tmp_path: Path, how: str
+) -> None:
+    _git(program, "init", "-q")
+    _git(program, "add", "-A")
+    _git(program, "commit", "-qm", "one")
+    _git(program, "tag", "v1.0.0")
+    _git(program, "commit", "-q", "--allow-empty", "-m", "two")
+    clone = tmp_path / "clone"
+    _git(tmp_path, "clone", "-q", how, "--branch", "v1.0.0", f"file://{program}", str(clone))
+    assert why_it_stays(Host(), clone) == ""
+    _git(clone, "commit", "-q", "--allow-empty", "-m", "mine")
+    assert "nowhere else" in why_it_stays(Host(), clone)
+    _git(clone, "tag", "-d", "v1.0.0")
+    assert "nowhere else" in why_it_stays(Host(), clone)
+
+
+def test_work_on_a_branch_that_a_remote_is_fetched_into_keeps_a_clone(program: Path) -> None:
+    _git(program, "init", "-q", "-b", "main")
+    _git(program, "add", "-A")
+    _git(program, "commit", "-qm", "mine")
+    _git(program, "config", "remote.origin.fetch", "+refs/heads/main:refs/heads/main")
+    assert "nowhere else" in why_it_stays(Host(), program)
+
+
 def test_what_pip_installed_is_for_pip_to_remove(host: Host, tmp_path: Path) -> None:
     put(tmp_path / "site-packages/wizard/__init__.py")
     assert "pipx uninstall" in why_it_stays(host, tmp_path / "site-packages")

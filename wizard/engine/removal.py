@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import pwd
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -145,14 +146,15 @@ def why_it_stays(host: Host, program: Path) -> str:
     if not (program / ".git").exists():
         return ""
     git = ["git", "-C", str(program)]
-    asked = {
-        "changes that are nowhere else": ["status", "--porcelain"],
-        # All: a stash, a tag, and what was committed on no branch, where a release is checked out.
-        "commits that no branch of a remote has, and perhaps nowhere else": [
-            *("log", "-1", "--format=%h", "--all", "--not", "--remotes")
-        ],
-    }
     try:
+        asked = {
+            "changes that are nowhere else": ["status", "--porcelain"],
+            # All: a stash, a tag, and what was committed on no branch, where a release is checked out.
+            "commits that no branch of a remote has, and perhaps nowhere else": [
+                *("log", "-1", "--format=%h", "--all", "--ignore-missing"),
+                *("--not", "--remotes", *_fetched_tags(host, git)),
+            ],
+        }
         for what, arguments in asked.items():
             if host.output([*git, *arguments]).strip():
                 return f"it is a git clone with {what}"
@@ -161,6 +163,12 @@ def why_it_stays(host: Host, program: Path) -> str:
     except HostError:
         return "git does not say whether it holds changes of yours"
     return ""
+
+
+def _fetched_tags(host: Host, git: list[str]) -> list[str]:
+    """The tags that a clone of one release alone (`git clone --branch TAG`) has from its remote: it has no branch of it."""
+    refspecs = host.run([*git, "config", "--get-regexp", r"^remote\..*\.fetch$"]).stdout
+    return re.findall(r":(refs/tags/[^*\s]+)$", refspecs, re.M)
 
 
 def _staying(host: Host) -> Iterator[str]:
