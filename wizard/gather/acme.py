@@ -28,6 +28,10 @@ from wizard.system.host import Host
 PATIENCE = 8.0
 """Seconds for the DNS, and for the authority's directory."""
 _MOST = 64 * 1024
+_VERSIONS = {".git", ".gitignore", ".hg", ".hgignore", ".bzr", ".bzrignore", "_darcs", ".etckeeper"}
+"""What holds the versions of /etc: etckeeper names each file with its mode."""
+_COPY = re.compile(r".*(?:~|\.bak|\.(?:dpkg|ucf)-\w+)")
+"""Copies by editors and packages, which no service reads."""
 
 
 def look_at_acme(host: Host, wanted: Certificate, names: Sequence[str]) -> Acme:
@@ -72,10 +76,12 @@ def keeps(host: Host, name: str) -> bool:
 
 
 def users(host: Host, name: str) -> list[str]:
-    """The files and links below /etc that name what certbot keeps by this name, but its own and the hook of this program. Only
-    root can tell."""
+    """The files and links below /etc that name what certbot keeps by this name, but its own and the hook of this program; no
+    comments, nor copies. Only root can tell."""
     named = re.compile(
-        rb"^[ \t]*(?![#;\s]).*letsencrypt/(?:archive|live)/" + re.escape(name.encode()) + rb"(?![-.\w])",
+        rb"^[ \t]*(?![#;\s]|//|--\s|dnl\b).*letsencrypt/(?:archive|live)/"
+        + re.escape(name.encode())
+        + rb"(?![-.\w])",
         re.MULTILINE,
     )
     own = (
@@ -85,8 +91,11 @@ def users(host: Host, name: str) -> list[str]:
     )
     found = []
     for folder, folders, files in os.walk(host.path("/etc")):
-        folders[:] = [each for each in folders if each != ".git"]
+        folders[:] = [each for each in folders if each not in _VERSIONS]
+        reads_all = folder.endswith("/sites-enabled")  # nginx does, copies too
         for file in (*files, *folders):
+            if file in _VERSIONS or (_COPY.fullmatch(file) and not reads_all):
+                continue
             path = f"/{Path(folder, file).relative_to(host.path('/'))}"
             its_own = any(path == each or path.startswith(f"{each}/") for each in own)
             if not its_own and named.search(_text(host, path)):
