@@ -361,7 +361,8 @@ class ApplyPolicy:
     """The step and plan that the admin has approved last."""
 
     def decide(self, job: Job, step: Step, plan: Plan) -> bool:
-        """The engine's question before a step's changes. Raises Stopped, Interrupted."""
+        """The engine's question before a step's changes. Raises Stopped, Interrupted; Enough where a step was ended whose
+        first part is done, which is no failure of it."""
         job.interrupt()
         if step.id in self.skipped:
             return False
@@ -378,8 +379,15 @@ class ApplyPolicy:
         return self._asked(job, StepWaits(step, plan, why=why))
 
     def _asked(self, job: Job, question: StepWaits) -> bool:
-        if job.ask(question) is not Reply.YES:
-            return False
+        try:
+            if job.ask(question) is not Reply.YES:
+                return False
+        except Stopped:
+            if not question.plan.begun:
+                raise
+            from wizard.engine.engine import Enough
+
+            raise Enough from None
         self.approved = question.step.id, question.plan
         return True
 

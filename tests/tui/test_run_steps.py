@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 
 from screens.app import WizardApp
 from screens.review_and_run import RunSteps
-from tests.tui.bench import Bench, Writes, play, shows, text, until, use
+from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from wizard.changes.command import CommandChange
 from wizard.console import WIDTH, width
 from wizard.errors import HostError
@@ -95,6 +95,23 @@ def test_a_no_to_the_rest_of_a_step_says_that_it_undoes_all_of_it(bench: Bench) 
 
     play(bench, story)
     assert bench.text("/etc/b") == "old b\n"
+
+
+def test_the_rest_of_a_step_that_is_left_is_undone_and_is_no_failure(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, bench, InTwoParts("other", bench.host, "/etc/b", "new b\n"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "set-up", "y applies the step that is shown")
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "The first part is done, this is the rest"))
+        await pilot.press("escape")
+        await until(pilot, lambda: not app.desk.busy)
+
+    words = play(bench, story).backend.parting_words()
+    assert not (bench.root / "etc/d").exists()
+    assert "ailed" not in words, words
 
 
 @pytest.mark.parametrize("key", ["enter", "escape"])
