@@ -9,13 +9,16 @@ Needs root on a Debian host; `tests.system.room.why_no_machines` says why not el
 from __future__ import annotations
 
 import functools
+import io
 import itertools
 import os
 import re
 import signal
 import subprocess
+import tarfile
 import tempfile
 import time
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -338,10 +341,22 @@ def working_tree() -> bytes:
         capture_output=True,
         check=True,
     ).stdout
-    there = b"\0".join(n for n in names.split(b"\0") if n and os.path.lexists(os.fsencode(_TOP) + b"/" + n))
-    # Of one time: what was compiled of them counts in every clone of the same files.
-    tar = ["tar", "-c", "--mtime=@1000000000", "-C", str(_TOP), "--null", "--no-recursion", "--files-from=-"]
-    return subprocess.run(tar, input=there, capture_output=True, check=True).stdout
+    return packed(_TOP, [name for name in names.split(b"\0") if name])
+
+
+def packed(top: Path, names: Sequence[bytes]) -> bytes:
+    """A tar of those of the files and links below `top` that are there. Raises OSError."""
+    tree = io.BytesIO()
+    with tarfile.open(fileobj=tree, mode="w") as tar:
+        for name in filter(os.path.lexists, (os.fsencode(top) + b"/" + each for each in names)):
+            path = Path(os.fsdecode(name))
+            item = tar.gettarinfo(path, str(path.relative_to(top)))
+            content = path.read_bytes() if item.isreg() else b""
+            item.size = len(content)
+            # Made of the content: what was compiled of it counts in every clone, and of no other text of the same length.
+            item.mtime = 500_000_000 + zlib.crc32(content) % 1_000_000_000
+            tar.addfile(item, io.BytesIO(content))
+    return tree.getvalue()
 
 
 def _init_below(nspawn: int) -> int:
