@@ -116,6 +116,10 @@ def layers(release: Release, layer: Layer) -> tuple[Path, ...]:
 def compiled(release: Release) -> bytes:
     """A tar, for /, of the program as the machine of the msa layer has compiled it; empty where that is not built."""
     tree = cache() / f"{release}-msa-{_recipe_hash(release, 'msa')}"
+    with _locked(release, "msa"):
+        if not tree.is_dir():
+            return b""
+        _hold(tree)
     found = [str(folder.relative_to(tree)) for folder in tree.glob("var/lib/msa-wizard/venv-*/pycache")]
     return subprocess.check_output(["tar", "-c", "-C", str(tree), *found]) if found else b""
 

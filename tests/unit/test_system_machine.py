@@ -1,12 +1,16 @@
-"""What a machine gets of the working tree."""
+"""What a machine gets of the working tree, and of an image that it does not boot from."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.system import machine
+import pytest
+
+from tests.system import images, machine
 
 
 def printed(room: Path, source: str) -> str:
@@ -42,3 +46,25 @@ def test_the_working_tree_is_packed_with_its_modes_and_links(tmp_path: Path) -> 
     assert (there / "folder/run").stat().st_mode & 0o777 == 0o755
     assert (there / "link").readlink() == Path("folder/run")
     assert sorted(path.name for path in there.iterdir()) == ["folder", "link"]
+
+
+def test_what_was_compiled_in_an_image_is_read_while_nobody_can_remove_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    held: dict[Path, int] = {}
+    monkeypatch.setattr(images, "_held", held)
+    monkeypatch.setattr(images, "_recipe_hash", lambda *_: "of-now")
+    assert images.compiled("trixie") == b""
+    assert held == {}
+    tree = images.cache() / "trixie-msa-of-now"
+    (tree / "var/lib/msa-wizard/venv-1/pycache").mkdir(parents=True)
+    assert b"var/lib/msa-wizard/venv-1/pycache" in images.compiled("trixie")
+    folder = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(folder)
+        for descriptor in held.values():
+            os.close(descriptor)
