@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import plistlib
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from templates import render
@@ -47,12 +48,13 @@ class ClientSettings:
 
     @classmethod
     def of(cls, facts: Facts, answers: Answers, imap: str = "") -> ClientSettings:
-        """The settings of this host; its mail domain is taken to be what follows its name. Port 465 counts where sendmail
-        serves it; before anything is set up, where it is chosen."""
+        """The settings of this host, with the mail domain that its names tell. Port 465 counts where sendmail serves it;
+        before anything is set up, where it is chosen."""
         host = client_name(facts, answers.certificate, facts.fqdn or facts.hostname)
         chosen = answers.listen.implicit_tls and not _serves(facts, SUBMISSION)
         implicit_tls = chosen or serves_implicit_tls(facts)
-        return cls(host, host.partition(".")[2] or host, implicit_tls, imap)
+        names = (facts.fqdn, *answers.certificate.names)
+        return cls(host, mail_domain(host, names), implicit_tls, imap)
 
     @property
     def rows(self) -> tuple[tuple[str, str], ...]:
@@ -126,6 +128,15 @@ class ClientSettings:
             "PayloadContent": [mail],
         }
         return plistlib.dumps(profile).decode()
+
+
+def mail_domain(host: str, names: Iterable[str]) -> str:
+    """The domain that follows the first label of `host`. Where one of `names` lies below `host`, or only a top-level domain
+    would follow, `host` is the domain itself."""
+    host = host.rstrip(".")
+    rest = host.partition(".")[2]
+    below = any(name.rstrip(".").lower().endswith(f".{host.lower()}") for name in names)
+    return host if below or "." not in rest else rest
 
 
 def check_dns(settings: ClientSettings) -> list[Check]:

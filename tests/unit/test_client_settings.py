@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import plistlib
 import xml.etree.ElementTree as ElementTree
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.unit.steps.recorded import file, machine
 from wizard.client_settings import FORMATS, ClientSettings
-from wizard.model.answers import Answers, Listen
+from wizard.model.answers import Answers, Certificate, Listen
 from wizard.model.facts import SENDMAIL_CF
 
 SETTINGS = ClientSettings("mail.example.test", "example.test", implicit_tls=True, imap="imap.example.test")
@@ -78,3 +79,24 @@ def test_port_465_that_is_chosen_counts_until_the_host_serves_clients_without_it
         cf = f"O DaemonPortOptions=Name=MSP, Family=inet, {address}Port=submission, M=Ea\n"
         facts = machine("13", files={SENDMAIL_CF: file(cf)})
         assert ClientSettings.of(facts, chosen).implicit_tls is counts
+
+
+@pytest.mark.parametrize(
+    ("own", "chosen", "domain"),
+    [
+        ("mail.example.org", "", "example.org"),
+        ("mail.example.org.", "", "example.org"),
+        ("host1.example.org", "mail.example.org,imap.example.org", "example.org"),
+        ("Host1.Example.org", "example.org,mail.example.org", "example.org"),
+        ("host1.elsewhere.test", "example.org", "example.org"),
+        ("host1.example.co.uk", "example.co.uk", "example.co.uk"),
+        ("host1.elsewhere.test", "example.co.uk,mail.example.co.uk", "example.co.uk"),
+        ("host1.elsewhere.test", "mail.example.co.uk", "example.co.uk"),
+        ("host1", "", "host1"),
+    ],
+)
+def test_the_mail_domain_is_never_a_top_level_domain(own: str, chosen: str, domain: str) -> None:
+    facts = dataclasses.replace(machine("13"), fqdn=own)
+    settings = ClientSettings.of(facts, Answers(certificate=Certificate(name=chosen)))
+    assert settings.domain == domain
+    assert settings.records[0][0] == f"_submission._tcp.{domain}."
