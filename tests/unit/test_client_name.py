@@ -53,9 +53,10 @@ def host(pem: str = "", hook: str = "") -> Facts:
         (("*.example.test",), "", OWN),
         (("*.elsewhere.test",), "", OWN),
         ((IMAP, SMTP), "", OWN),
-        ((IMAP, SMTP), f"lineage=/etc/letsencrypt/live/{SMTP}\n", SMTP),
-        ((IMAP, SMTP), "lineage=/etc/letsencrypt/live/www.example.test\n", OWN),
-        ((IMAP, SMTP), "lineage='\n", OWN),
+        ((IMAP, SMTP), f"name={SMTP}\nlineage=/etc/letsencrypt/live/{IMAP}\n", SMTP),
+        ((IMAP, SMTP), f"lineage=/etc/letsencrypt/live/{IMAP}\n", OWN),
+        ((IMAP, SMTP), f"name=www.example.test\nlineage=/etc/letsencrypt/live/{IMAP}\n", OWN),
+        ((IMAP, SMTP), "name='\n", OWN),
     ],
 )
 def test_an_authoritys_certificate_tells_where_the_settings_do_not(

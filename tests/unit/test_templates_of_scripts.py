@@ -15,7 +15,7 @@ from wizard.changes.rules import LiveRule
 
 @pytest.mark.parametrize("path", ["/etc/mail/tls/a.crt", "/etc/it's here/$(a) b"])
 def test_the_hook_for_certbot(path: str) -> None:
-    values = dict.fromkeys(("lineage", "certificate", "key", "client"), shlex.quote(path))
+    values = dict.fromkeys(("name", "lineage", "certificate", "key", "client"), shlex.quote(path))
     script = render("certbot_hook.sh.j2", **values, group=118, key_mode="0640")
     done = subprocess.run(
         ["shellcheck", "--severity=warning", "-"], input=script, capture_output=True, text=True, check=False

@@ -19,6 +19,7 @@ HOOK = f"{CERTBOT}/renewal-hooks/deploy/msa-wizard-sendmail"
 """Brings renewals to sendmail."""
 LINEAGE = re.compile(r"^lineage=(.+)$", re.MULTILINE)
 """What stands in it."""
+_NAME = re.compile(r"^name=(.+)$", re.MULTILINE)
 PORT_HOOK = f"{CERTBOT}/msa-wizard-port-80"
 """Opens port 80 while certbot asks for a certificate."""
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
@@ -109,7 +110,16 @@ _CHATTER = re.compile(
 
 def lineage_of(hook: str) -> str:
     """The folder of the lineage that a hook of ours brings to sendmail; empty where it is none, or somebody has broken it."""
-    line = LINEAGE.search(hook)
+    return _value(LINEAGE, hook)
+
+
+def name_of(hook: str) -> str:
+    """The name that a hook of ours has for clients; empty where it has none, or somebody has broken it."""
+    return _value(_NAME, hook)
+
+
+def _value(variable: re.Pattern[str], hook: str) -> str:
+    line = variable.search(hook)
     try:
         return next(iter(shlex.split(line[1])), "") if line else ""
     except ValueError:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-
 from snapshots.visible import visible
 from wizard import certificates
-from wizard.certificates.acme import HOOK, lineage_of
+from wizard.certificates.acme import HOOK, name_of
 from wizard.model.answers import Certificate, certified_name
 from wizard.model.facts import Facts
 from wizard.sendmail.cf_needs import certificate
@@ -14,15 +12,21 @@ from wizard.sendmail.cf_needs import certificate
 
 def client_name(facts: Facts, wanted: Certificate, own: str) -> str:
     """The first name that the settings choose. Else `own`, unless sendmail has an authority's certificate that is not for that:
-    then the name that `certificate obtain` was given, or the only one that it is for."""
+    then the name that `certificate obtain` or `install` was given, or the only one that it is for."""
     if wanted.names:
         return wanted.names[0]
     seen = _in_force(facts)
     if seen is None or seen.self_signed or (own and certificates.covers(seen.names, own)):
         return own
     hook = facts.files.get(HOOK)
-    got = PurePosixPath(lineage_of(hook.content.decode("utf-8", "replace"))).name if hook is not None else ""
-    name = got if certificates.covers(seen.names, got) else seen.names[0] if len(seen.names) == 1 else ""
+    for_clients = name_of(hook.content.decode("utf-8", "replace")) if hook is not None else ""
+    name = (
+        for_clients
+        if certificates.covers(seen.names, for_clients)
+        else seen.names[0]
+        if len(seen.names) == 1
+        else ""
+    )
     try:
         return certified_name(name)
     except ValueError:  # *.example.org, or no name at all

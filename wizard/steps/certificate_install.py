@@ -180,6 +180,7 @@ def hook(step: CertificateInstall) -> list[tuple[str, Entry]]:
     """The hook, and the folders on its way."""
     text = render(
         "certbot_hook.sh.j2",
+        name=shlex.quote(step.source.name),
         lineage=shlex.quote(step.source.lineage),
         certificate=shlex.quote(step.files.certificate),
         key=shlex.quote(step.files.key),

@@ -13,7 +13,7 @@ import pytest
 
 from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority
-from tests.unit.steps.recorded import machine
+from tests.unit.steps.recorded import file, machine
 from wizard.certificates import DAYS, new_key, self_signed
 from wizard.certificates.acme import HOOK
 from wizard.changes.file import FileChange
@@ -21,11 +21,12 @@ from wizard.errors import HostError
 from wizard.mends.certificate import MendCertificate
 from wizard.mends.order import extra
 from wizard.model import facts as f
-from wizard.model.answers import Answers
+from wizard.model.answers import Answers, Certificate
 from wizard.model.facts import Facts, Tlsa
 from wizard.model.plan import Outcome, Plan
 from wizard.render import as_json
 from wizard.sendmail.cf_needs import TlsFiles, unsafe
+from wizard.sendmail.client_name import client_name
 from wizard.steps import certificate_endings
 from wizard.steps.certificate import CertificateRenew, CertificateStep, renewed
 from wizard.steps.certificate_install import CertificateInstall, Source, chosen
@@ -272,6 +273,18 @@ def test_certbots_gets_a_hook_that_a_shell_takes(host: Host, authority: Authorit
     checked = subprocess.run(["sh", "-n"], input=hook.content, capture_output=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, b"")
     assert f"lineage=/etc/letsencrypt/live/{NAME}\n".encode() in hook.content
+
+
+def test_clients_keep_the_name_that_was_given(host: Host, authority: Authority) -> None:
+    """certbot calls a certificate by its first name, which may lead to another host."""
+    leaf, live = authority.leaf("example.test", NAME), "/etc/letsencrypt/live/example.test"
+    host.path(live).mkdir(parents=True)
+    host.path(f"{live}/fullchain.pem").write_text(leaf.certificate + authority.between + authority.root)
+    host.path(f"{live}/privkey.pem").write_text(leaf.key)
+    step = chosen(host, Source(f"{live}/fullchain.pem", f"{live}/privkey.pem", name=NAME))
+    files = {f.SERVER_CERT: file(leaf.certificate), HOOK: dict(step.beside)[HOOK]}
+    seen = machine("13", files={f.SENDMAIL_CF: file(CF), **files})
+    assert client_name(seen, Certificate(), "host1.example.test") == NAME
 
 
 @pytest.mark.parametrize("path", ["renewal-hooks", "renewal-hooks/deploy"])
