@@ -95,12 +95,15 @@ def documented(name: str) -> set[str]:
     return set(re.findall(r"^(\w+):$", text, re.MULTILINE))
 
 
-def fault(name: str, state: str, *steps: str, ends: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A fault as `troubleshoot --json` has it; without steps only a person can fix it."""
+def fault(
+    name: str, state: str, *steps: str, ends: tuple[str, ...] = (), now: bool = True, blocked: bool = False
+) -> dict[str, Any]:
+    """A fault as `troubleshoot --json` has it; without steps only a person can fix it, not `now` says not at this moment."""
+    can = bool(steps) and now and not blocked
     return {
         "id": name,
         "state": state,
-        "fix": {"steps": [*steps], "can_be_applied": bool(steps), "ends": [*ends]},
+        "fix": {"steps": [*steps], "can_be_applied": can, "blocked": blocked, "ends": [*ends]},
     }
 
 
@@ -174,6 +177,7 @@ def test_troubleshooting_in_check_mode_says_what_would_be_fixed(ended: Any) -> N
             "Users cannot log in.",
         ),
         (found(fault("a", "warning")), ["a"], False, 1, "Users cannot log in."),
+        (found(fault("a", "warning", "mend", blocked=True)), ["a"], False, 1, "Users cannot log in."),
         (found(fault("a", "failed", "restart", ends=("port-25",))), ["a"], False, 4, "(accept: port-25)"),
         (found(fault("a", "failed", "restart"), interrupted=KILLED), ["a"], False, 6, KILLED),
     ],
@@ -184,6 +188,12 @@ def test_it_fails_in_check_mode_where_a_run_would(
     result = ended("troubleshoot", answers, check=True, fix=fix)
     assert (result["failed"], result["changed"], result["exit_code"]) == (True, changed, code)
     assert why in result["msg"]
+
+
+def test_a_fix_whose_steps_are_done_already_fails_nothing_in_check_mode(ended: Any) -> None:
+    answers = found(fault("a", "warning", "mend", now=False))
+    result = ended("troubleshoot", answers, check=True, fix=["a"])
+    assert (result["failed"], result["changed"]) == (False, False)
 
 
 def test_who_names_a_fault_of_sendmail_cf_wants_its_wrong_lines_to_go(ended: Any) -> None:

@@ -476,10 +476,12 @@ class Mend(TypedDict):
 
 
 class Fix(Mend):
-    """A fix, and whether --fix can apply it now, else why not; `ends` is what --accept would have to take."""
+    """A fix, and whether --fix can apply it now, else why not, and whether it would fail over it, since it is `blocked`; `ends` is
+    what --accept would have to take."""
 
     can_be_applied: bool
     why_not: str
+    blocked: bool
     ends: list[str]
 
 

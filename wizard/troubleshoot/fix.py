@@ -26,6 +26,8 @@ class Fix:
     can_be_applied: bool
     why_not: str = ""
     """Why no step can be applied now; empty where one can."""
+    blocked: bool = False
+    """Whether --fix would fail over it: a step of it is blocked, or it cannot be planned."""
     ends: tuple[str, ...] = ()
     """Ids of what works now and would end: `--accept` takes them."""
 
@@ -50,7 +52,7 @@ def fixes(
             plans = replace(engine, steps=mends([fault])).plan(facts=facts)
             known[fault.id] = of_plans(plans.values(), answers.accept)
     except (HostError, StoreError) as error:
-        known |= {fault.id: Fix(False, str(error)) for fault in mended}
+        known |= {fault.id: Fix(False, str(error), blocked=True) for fault in mended}
     return known
 
 
@@ -59,7 +61,7 @@ def of_plans(plans: Iterable[Plan], accepted: Sequence[str]) -> Fix:
     plans = tuple(plans)
     for plan in plans:
         if plan.outcome is Outcome.BLOCKED:
-            return Fix(False, f"{plan.step} is blocked: {plan.reason}")
+            return Fix(False, f"{plan.step} is blocked: {plan.reason}", blocked=True)
     if all(plan.outcome in (Outcome.DONE, Outcome.NOT_APPLICABLE) for plan in plans):
         return Fix(False, "; ".join(f"{plan.step}: {plan.reason}" for plan in plans))
     ends = dict.fromkeys(ending.id for plan in plans for ending in plan.ends if ending.id not in accepted)

@@ -126,6 +126,7 @@ def _fault_json(fault: Fault, fix: Fix) -> documents.Fault:
         "fix": {
             "can_be_applied": fix.can_be_applied,
             "why_not": fix.why_not,
+            "blocked": fix.blocked,
             "steps": steps,
             "text": words,
             "ends": list(fix.ends),

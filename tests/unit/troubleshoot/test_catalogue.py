@@ -85,7 +85,7 @@ _ENDS = (Ending("cf-lines", "lines of your own"), Ending("links", "a link"))
     [
         ([Plan.pending("restart", "stale"), _DONE], Fix(True)),
         ([_DONE], Fix(False, "restart: it was")),
-        ([Plan.pending("restart", "stale"), Plan.blocked("install", "no room", "x")], Fix(False, "install is blocked: no room")),
+        ([Plan.pending("restart", "stale"), Plan.blocked("install", "no room", "x")], Fix(False, "install is blocked: no room", blocked=True)),
         ([Plan.pending("sendmailconfig", "x", ends=_ENDS)], Fix(True, ends=("cf-lines",))),
     ],
 )  # fmt: skip
@@ -99,4 +99,4 @@ def test_a_broken_history_is_why_a_fix_cannot_be_applied_and_no_error() -> None:
 
     faults = judge(picture(mux_problem="Connection refused", facts={"processes": ()})).faults
     known = fixes(Host(), Answers(), faults, None, broken)
-    assert Fix(False, "the history is damaged") in known.values()
+    assert Fix(False, "the history is damaged", blocked=True) in known.values()

@@ -96,13 +96,14 @@ def would_fix(program, document):
         for name in each["fix"]["ends"]
         if name not in may_end
     ]
+    blocked = any(each["fix"]["blocked"] for each in asked)
     left = [each for each in faults if each["state"] == "failed" and each not in fixed]
     result = {
         "changed": bool(fixed) and not ends,
         "faults": len(left),
         "diff": [{"prepared": f"{each['id']}: {', '.join(each['fix']['steps'])}\n"} for each in fixed],
     }
-    if ends or left or not all(named):
+    if ends or left or blocked or not all(named):
         program.fail(4 if ends else 1, {**document, "ends": ends}, **result)
     program.module.exit_json(msg=document["summary"], document=lean(document), exit_code=0, **result)
 
