@@ -54,11 +54,12 @@ def reverse(
     dated: re.Pattern[bytes] | None,
     grown: Callable[[str], bool] | None,
     stays: Callable[[str], bool],
+    back: Callable[[Commit, str], bool],
 ) -> Reversal:
     """See Store.reverse. `tops` are the paths that the store holds, with all below them. Raises StoreError."""
     with ObjectReader(repository) as reader:
         holding, gone = _split(reader, head, commits)
-        chains = _chains(reader, holding)
+        chains = _chains(reader, holding, back)
         paths = dict.fromkeys([*chains, *(one for path in chains for one in _folders_of(path, tops))])
         work = _Work(reader, head, _entries(reader, head, paths), tops, choice, dated)
         for path, chain in chains.items():
@@ -309,13 +310,17 @@ def _split(
     return tuple(holding), tuple(gone)
 
 
-def _chains(reader: ObjectReader, commits: Iterable[Commit]) -> dict[str, _Chain]:
+def _chains(
+    reader: ObjectReader, commits: Iterable[Commit], back: Callable[[Commit, str], bool]
+) -> dict[str, _Chain]:
     chains: dict[str, _Chain] = {}
     for commit in commits:
         compared = compare(reader, commit.id)
         if compared.before is None:
             raise StoreError("The baseline is the beginning: it cannot be rolled back.")
         for path, (before, after) in changed_entries(reader, compared).items():
+            if back(commit, os.fsdecode(path)):
+                continue
             chain = chains.setdefault(os.fsdecode(path), [])
             if chain and chain[-1][-1] == after:
                 chain[-1].append(before)

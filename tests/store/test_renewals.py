@@ -10,12 +10,23 @@ import pytest
 
 from snapshots.format.message import Commit
 from snapshots.store import Store
+from tests import stand_ins
 from tests.authority import Authority
-from tests.store.machine import Machine, commit
+from tests.store.machine import Machine, commit, live
 from wizard.changes.lineage import LineageEffect
 from wizard.changes.packages import PackagesEffect
+from wizard.changes.service import ServiceEffect
+from wizard.engine.in_force import applied
+from wizard.engine.journal import Journal
+from wizard.errors import RollbackRefused
+from wizard.gather.acme import keeps
 from wizard.model.plan import Effect
+from wizard.rollback.apply import RollbackResult
+from wizard.rollback.plan import Rollback
 from wizard.rollback.renewed import Renewals, staying
+from wizard.rollback.rollback import RollbackRun
+from wizard.steps.certificate_obtain import CertificateObtain
+from wizard.steps.install import Install
 from wizard.system.host import Host
 
 NAME = "mail.example.org"
@@ -242,3 +253,45 @@ def test_of_what_others_need_only_sendmails_own_goes(machine: Machine) -> None:
     reversal = store.reverse([made], stays=staying(store, [made]))
     goes = {path for path, (_, after) in reversal.targets.items() if after is None}
     assert goes == {PEM[1:], f"etc/letsencrypt/{HOOK}"}
+
+
+@pytest.mark.parametrize("ref", ["--all", "certificate-obtain"])
+def test_what_others_needed_goes_once_they_do_not(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ref: str
+) -> None:
+    """The certificate was renewed, and is in the place of one that packages had made: neither comes back."""
+    stand_ins.use_steps(monkeypatch, (Install(), CertificateObtain()))
+    machine.etc.joinpath("ssl/certs").mkdir(parents=True)
+    make(machine, "renewal-hooks/deploy/others")
+    found, store = live(machine), machine.store()
+    machine.root.joinpath(PEM[1:]).write_text("of the packages\n")
+    commit(store, "apply", step="install", record=b'{"effects": []}')
+    keep(machine, 1, "first\n")
+    make(machine, f"{OURS}/private_key.json")
+    ran = ServiceEffect(
+        "none-such", "systemd", was_enabled=True, was_running=True, enabled=True, running=True
+    )
+    record = brought(machine, "first\n", [LineageEffect(NAME), ran])
+    obtained = commit(store, "apply", step="certificate-obtain", record=record.encode())
+    keep(machine, 2, "second\n")
+    machine.root.joinpath(PEM[1:]).write_text("second\n")
+    dovecot = machine.etc / "dovecot.conf"
+    dovecot.write_text(f"ssl_cert = <{LIVE}/fullchain.pem\n")
+
+    def rollback(ref: str) -> tuple[Rollback, RollbackResult]:
+        work = RollbackRun(Host(machine.root), store, Journal(tmp_path / "journal"), lambda _: None)
+        rollback = work.prepared(work.target(ref))
+        assert rollback.reversal.conflicts == ()
+        return rollback, work.do(rollback, lambda _: None, lambda: None)
+
+    first, result = rollback("--all")
+    assert (result.failed, [each.name for each in first.wanted.services]) == (None, ["none-such"])
+    assert "Let it use another one, then `msa-wizard rollback certificate-obtain`" in " ".join(result.left)
+    assert (machine.root.joinpath(PEM[1:]).exists(), keeps(Host(machine.root), NAME)) == (False, True)
+    assert applied(store.history()) == [obtained]
+    with pytest.raises(RollbackRefused, match=r"dovecot\.conf uses"):
+        rollback(ref)
+    dovecot.unlink()
+    second, result = rollback(ref)
+    assert (result.failed, result.left, second.wanted.services) == (None, (), ())
+    assert (live(machine), applied(store.history())) == (found, [])

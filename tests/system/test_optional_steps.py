@@ -98,4 +98,12 @@ def test_of_all_of_them_a_certificate_stays_that_another_service_uses_by_now(tmp
         came = set(debian.run("dpkg --get-selections").stdout.split()) - set(packages.split())
         assert ("certbot" in came, "fail2ban" in came) == (True, False), came
         assert debian.run(f"{RENEW}; test ! -e {HOOK}").returncode == 0
-        assert "Nothing to roll back" in wizard(debian, "rollback", "--all", "--yes").stdout
+        refused = wizard(debian, "rollback", "--all", "--yes")
+        assert (refused.returncode, says in " ".join(refused.stderr.split())) == (1, True), refused.stderr
+        debian.run("rm -r /etc/dovecot")
+        back = wizard(debian, "rollback", "--all", "--yes")
+        assert back.returncode == 0, back.stdout + back.stderr
+        differs = differences(before, picture(debian))
+        assert [line for line in differs if line.startswith("/etc/") and ".pwd.lock" not in line] == []
+        assert [line for line in differs if not line.startswith(LEFT)] == []
+        assert debian.run(SELECTIONS).stdout == packages

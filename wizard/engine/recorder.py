@@ -31,7 +31,7 @@ from wizard.system.host import Host, Say
 if TYPE_CHECKING:
     from snapshots.live.entry import Entry
     from snapshots.merge.path_merge import EntryMerge
-    from snapshots.store import Store
+    from snapshots.store import Commit, Store
     from wizard.engine.in_force import Target
 
 Targets = Mapping[str, tuple["Entry | None", "Entry | None"]]
@@ -124,9 +124,17 @@ class Recorder:
         return commit.short
 
     def record_rollback(
-        self, operation: str, subject: str, body: str, target: Target, effects: Sequence[Effect], before: str
+        self,
+        operation: str,
+        subject: str,
+        body: str,
+        target: Target,
+        effects: Sequence[Effect],
+        before: str,
+        in_part: Sequence[Commit] = (),
     ) -> str:
-        """One commit for what was rolled back since the commit `before`, with the effects that are not files.
+        """One commit for what was rolled back since the commit `before`, with the effects that are not files. Commits that went
+        `in_part` stay in force.
 
         Returns its short id."""
         commit = self._commit(
@@ -134,8 +142,8 @@ class Recorder:
             subject=subject,
             body=body,
             step=target.steps[0] if len(target.steps) == 1 else None,
-            record=_record(effects),
-            reverts=[commit.id for commit in target.commits],
+            record=_record(effects, **({"in_part": [commit.id for commit in in_part]} if in_part else {})),
+            reverts=[commit.id for commit in target.commits if commit not in in_part],
             entries=self._own(effects, before),
         )
         assert commit is not None, "a record makes a commit"

@@ -332,10 +332,16 @@ class RollbackSession:
 
     def _commit(self, rollback: Rollback, left: Sequence[str]) -> str | None:
         target = rollback.target
-        lines = [f"- {commit.short} {commit.subject}" for commit in target.commits]
+        lines = [
+            f"- {commit.short} {commit.subject}"
+            for commit in target.commits
+            if commit not in rollback.in_part
+        ]
         title, body = f"Rolled back: {target.words}", "\n".join([*lines, *left])
         effects = [*self.claims, *self.effects]
-        return self.recorder.record_rollback(self.operation, title, body, target, effects, self._head)
+        return self.recorder.record_rollback(
+            self.operation, title, body, target, effects, self._head, rollback.in_part
+        )
 
     def _undo(self, why: str, before: Facts) -> RollbackResult:
         undone, not_undone = undo_effects(self.recorder, self.effects, self._head, self.say, self.journal)

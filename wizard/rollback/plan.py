@@ -29,7 +29,7 @@ from wizard.model.claim import Claim
 from wizard.model.facts import Facts
 from wizard.model.generated_files import DATED, KEPT_UP, derived, same_but_dated, source_of
 from wizard.model.plan import Change
-from wizard.rollback.renewed import Renewals, has_lineage, staying
+from wizard.rollback.renewed import Renewals, has_lineage, in_part, staying
 from wizard.sendmail.cf import auth_flags
 from wizard.sendmail.mc_gate import Gate
 from wizard.steps.order import STEPS
@@ -81,6 +81,8 @@ class Rollback:
     regenerate: bool
     """Whether sendmail.cf and the maps may have to be made again, since what they are made of changes."""
     left: tuple[str, ...] = ()
+    in_part: tuple[Commit, ...] = ()
+    """Of these goes what is for sendmail alone: others need the rest, which is in force until they do not."""
 
     @property
     def exposes(self) -> str:
@@ -151,21 +153,24 @@ def prepare(
     brought = [commit for commit in target.commits if needed and has_lineage(store, commit)]
     if needed and {commit.step for commit in target.commits} == {commit.step for commit in brought}:
         raise RollbackRefused(f"{'. '.join(needed)}, then try again")
-    stays = staying(store, brought)
-    wanted = _wanted(target.commits, store, brought)
+    stays, half_back = staying(store, brought), in_part(store, target.commits)
+    not_back = staying(store, half_back)
+    wanted = _wanted(target.commits, store, brought, half_back)
     packages = wanted.packages.reversal(host)
     why = None if packages is None or asked_apt else _in_danger(store, target) or packages.refused
     left = packages.left if packages is not None else ()
     if why is not None:
         rest = tuple(commit for commit in target.commits if not _has_packages(store, commit))
-        if not target.everything or not rest:
+        if not target.everything or not any(commit not in brought for commit in rest):
             raise RollbackRefused(why)
         stay = {"install", *(commit.step for commit in target.commits)} - {commit.step for commit in rest}
         target = Target(rest, tuple(each for each in target.steps if each not in stay), (), everything=True)
-        wanted, packages, renewals = _wanted(rest, store, brought), None, Renewals.of(host, store, rest)
+        wanted = _wanted(rest, store, brought, half_back)
+        packages, renewals = None, Renewals.of(host, store, rest)
         left = (f"the packages stay, and with them the files they brought: {why}",)
     if needed:
-        left = (*left, f"certbot and what it keeps stay, for {needed[0]}")
+        then = f"{needed[1]}, then `msa-wizard rollback certificate-obtain`"
+        left = (*left, f"certbot and what it keeps stay, for {needed[0]}. {then}")
     reversal = store.reverse(
         target.commits,
         choice=choice,
@@ -173,6 +178,7 @@ def prepare(
         dated=DATED,
         grown=renewals.grown if renewals.names and not needed else None,
         stays=stays,
+        back=lambda commit, path: commit in half_back and not not_back(path),
     )
     conflicts = tuple(each for each in reversal.conflicts if each.path not in KEPT_UP)
     reversal = replace(reversal, conflicts=conflicts)
@@ -197,6 +203,7 @@ def prepare(
         tuple(_stops(host, wanted, facts)),
         regenerate and not _whole(store, target, reversal),
         left,
+        tuple(commit for commit in target.commits if commit in brought),
         dates=_dates(store, target.commits),
         may_stay_down=target.everything and record_of(store, target.commits[-1]).get("started_with") is False,
         gate=_gate(facts) if regenerate else None,
@@ -278,8 +285,11 @@ def _with_backups(store: Store, target: Target, reversal: Reversal) -> Reversal:
     return replace(reversal, targets=dict(sorted(targets.items())))
 
 
-def _wanted(commits: Sequence[Commit], store: Store, brought: Sequence[Commit] = ()) -> Wanted:
-    """The state before the oldest commit that mentions each package and service; the packages of `brought` stay."""
+def _wanted(
+    commits: Sequence[Commit], store: Store, brought: Sequence[Commit], in_part: Sequence[Commit]
+) -> Wanted:
+    """The state before the oldest commit that mentions each package and service; the packages of `brought` stay, and all but the
+    packages of those that went `in_part` is back already."""
     packages: list[PackagesEffect] = []
     services: dict[str, ServiceEffect] = {}
     rules: list[RulesChange] = []
@@ -287,6 +297,8 @@ def _wanted(commits: Sequence[Commit], store: Store, brought: Sequence[Commit] =
         for effect in reversed(effects_of(store, commit)):
             if isinstance(effect, PackagesEffect):
                 packages += () if commit in brought else (effect,)
+            elif commit in in_part:
+                continue
             elif isinstance(effect, ServiceEffect):
                 # What it was before the oldest, and what the newest has made of it: a fix stops it, then starts it.
                 newest = services.get(effect.name, effect)

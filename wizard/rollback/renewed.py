@@ -11,6 +11,7 @@ from wizard.certificates.acme import CERTBOT, HOOK, lineage_of
 from wizard.changes.lineage import LineageEffect, of_any_run, of_lineage
 from wizard.changes.packages import PackagesEffect
 from wizard.changes.records import effects_of, record_of
+from wizard.engine.in_force import commits_in_force
 from wizard.errors import HostError
 from wizard.gather.acme import users
 from wizard.gather.certificates import parsed
@@ -122,6 +123,16 @@ def staying(store: Store, brought: Sequence[Commit]) -> Callable[[str], bool]:
         )
         own |= {path for path in files if not f"{path}/".startswith(f"{_TOP}/")}
     return (paths - own).__contains__
+
+
+def in_part(store: Store, commits: Sequence[Commit]) -> list[Commit]:
+    """Those of the commits of which a rollback in force took what is for sendmail alone, when others needed the rest. Raises
+    StoreError."""
+    if not any(has_lineage(store, commit) for commit in commits):
+        return []
+    rollbacks = (commit for commit in commits_in_force(store.history()) if commit.reverts)
+    ids = {each for commit in rollbacks for each in record_of(store, commit).get("in_part", ())}
+    return [commit for commit in commits if commit.id in ids]
 
 
 def _brought(store: Store, commits: Sequence[Commit]) -> Iterator[str]:
