@@ -19,14 +19,8 @@ def client_name(facts: Facts, wanted: Certificate, own: str) -> str:
     if seen is None or seen.self_signed or (own and certificates.covers(seen.names, own)):
         return own
     hook = facts.files.get(HOOK)
-    for_clients = name_of(hook.content.decode("utf-8", "replace")) if hook is not None else ""
-    name = (
-        for_clients
-        if certificates.covers(seen.names, for_clients)
-        else seen.names[0]
-        if len(seen.names) == 1
-        else ""
-    )
+    typed = name_of(hook.content.decode("utf-8", "replace")) if hook is not None else ""
+    name = typed if certificates.covers(seen.names, typed) else seen.names[0] if len(seen.names) == 1 else ""
     try:
         return certified_name(name)
     except ValueError:  # *.example.org, or no name at all
