@@ -63,6 +63,16 @@ class Ends(Step):
         return []
 
 
+class Announces(Ends):
+    """Its command ends LOGINS; its plan says that the file follows."""
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        made = super().plan(facts, answers)
+        if not any(change.kind == "command" for change in made.changes):
+            return made
+        return replace(made, ends=(LOGINS,), then=((f"/etc/{self.id}", None),))
+
+
 @dataclass
 class Place:
     """A root, its store and its journal; the command line sees them too."""
@@ -133,6 +143,25 @@ def test_what_is_accepted_by_name_is_done(place: Place) -> None:
     assert (list(run.applied), run.undecided, run.ends) == (["one"], "two", (LOGINS,))
     run = place.apply(*steps, accept=("logins",))
     assert list(run.applied) == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("late", "asked"),
+    [(LOGINS, 1), (replace(LOGINS, lines=("one more",)), 1), (MAIL, 2)],
+)
+def test_an_ending_that_was_accepted_is_not_asked_about_again_where_the_rest_is_announced(
+    place: Place, late: Ending, asked: int
+) -> None:
+    """What has been done by then is lost with a no."""
+    questions: list[tuple[Ending, ...]] = []
+
+    def consent(_step: Step, _plan: Plan, waits: tuple[Ending, ...]) -> bool:
+        questions.append(waits)
+        return waits == (LOGINS,)
+
+    run = place.apply(Announces(place.host, "one", late, late=True), consent=consent)
+    assert (len(questions), run.undecided) == (asked, "one" if asked == 2 else None)
+    assert place.there("one") is (asked == 1)
 
 
 def test_one_of_two_is_not_enough(place: Place) -> None:

@@ -206,9 +206,9 @@ class Session:
         timer.daemon = True
         timer.start()
 
-    def _agreed(self, step: Step, plan: Plan) -> bool:
-        """Whether all that would end may: by the answers, or because somebody says so now."""
-        unasked = plan.waits_for(self.engine.answers.accept)
+    def _agreed(self, step: Step, plan: Plan, announced: Sequence[Ending] = ()) -> bool:
+        """Whether all that would end may: by the answers, because somebody says so now, or where it was `announced` and may."""
+        unasked = plan.waits_for({*self.engine.answers.accept, *(ending.id for ending in announced)})
         waits = tuple(ending for ending in unasked if ending not in self.agreed)
         if waits and not self.consent(step, plan, waits):
             self.run.ends = waits
@@ -255,12 +255,13 @@ class Session:
                 raise ChangeError(fresh.reason)
             if fresh.outcome is not Outcome.PENDING:
                 return
+            announced = plan.announces(fresh)
             if fresh.changes != plan.changes:
                 fresh = replace(fresh, begun=bool(work.effects))
                 self._show(work.step, fresh, again=True)
-                if not plan.announces(fresh) and not self.decide(work.step, fresh):
+                if not announced and not self.decide(work.step, fresh):
                     raise Declined
-            if not self._agreed(work.step, fresh):
+            if not self._agreed(work.step, fresh, plan.ends if announced else ()):
                 raise Undecided
             plan = fresh
             if round_ == ROUNDS:

@@ -91,11 +91,16 @@ class CertificateStep(Step):
         there = facts.files.get(self.files.certificate)
         if there is None or there.content == self.pair.certificate:
             return facts
-        return with_tlsa(facts, self.files.certificate, ())
+        return with_tlsa(facts, self.files.certificate, self._new_names)
+
+    @property
+    def _new_names(self) -> tuple[str, ...]:
+        new = parsed(self.pair.certificate, "")
+        return new.names if new is not None else ()
 
     def _ends(self, facts: Facts) -> Iterator[Ending]:
-        there, path = parsed(self.pair.certificate, ""), self.files.certificate
-        yield from names_lost(facts, path, there.names if there is not None else ())
+        path = self.files.certificate
+        yield from names_lost(facts, path, self._new_names)
         yield from key_unfit(facts, path, self.pair.certificate)
         yield from tlsa_lost(facts, path, self.pair.certificate)
 

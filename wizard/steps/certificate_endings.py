@@ -88,7 +88,7 @@ def tlsa_lost(facts: Facts, path: str, chain: bytes = b"") -> Iterator[Ending]:
             "mail servers that check TLSA records (DANE) hold mail for this host back, and return it after some days: these records "
             "fit the certificate of now, and none fits the new one"
         )
-        yield Ending(TLSA, says, tuple(map(_shown, lost)))
+        yield Ending(TLSA, says, tuple(sorted(map(_shown, lost))))
 
 
 def with_tlsa(facts: Facts, path: str, names: Sequence[str]) -> Facts:

@@ -304,6 +304,8 @@ def test_the_certificate_that_the_dns_promises_is_asked_about(tmp_path: Path) ->
 
     assert ends(fit, other) == [f"_25._tcp.mx.example.org. TLSA 3 1 1 {digest.hex()}"]
     assert ends(other) == [], "no server takes that one now"
+    second = replace(fit, name="smtp.example.org")
+    assert ends(fit, second) == ends(second, fit), "in whatever order the DNS says it"
     next_one = kept(tmp_path, NAME)
     assert next_one.pair is not None
     promised = Tlsa(
