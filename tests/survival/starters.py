@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
 
 NOBODY = 65534
 PROGRAM = """
@@ -34,6 +37,16 @@ def as_nobody() -> list[str]:
     """What makes a command nobody's, where root runs the tests."""
     setpriv = [shutil.which("setpriv") or "setpriv", f"--reuid={NOBODY}", "--clear-groups"]
     return setpriv if os.geteuid() == 0 else []
+
+
+def group_may_write(folder: Path) -> None:
+    """A default ACL by which a group may write in what is made there: no umask counts any more (acl(5))."""
+    entries = ((0x01, 7), (0x04, 7), (0x20, 5))  # user, group, others: <linux/posix_acl.h>, posix_acl_xattr.h
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *each, 0xFFFFFFFF) for each in entries)
+    try:
+        os.setxattr(folder, "system.posix_acl_default", acl)
+    except OSError as problem:
+        pytest.skip(f"no ACL here: {problem}")
 
 
 def environment(cache: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:

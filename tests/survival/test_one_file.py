@@ -22,7 +22,7 @@ import pytest
 from building import one_file
 from building.one_file.start import FOR_ROOT
 from building.vendor import put
-from tests.survival.starters import NOBODY, PROGRAM, as_nobody, environment
+from tests.survival.starters import NOBODY, PROGRAM, as_nobody, environment, group_may_write
 
 _TOP = Path(__file__).resolve().parents[2]
 _PYTHON = os.path.realpath(sys.executable)
@@ -231,6 +231,14 @@ def test_umask_of_the_caller_does_not_matter(fresh: OneFile, umask: int) -> None
         if not path.is_symlink():
             assert path.stat().st_mode & 0o022 == 0, path
             assert path.stat().st_mode & 0o400, path
+
+
+def test_a_default_acl_that_lets_a_group_write_does_not_matter(fresh: OneFile) -> None:
+    group_may_write(fresh.cache)
+    for _ in range(2):
+        done = fresh.run("quick")
+        assert done.returncode == 0, done.stderr
+    assert {each.stat().st_mode & 0o777 for each in (fresh.home, *fresh.programs())} == {0o700}
 
 
 def test_two_first_starts_at_once(fresh: OneFile) -> None:

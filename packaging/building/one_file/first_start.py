@@ -98,7 +98,7 @@ def _in(home: str, file: str, name: str, ready: Ready, distrusted: Distrusted) -
     folder = f"{home}/{name}"
     mask = os.umask(0o077)
     try:
-        os.makedirs(home, exist_ok=True)
+        os.makedirs(home, 0o700, exist_ok=True)
         if why := distrusted(os.lstat(home)):
             _die(
                 3, f"{home} is refused: {why}. Nothing was changed. Find out who did this; then move it away."
@@ -136,7 +136,8 @@ def _write(file: str, target: str) -> None:
     """All files of the program, and the mark that they are there. Raises OSError."""
     with zipfile.ZipFile(file) as outer:
         inside = io.BytesIO(outer.read(INSIDE))
-    made: set[str] = set()
+    os.mkdir(target, 0o700)  # said here: where its parent has a default ACL the umask does not count
+    made = {target}
     with zipfile.ZipFile(inside) as program:
         for item in program.infolist():
             path = f"{target}/{item.filename}"
