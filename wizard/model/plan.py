@@ -123,7 +123,7 @@ class Ending:
 ENDINGS = {
     "certificate-key": "TLS before 1.3 with mail clients: CipherList of sendmail.cf has ciphers for the certificate's key, none for the new one's",
     "certificate-names": "names of the server's certificate that mail clients may use, and that the new one is not for",
-    "certificate-tlsa": "mail from servers that check TLSA records (DANE), which fit the server's certificate and not the new one",
+    "certificate-tlsa": "mail from servers that check TLSA records (DANE), which fit the server's certificate, and may not fit the new one",
     "cf-lines": "lines of sendmail.cf that sendmail.mc does not give: they go when sendmail.cf is rebuilt",
     "links": "symbolic links that are replaced with regular files",
     "login-mechanisms": "mechanisms that clients can log in with now, and that would not be offered any more",

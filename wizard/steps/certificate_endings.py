@@ -84,9 +84,12 @@ def tlsa_lost(facts: Facts, path: str, chain: bytes = b"") -> Iterator[Ending]:
         if fit and not any(fits(each, chain) for each in records):
             lost += fit
     if lost:
+        # Whoever is to sign it may do so with the key that signed the one of now: nobody knows before.
+        unknown = not chain and any(each.usage == 2 for each in lost)
         says = (
-            "mail servers that check TLSA records (DANE) hold mail for this host back, and return it after some days: these records "
-            "fit the certificate of now, and none fits the new one"
+            f"mail servers that check TLSA records (DANE) {'may ' if unknown else ''}hold mail for this host back, and return it "
+            "after some days: these records fit the certificate of now, and "
+            f"{'of them only those of usage 2 can fit the new one, where the key that they name signs it' if unknown else 'none fits the new one'}"
         )
         yield Ending(TLSA, says, tuple(sorted(map(_shown, lost))))
 

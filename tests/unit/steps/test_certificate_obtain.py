@@ -315,6 +315,30 @@ def test_the_certificate_that_the_dns_promises_is_asked_about(tmp_path: Path) ->
     assert ends(fit, promised, acme=next_one) == [], "the next key is there already"
 
 
+def test_an_authority_that_the_dns_names_may_sign_the_new_one_too(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    now, new = (
+        file(each.certificate + authority.between) for each in (authority.leaf(NAME), authority.leaf(NAME))
+    )
+    usage_2, usage_3 = (
+        Tlsa(NAME, usage, 1, 1, hashlib.sha256(public_key(pem)).digest())
+        for usage, pem in ((2, authority.between), (3, now.content.decode()))
+    )
+
+    def says(*records: Tlsa) -> list[str]:
+        return [
+            each.says.partition("DANE) ")[2]
+            for each in plan(host(files={f.SERVER_CERT: now}, tlsa=records)).ends
+        ]
+
+    back = "hold mail for this host back, and return it after some days: these records fit the certificate of now, and "
+    assert says(usage_3) == [back + "none fits the new one"]
+    can = "of them only those of usage 2 can fit the new one, where the key that they name signs it"
+    assert says(usage_2) == says(usage_2, usage_3) == [f"may {back}{can}"]
+    signed = Acme(NAME, kept=True, pair=KeptPair(new.content, b"", 0, (), ()))
+    assert plan(host(signed, {f.SERVER_CERT: now}, tlsa=(usage_2, usage_3))).ends == ()
+
+
 @pytest.mark.parametrize(
     ("ciphers", "rsa"),
     [
