@@ -355,17 +355,14 @@ def answers(arguments: argparse.Namespace) -> int:
 
 def as_this_host(chosen: Answers, facts: Facts) -> Answers:
     """The settings, with what this host has where nothing was chosen."""
-    from wizard.sendmail.client_name import client_name
     from wizard.sendmail.password_source import as_here
 
     here, test = as_here(facts), chosen.test
     auth = Auth(
         chosen.auth.saslauthd_mechanism or here.saslauthd_mechanism, chosen.auth.mechanisms or here.mechanisms
     )
-    test = dataclasses.replace(
-        test,
-        host=test.host or client_name(facts, chosen.certificate, facts.fqdn if facts.fqdn_resolves else ""),
-    )
+    # Not the name that clients know: it may lead to a router here, or nowhere yet.
+    test = dataclasses.replace(test, host=test.host or (facts.fqdn if facts.fqdn_resolves else ""))
     return dataclasses.replace(chosen, auth=auth, test=test)
 
 
