@@ -358,7 +358,7 @@ def test_what_a_fix_has_started_is_stopped_again_though_it_began_with_a_stop(
     (tmp_path / "etc/init.d").mkdir(parents=True)
     (tmp_path / "etc/init.d/saslauthd").touch()
     monkeypatch.setattr(rollback_plan, "effects_of", lambda _, effects: effects)
-    wanted = rollback_plan._wanted([(stop, start)], None)  # type: ignore[list-item,arg-type]
+    wanted = rollback_plan._wanted([(stop, start)], None, (), ())  # type: ignore[list-item,arg-type]
     assert wanted.running("saslauthd") is False
     stops = list(rollback_plan._stops(Host(tmp_path), wanted, facts()))
     assert [(each.name, each.verb) for each in stops] == [("saslauthd", "stop")]
