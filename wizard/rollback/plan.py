@@ -286,7 +286,7 @@ def _with_backups(store: Store, target: Target, reversal: Reversal) -> Reversal:
 
 
 def _wanted(
-    commits: Sequence[Commit], store: Store, brought: Sequence[Commit], in_part: Sequence[Commit]
+    commits: Sequence[Commit], store: Store, brought: Sequence[Commit] = (), in_part: Sequence[Commit] = ()
 ) -> Wanted:
     """The state before the oldest commit that mentions each package and service; the packages of `brought` stay, and all but the
     packages of those that went `in_part` is back already."""
