@@ -16,10 +16,11 @@ from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
 from tests import stand_ins
 from wizard.changes.command import CommandChange
-from wizard.changes.file import FileChange
+from wizard.changes.file import FileChange, FileEffect
 from wizard.cli import main as cli
-from wizard.engine.engine import Engine, Run, nobody
+from wizard.engine.engine import Engine, Resume, Run, nobody
 from wizard.engine.journal import Journal, unfinished
+from wizard.errors import HostError
 from wizard.model.answers import Answers, answers_from
 from wizard.model.events import Event
 from wizard.model.facts import Facts
@@ -198,6 +199,23 @@ def test_what_comes_to_light_half_way_undoes_the_step(place: Place) -> None:
     assert place.apply(Ends(place.host, "one", MAIL, late=True), accept=("local-mail",)).applied
 
 
+def test_what_comes_to_light_half_way_and_cannot_be_undone_is_a_failure(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read_only(*_args: object, **_more: object) -> None:
+        raise HostError("/etc/hosts.allow could not be removed: Read-only file system")
+
+    monkeypatch.setattr(Host, "remove", read_only)
+    place.engine(Ends(place.host, "one", MAIL, late=True), Ends(place.host, "two"))
+    assert place.main("apply", "--yes") == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "/etc/hosts.allow could not be removed" in said
+    assert "Step one failed." in said
+    assert ("Nothing of one was changed" in said, "--accept" in said) == (False, False), said
+    assert (place.there("hosts.allow"), place.there("two")) == (True, False)
+    assert unfinished(place.at) is not None, "it waits for recovery"
+
+
 @pytest.mark.parametrize("by_name", [True, False])
 def test_a_killed_run_is_finished_with_what_was_accepted(place: Place, by_name: bool) -> None:
     """In the answers, or by whoever was asked: `recover --finish` asks nobody."""
@@ -215,6 +233,19 @@ def test_a_killed_run_is_finished_with_what_was_accepted(place: Place, by_name: 
     run = recovery.finish()
     assert isinstance(run, Run)
     assert (list(run.applied), run.undecided, run.ends) == (["one"], "two", (LOGINS,))
+    assert unfinished(place.at) is None
+
+
+def test_what_a_recovery_has_kept_is_undone_where_the_rest_may_not_end_what_works(place: Place) -> None:
+    made = place.root / "etc/hosts.allow"
+    step, journal = Ends(place.host, "one", MAIL), Journal(place.at)
+    place.apply(Ends(place.host, "zero"))
+    made.write_text("begun\n")
+    kept = FileEffect("/etc/hosts.allow", None, place.host.entry("/etc/hosts.allow"))
+    journal.begin("recover", "r1", "Alice", "", {})
+    engine, resume = place.engine(step), Resume("r1", "one", (kept,))
+    run = engine.apply(place.store, journal, (), lambda _s, _p: True, lambda: None, resume)
+    assert (run.undecided, run.failed, made.exists()) == ("one", None, False)
     assert unfinished(place.at) is None
 
 

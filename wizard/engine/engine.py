@@ -217,10 +217,13 @@ class Session:
         return True
 
     def _undecided(self, work: Work) -> bool:
-        """The run ends before the step; what had been begun of it is undone."""
-        if work.effects or self.journal.in_hand:
-            self._undo(work)
-        self.run.undecided = work.step.id
+        """The run ends before the step; what had been begun of it is undone. Where not all could be, it has failed."""
+        if work.effects and not work.before:  # packages of a killed run, which its recovery has kept
+            work.before, self.journal.in_hand = self.recorder.head(), True
+        if (work.effects or self.journal.in_hand) and not self._taken_back(work):
+            self.run.ends = ()
+        else:
+            self.run.undecided = work.step.id
         return False
 
     def _taken_back(self, work: Work) -> bool:
@@ -228,7 +231,7 @@ class Session:
         undone, not_undone = self._undo(work)
         if not_undone:
             self.run.failed = work.step.id
-            why = "its rest was declined, and what had been begun could not be undone"
+            why = "nobody agreed to its rest, and what had been begun could not be undone"
             self.engine.report(Failed(work.step, why, undone, not_undone, BY_HAND))
         return not not_undone
 
