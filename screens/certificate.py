@@ -140,7 +140,7 @@ certbot made it, a hook installs each renewal. It can be rolled back in the hist
         """The fields, and what the chosen one is for."""
         with Vertical(id="form"):
             for field in FIELDS:
-                yield field.line()
+                yield field.line(self.wizard.kept.get(self.HEADING, {}).get(field.id, ""))
         yield Static("", id="about", markup=False)
 
     _missing = ""
@@ -194,7 +194,8 @@ certbot made it, a hook installs each renewal. It can be rolled back in the hist
             self.dismiss()
 
     def _show_command(self) -> str:
-        cert, key, chain = (self.entered(field.id) for field in FIELDS)
+        typed = self.wizard.kept[self.HEADING] = {field.id: self.entered(field.id) for field in FIELDS}
+        cert, key, chain = typed.values()
         more = ["--chain", chain] if chain else []
         command = shlex.join(["msa-wizard", "certificate", "install", cert or "CERT", key or "KEY", *more])
         self.same(command)

@@ -79,9 +79,10 @@ rolled back in the history.
     def body(self) -> ComposeResult:
         """The fields with what the settings have, and what the chosen one is for."""
         wanted = self.backend.answers.certificate
+        kept = self.wizard.kept.get(self.HEADING, {})
         with Vertical(id="form"):
             for field in FIELDS:
-                yield field.line(str(getattr(wanted, field.id)))
+                yield field.line(kept.get(field.id) or str(getattr(wanted, field.id)))
             yield Flag(AGREE.label, wanted.agree_tos, id=AGREE.id, tooltip=AGREE.about)
         yield Static("", id="about", markup=False)
 
@@ -143,6 +144,7 @@ rolled back in the history.
             self.dismiss()
 
     def _show_command(self) -> str:
+        self.wizard.kept[self.HEADING] = {field.id: self.entered(field.id) for field in FIELDS}
         typed = self._entered()
         words = typed.pop("name").replace(",", " ").split()
         agrees = typed.pop(AGREE.id) == "true"

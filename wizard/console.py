@@ -68,10 +68,12 @@ def error(text: str, *, whole: bool = False) -> None:
     _write(sys.stderr, text if whole else _fitting(sys.stderr, text))
 
 
-def page(text: str) -> None:
-    """A long text for people, whole: by the pager of $PAGER or less where it does not fit on the terminal."""
+def page(text: str, *, whole: bool = True) -> None:
+    """A long text for people: by the pager of $PAGER or less where it does not fit on the terminal. Unless it is to stay
+    `whole`, lines that are too long go on below, as in `out`."""
     if _quiet:
         return
+    text = text if whole else _fitting(sys.stdout, text)
     columns, command = terminal_columns(sys.stdout), _pager()
     if columns is None or not sys.stdin.isatty() or not command or _rows(text, columns) < _height():
         data(text)

@@ -498,6 +498,22 @@ def test_an_authority_is_asked_by_what_was_typed(bench: Tools, monkeypatch: pyte
     play(bench, story)
 
 
+@pytest.mark.parametrize(("place", "field"), [("install", "key"), ("obtain", "email")])
+def test_what_was_typed_for_a_certificate_is_there_again(bench: Tools, place: str, field: str) -> None:
+    begins = {"install": "The certificate in PEM format", "obtain": "Where the authority may write"}[place]
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, place, begins)
+        app.screen.query_one(f"#{field}", Input).value = "typed-before"
+        await until(pilot, lambda: shows(app, "typed-before") and shows(app, "$ msa-wizard certificate"))
+        await pilot.press("escape")
+        await until(pilot, lambda: not shows(app, "typed-before"))
+        app.go(place)
+        await until(pilot, lambda: shows(app, "typed-before"))
+
+    play(bench, story)
+
+
 def test_no_authority_is_asked_while_something_is_in_the_way(
     bench: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,18 @@ def test_only_what_does_not_fit_is_paged(
         assert (seen.exists(), printed()) == (False, lines.splitlines())
 
 
+def test_a_page_is_whole_or_goes_on_below(
+    printed: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAGER", "cat")
+    console.page(LONG)
+    assert printed() == [LONG]
+    console.page(LONG, whole=False)
+    lines = printed()
+    assert max(map(len, lines)) <= 80
+    assert " ".join(" ".join(lines).split()) == LONG
+
+
 def test_a_long_advice_is_not_cut() -> None:
     assert console.clean("x" * 1500) == "x" * 1500
 

@@ -59,7 +59,7 @@ def rehearse(arguments: argparse.Namespace) -> int:
     if silent:
         data(text)
     elif arguments.format == "text":
-        page(text)
+        page(text, whole=False)
     if arguments.output:
         error(save(Path(arguments.output), f"{text}\n", force=arguments.force))
     return int(not rehearsal.ok)
