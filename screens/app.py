@@ -69,7 +69,6 @@ class WizardApp(App[int]):
         self.desk = Desk(self, self.backend.changed)
         self._cells = ChangedCells()
         self.kept: dict[str, dict[str, str]] = {}
-        """What was typed into a form that is open or was left, by its heading and the field."""
         self.signal = 0
         """The signal that ends us."""
         self.crash: BaseException | None = None

@@ -66,6 +66,8 @@ class Wizard(Protocol):
     backend: Backend
     desk: Desk
     signal: int
+    kept: dict[str, dict[str, str]]
+    """What was typed into a form that is open or was left, by its heading and the field."""
 
     def go(self, name: str) -> None:
         """To a screen of `screens.welcome`."""
