@@ -43,14 +43,17 @@ class UsageError(WizardError):
 
 
 class NeededError(UsageError):
-    """A named step needs others that are not done; the command line adds the very command that names all of `steps`."""
+    """A named step needs others that are not done: these, and all that are named, are `steps`, in their order; `first` are those
+    up to the last that was not named. The command line adds the very command."""
 
-    def __init__(self, what: str, steps: Sequence[str]) -> None:
-        self.what, self.steps = what, tuple(steps)
-        super().__init__(f"{what}. {self.remedy(['apply'])}")
+    def __init__(self, what: str, steps: Sequence[str], first: Sequence[str]) -> None:
+        self.what, self.steps, self.first = what, tuple(steps), tuple(first)
+        super().__init__(f"{what}. {self.remedy()}")
 
-    def remedy(self, typed: Sequence[str]) -> str:
-        """What to run instead of what was typed, with its options."""
+    def remedy(self, typed: Sequence[str] = ()) -> str:
+        """What to run instead of the `apply` that was typed, with its options; before anything else."""
+        if typed[:1] != ["apply"]:
+            return f"Run `{shlex.join(['msa-wizard', 'apply', *self.first])}` first, then do the same again"
         options = [word for word in typed[1:] if word not in self.steps]
         named, everything = (
             shlex.join(["msa-wizard", "apply", *names, *options]) for names in (self.steps, ())

@@ -398,8 +398,7 @@ def test_all_that_a_named_step_needs_is_named_with_what_was_typed(bench: Bench) 
     with pytest.raises(NeededError) as raised:
         bench.apply(*steps, wanted=("two", "four"))
     assert str(raised.value) == (
-        "step two needs one, which is not done: differs. Name all that it needs: "
-        "`msa-wizard apply one two three four`; or apply all: `msa-wizard apply`"
+        "step two needs one, which is not done: differs. Run `msa-wizard apply one two three` first, then do the same again"
     )
     with pytest.raises(NeededError) as raised:
         bench.apply(*steps, wanted=("four",))
@@ -407,6 +406,9 @@ def test_all_that_a_named_step_needs_is_named_with_what_was_typed(bench: Bench) 
     assert raised.value.remedy(typed) == (
         "Name all that it needs: `msa-wizard apply one two three four --yes --set guess.limit=true`; "
         "or apply all: `msa-wizard apply --yes --set guess.limit=true`"
+    )
+    assert raised.value.remedy(["certificate", "obtain", "mail.example.org", "--agree-tos"]) == (
+        "Run `msa-wizard apply one two three` first, then do the same again"
     )
     assert bench.apply(*steps, wanted=("one", "two", "three", "four")).applied
 

@@ -12,7 +12,7 @@ import pytest
 
 from wizard.cli import clients
 from wizard.cli import main as cli
-from wizard.errors import USAGE
+from wizard.errors import USAGE, NeededError
 from wizard.model.answers import Answers, Certificate
 from wizard.model.facts import Acme
 
@@ -110,3 +110,16 @@ def test_what_is_wrong_is_named_as_it_was_typed(
     assert cli.main(["certificate", "obtain", *typed, "--dry-run"]) == USAGE
     assert capsys.readouterr().err.startswith(says)
     assert admin.got == []
+
+
+def test_what_comes_first_is_named_as_a_command_that_there_is(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def applied(*_: object) -> None:
+        steps = ("preflight", "install", "certificate-obtain")
+        raise NeededError("step certificate-obtain needs install, which is not done", steps, steps[:2])
+
+    monkeypatch.setattr(clients, "applied", applied)
+    typed = ["certificate", "obtain", "mx.example.org", "--email", "a@b.org", "--agree-tos", "--yes"]
+    assert cli.main(typed) == USAGE
+    assert "Run `msa-wizard apply preflight install` first, then" in " ".join(capsys.readouterr().err.split())

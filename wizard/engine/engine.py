@@ -481,11 +481,11 @@ class Engine:
         }
         for step, missing in lacking.items():
             need, reason = next((name, why) for name, why in missing.items() if name in step.needs)
-            named = {*(each.id for each in chosen)}.union(*lacking.values())
-            raise NeededError(
-                f"step {step.id} needs {need}, which is not done: {reason}",
-                [each.id for each in self.steps if each.id in named],
-            )
+            absent = set[str]().union(*lacking.values())
+            steps = [each.id for each in self.steps if each in chosen or each.id in absent]
+            last = max(map(steps.index, absent))
+            what = f"step {step.id} needs {need}, which is not done: {reason}"
+            raise NeededError(what, steps, steps[: last + 1])
 
     def _missing(self, step: Step, chosen: Sequence[Step], facts: Facts) -> dict[str, str]:
         """What the step needs, and what that needs in its turn, as far as it is neither done nor chosen, and why."""
