@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from wizard.changes.file import FileChange
 from wizard.engine import engine
 from wizard.engine.engine import FRESH, Engine, Run
 from wizard.engine.journal import Journal
+from wizard.engine.local_edits import OwnEdit, own_edits
 from wizard.engine.recorder import Recorder, _whole
 from wizard.errors import HostError, Interrupted, NeededError, UsageError
 from wizard.mends.order import extra
@@ -347,6 +348,25 @@ def test_what_the_plan_has_announced_is_shown_and_not_asked_again(bench: Bench, 
     assert (set(run.applied), shown) == ({"one"}, ["command", "file"])
     assert asked == [["command"], ["file"]] if edited else [["command"]]
     assert bench.text("/etc/mail/a") == "new a\n"
+
+
+@pytest.mark.parametrize("pem", [False, True])
+@pytest.mark.parametrize("gone", [False, True])
+def test_ones_own_lines_in_what_is_announced_are_met_by_the_first_question(
+    bench: Bench, gone: bool, pem: bool
+) -> None:
+    """There is no other. A certificate that is another by now was renewed."""
+    path, head = bench.root / "etc/mail/a", "-----BEGIN CERTIFICATE-----\n" * pem
+    bench.apply(Announces("one", bench.host, {"/etc/mail/a": f"{head}first a\n"}))
+
+    def met() -> Sequence[OwnEdit]:
+        then = (("/etc/mail/a", bench.host.entry("/etc/mail/a")),)
+        return own_edits(bench.store, Plan.pending("one", "first a command", then=then))
+
+    assert met() == ()
+    path.unlink() if gone else path.write_text(f"{head}first a\nsystemctl reload dovecot\n")
+    assert [edit.path for edit in met()] == ["/etc/mail/a"] * (not pem)
+    assert ("  systemctl reload dovecot" in "".join(edit.text for edit in met())) is not (gone or pem)
 
 
 def test_a_step_that_is_declined_changes_nothing(bench: Bench) -> None:

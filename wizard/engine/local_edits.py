@@ -8,6 +8,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from snapshots.format.secret_text import PasswordMask, hidden
+from snapshots.live.entry import Kind
 from snapshots.visible import visible_bytes
 from wizard.changes.file import FileChange
 from wizard.console import count
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from snapshots.store import Store
 
 LABELS = ("yours, as it is now", "as the step left it", "as the step would make it")
+_PEM = b"-----BEGIN "
 _SHOWN = 40
 """Lines of each version that are shown."""
 
@@ -33,16 +35,29 @@ class OwnEdit:
 
 
 def own_edits(store: Store, plan: Plan) -> tuple[OwnEdit, ...]:
-    """The files that the step has written before, and would now write where the admin did. Raises StoreError."""
+    """The files that the step has written before, and would now write where the admin did, or will once its commands have run:
+    nobody is asked then. Raises StoreError."""
     changes = [change for change in plan.changes if isinstance(change, FileChange)]
-    if not changes or store.head() is None:
+    if not (changes or plan.then) or store.head() is None:
         return ()
     last = next((commit for commit in applied(store.history()) if commit.step == plan.step), None)
     if last is None:
         return ()
-    left = store.entries(last, [change.path.lstrip("/") for change in changes])
+    paths = [*(change.path for change in changes), *(path for path, _ in plan.then)]
+    left = store.entries(last, [path.lstrip("/") for path in paths])
+    then = ((path, now, left[path.lstrip("/")]) for path, now in plan.then)
+    changes += [FileChange(path, now, again) for path, now, again in then if _is_written_again(now, again)]
     edits = ((change.path, met(left[change.path.lstrip("/")], change)) for change in changes)
     return tuple(OwnEdit(path, text) for path, text in edits if text)
+
+
+def _is_written_again(now: Entry | None, left: Entry | None) -> bool:
+    """Whether a step writes much the same there each time. A certificate is another one each time, and is renewed meanwhile."""
+    return (
+        left is not None
+        and left.kind is Kind.FILE
+        and not any(_PEM in side.content for side in (left, now) if side)
+    )
 
 
 def met(left: Entry | None, change: FileChange) -> str:
