@@ -216,6 +216,38 @@ def test_a_certificate_that_another_service_uses_stays(
     assert needed(machine, store, made) == (why if uses else None)
 
 
+@pytest.mark.parametrize(
+    ("path", "text", "mode", "why"),
+    [
+        (f"renewal/{NAME}.conf", "[renewalparams]\nrenew_hook = /usr/local/sbin/to-dovecot\n", 0o644, "renew_hook = /usr"),
+        (f"renewal/{NAME}.conf", "[renewalparams]\ninstaller = nginx\n", 0o644, "installer = nginx"),
+        (f"renewal/{NAME}.conf", "[renewalparams]\nrenew_hook = its own\ninstaller = None\n", 0o644, ""),
+        ("renewal-hooks/deploy/pg", '#!/bin/sh\ncp "$RENEWED_LINEAGE"/*.pem /srv/\n', 0o755, "deploy/pg"),
+        ("renewal-hooks/deploy/pg", '#!/bin/sh\ncp "$RENEWED_LINEAGE"/*.pem /srv/\n', 0o644, ""),
+        ("renewal-hooks/deploy/pg", "#!/bin/sh\nsystemctl reload nginx\n", 0o755, ""),
+    ],
+)  # fmt: skip
+def test_a_certificate_that_a_hook_of_later_takes_elsewhere_stays(
+    machine: Machine, path: str, text: str, mode: int, why: str
+) -> None:
+    """A hook that was there before is for others; so is what certbot wrote for this one."""
+    make(machine, "renewal-hooks/deploy/earlier")
+    earlier = machine.etc / "letsencrypt/renewal-hooks/deploy/earlier"
+    earlier.write_text("echo $RENEWED_LINEAGE\n")
+    earlier.chmod(0o755)
+    store = machine.store()
+    keep(machine, 1, "first\n")
+    machine.etc.joinpath(f"letsencrypt/renewal/{NAME}.conf").write_text("renew_hook = its own\n")
+    record = brought(machine, "first\n", [LineageEffect(NAME)])
+    made = commit(store, "apply", step="certificate-obtain", record=record.encode())
+    assert made is not None
+    assert needed(machine, store, made) is None
+    file = machine.etc / "letsencrypt" / path
+    file.write_text(text)
+    file.chmod(mode)
+    assert why in (needed(machine, store, made) or "") if why else needed(machine, store, made) is None, why
+
+
 def test_a_link_to_a_certificate_uses_it(machine: Machine) -> None:
     store = machine.store()
     made = obtained(machine, store, certbot=False)

@@ -3,14 +3,17 @@ unless others use by now what the step brought."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from wizard.certificates.acme import CERTBOT, HOOK, lineage_of
 from wizard.changes.lineage import LineageEffect, of_any_run, of_lineage
 from wizard.changes.packages import PackagesEffect
 from wizard.changes.records import effects_of, record_of
+from wizard.console import clean
 from wizard.engine.in_force import commits_in_force
 from wizard.errors import HostError
 from wizard.gather.acme import users
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 _TOP = CERTBOT.lstrip("/")
 _HOOK = HOOK.lstrip("/")
+_GIVES = re.compile(r"(?:renew_hook|installer)\s*=\s*(?!None$|\s).")
 _ACCOUNTS = f"{_TOP}/accounts/"
 
 
@@ -61,10 +65,30 @@ class Renewals:
             if files := users(self.host, name):
                 uses = "use" if len(files) > 1 else "uses"
                 return f"{', '.join(files[:3])} {uses} certbot's certificate {name}", "Let it use another one"
+            if hooks := self._hooks(store, brought, name):
+                why = f"certbot gives its certificate {name} to others by now: {', '.join(hooks[:3])}"
+                return why, "If nobody needs that, take it out there"
             if more := self._more_names(store, brought, name):
                 why = f"certbot's certificate {name}, which came with the step, is for {', '.join(more[:3])} as well by now"
                 return why, f"If it may go: `certbot delete --cert-name {name}`"
         return self._others(store, brought) if brought else None
+
+    def _hooks(self, store: Store, brought: Sequence[Commit], name: str) -> list[str]:
+        """What has come since that goes by no path of the lineage: a hook or plug-in of its own, a hook for all (certbot(1))."""
+        conf, folder = f"{CERTBOT}/renewal/{name}.conf", PurePosixPath(HOOK).parent
+        paths = {f"{folder}/{each}" for each in self.host.names(str(folder))} - {HOOK}
+        then = [store.entries(commit, [path.lstrip("/") for path in (conf, *paths)]) for commit in brought]
+        known = {
+            line for each in then if (entry := each[conf.lstrip("/")]) for line in _own_hooks(entry.content)
+        }
+        own = [line for line in _own_hooks(_content(self.host, conf)) if line not in known]
+        found = [f"`{clean(line)}` in {conf}" for line in own]
+        for path in sorted(paths):
+            entry = self.host.entry(path)
+            runs = entry is not None and entry.mode & 0o111 and b"RENEWED_LINEAGE" in entry.content
+            if runs and not any(entry == each[path.lstrip("/")] for each in then):
+                found.append(clean(path))
+        return found
 
     def _more_names(self, store: Store, brought: Sequence[Commit], name: str) -> list[str]:
         """What the lineage is for by now, and was not when it came."""
@@ -163,6 +187,12 @@ def _names_then(store: Store, commit: Commit, name: str) -> tuple[str, ...]:
     entry = store.entry(commit, f"{_TOP}/archive/{name}/{file}")
     certificate = parsed(entry.content, "") if entry is not None else None
     return certificate.names if certificate is not None else ()
+
+
+def _own_hooks(conf: bytes) -> list[str]:
+    """The lines of a lineage's file that name whom certbot gives it to."""
+    lines = (line.strip() for line in conf.decode("utf-8", "replace").splitlines())
+    return [line for line in lines if _GIVES.match(line)]
 
 
 def _content(host: Host, path: str) -> bytes:
