@@ -28,6 +28,10 @@ _WAITS = re.compile(
 )
 _COLOURS = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 _APPLY = "./msa-wizard apply --yes"
+_GO_BACK = (
+    f"{_APPLY} && ./msa-wizard history --json mc-includes | "
+    'python3 -c \'import json, sys; print(json.load(sys.stdin)["commits"][0]["id"])\' > /root/commit'
+)
 _PAIR = "/etc/letsencrypt/live/mail.example.test"
 
 
@@ -60,6 +64,9 @@ EXAMPLES = {
     "./msa-wizard apply --yes saslauthd-config saslauthd-start": Example(before=_APPLY),
     "./msa-wizard diff submission-port": Example(before=_APPLY),
     "./msa-wizard rollback auth-options --on-conflict=keep": Example(before=_APPLY),
+    "./msa-wizard rollback --to 1a6def5b05": Example(
+        before=_GO_BACK, instead={"1a6def5b05": "$(cat /root/commit)"}
+    ),
     "./msa-wizard test --user alice --password-stdin --send-to bob@example.org < password-file": Example(
         before=_APPLY
     ),

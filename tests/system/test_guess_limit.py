@@ -147,10 +147,12 @@ def test_who_guesses_is_banned_for_a_while_and_all_is_taken_back(machine: BootMa
     until(lambda: GUESSER not in banned(debian))
     assert outside(debian, PASSWORD) == "235", "let in again"
 
-    # Another limit is a change of the file, and the jail goes on.
+    # Another limit is a change of the file, and the jail goes on; whom it would have shut out is asked about.
     longer = (*LIMIT[:4], "--set", "guess.ban=1h", "--set", f"guess.never={OTHER}")
     assert state(debian, *longer)["state"] == "pending"
-    assert applied(debian, *longer).returncode == 0
+    asked = applied(debian, *longer)
+    assert (asked.returncode, "logins-banned" in asked.stderr) == (4, True), asked.stdout + asked.stderr
+    assert applied(debian, *longer, "--accept", "logins-banned").returncode == 0
     guess(debian)
     for _ in range(4):
         assert outside(debian, "wrong", OTHER) == "535", "never banned"
