@@ -30,7 +30,7 @@ _COLOURS = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 _APPLY = "./msa-wizard apply --yes"
 _GO_BACK = (
     f"{_APPLY} && ./msa-wizard history --json mc-includes | "
-    'python3 -c \'import json, sys; print(json.load(sys.stdin)["commits"][0]["id"])\' > /root/commit'
+    'python3 -c \'import json, sys; print(json.load(sys.stdin)["commits"][0]["commit"])\' > /root/commit'
 )
 _PAIR = "/etc/letsencrypt/live/mail.example.test"
 
