@@ -175,7 +175,7 @@ def a_fault_is_named_and_fixed(fleet: Fleet) -> None:
     machine.run("systemctl stop saslauthd")
     assert fleet.play("troubleshoot.yml").returncode == 2
     assert {name: (each["verdict"], each["faults"]) for name, each in fleet.report().items()} == {
-        "mail2": ("drifted", 1),
+        "mail2": ("failed", 1),
         "mail1": ("ok", 0),
     }
     shown = fleet.play("troubleshoot.yml", "--check", "--diff", msa_fix=["all"])

@@ -38,7 +38,8 @@ from jinja2 import Environment, FileSystemLoader
 _OURS = "msa_wizard.msa."
 _PAGES = os.path.join(os.path.dirname(__file__), "..", "..", "playbooks", "templates")
 _WORST_FIRST = ("unreachable", "interrupted", "failed", "drifted", "to do", "not begun", "ok")
-_NOT_BEGUN = "not begun, "
+_SAID = {"not begun, ": "not begun", "drifted: ": "drifted"}
+"""How a failure begins that is none of what was done."""
 
 
 class CallbackModule(CallbackBase):
@@ -64,7 +65,8 @@ class CallbackModule(CallbackBase):
         if not ignore_errors:
             row = self._row(result)
             row["says"] = str(returned.get("msg", "failed"))
-            row["verdict"] = "not begun" if row["says"].startswith(_NOT_BEGUN) else "failed"
+            verdicts = (word for begins, word in _SAID.items() if row["says"].startswith(begins))
+            row["verdict"] = next(verdicts, "failed")
             if returned.get("interrupted") is True:
                 row["verdict"] = "interrupted"
 
@@ -143,8 +145,6 @@ def _verdict(row):
         return row["verdict"]
     if facts.get("interrupted"):
         return "interrupted"
-    if row["verdict"] == "failed" and facts.get("drifted"):
-        return "drifted"
     if row["verdict"]:
         return row["verdict"]
     return "drifted" if facts.get("drifted") else "to do" if facts.get("pending") else "ok"
