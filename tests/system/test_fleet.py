@@ -179,7 +179,7 @@ def a_fault_is_named_and_fixed(fleet: Fleet) -> None:
         "mail1": ("ok", 0),
     }
     shown = fleet.play("troubleshoot.yml", "--check", "--diff", msa_fix=["all"])
-    assert ": saslauthd-start" in succeeded(shown)
+    assert "saslauthd-dead: saslauthd-config, saslauthd-start" in succeeded(shown)
     assert machine.run("systemctl is-active saslauthd", check=False).stdout == "inactive\n"
     fixed = fleet.play("troubleshoot.yml", msa_fix=["all"])
     succeeded(fixed)
