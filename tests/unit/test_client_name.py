@@ -11,11 +11,12 @@ from snapshots.live.entry import Entry
 from tests.authority import Authority
 from tests.unit.steps.recorded import file, machine
 from tests.unit.troubleshoot.pictures import picture
+from wizard.certificates import parsed
 from wizard.certificates.acme import HOOK
 from wizard.client_settings import ClientSettings
 from wizard.engine.overview import Overview, found
 from wizard.engine.summary import summary
-from wizard.gather.certificates import CertificateFiles, parsed
+from wizard.gather.certificates import CertificateFiles
 from wizard.maillog import watched_login
 from wizard.maillog.watched_login import target_of
 from wizard.model.answers import Answers, Certificate
@@ -95,7 +96,7 @@ def test_no_look_says_that_it_is_for_another_name(
     (check,) = (each for each in found(facts, answers) if each.id == "certificate")
     assert (check.sign, f"is for {SMTP}" in check.says) == (Sign.OK, True)
 
-    files = CertificateFiles(SERVER_CERT, "/etc/k", parsed=parsed(leaf.certificate.encode(), ""))
+    files = CertificateFiles(SERVER_CERT, "/etc/k", parsed=parsed(leaf.certificate.encode()))
     seen = dataclasses.replace(picture(files=files), facts=facts, answers=answers, conversations=())
     assert troubleshooting.judge(seen).fault("certificate-name") is None
     wrong = dataclasses.replace(seen, answers=Answers(certificate=Certificate(name=IMAP)))

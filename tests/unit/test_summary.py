@@ -13,11 +13,11 @@ from tests.authority import Authority
 from tests.unit.rehearse.made import good
 from tests.unit.steps.recorded import file, machine
 from wizard import log
+from wizard.certificates import parsed
 from wizard.cli import steps
 from wizard.engine.engine import Run
 from wizard.engine.overview import Overview, _opened, found
 from wizard.engine.summary import summary
-from wizard.gather.certificates import parsed
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.events import Failed, Recorded
@@ -294,7 +294,7 @@ def test_a_firewall_that_lets_clients_in_is_no_warning_any_more() -> None:
 
 def test_a_good_certificate_is_told_by_its_name_and_its_end(tmp_path: Path) -> None:
     pem = Authority(tmp_path).leaf("mail.example.test").certificate
-    certificate = parsed(pem.encode(), "")
+    certificate = parsed(pem.encode())
     assert certificate is not None
     facts = machine("13", files={f.SERVER_CERT: file(pem)})
     (said,) = (each for each in found(facts, Answers()) if each.id == "certificate")

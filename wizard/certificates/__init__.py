@@ -18,7 +18,7 @@ from typing import Any
 
 from snapshots.visible import visible
 from templates import render
-from wizard.console import count
+from wizard.console import clean, count
 from wizard.errors import HostError, PemError
 from wizard.model.answers import MOST_NAMES
 from wizard.model.plan import Sign, worst
@@ -105,8 +105,8 @@ def read(
     safe. Raises ValueError when it cannot be read.
     """
     try:
-        parsed = _parsed(chain)
-        leaf = parsed[0]
+        loaded = _loaded(chain)
+        leaf = loaded[0]
         alternatives = leaf.subject_alt_name_value or []
         names = tuple(str(n.native) for n in alternatives if n.name in ("dns_name", "ip_address"))
         before, after = leaf.not_valid_before, leaf.not_valid_after
@@ -122,7 +122,7 @@ def read(
             fingerprint_sha256=hashlib.sha256(chain[0]).hexdigest(),
             trusted=verified,
             problem=None,
-            chain=tuple(shown(c.subject.human_friendly) for c in parsed[:10]) if len(parsed) > 1 else (),
+            chain=tuple(shown(c.subject.human_friendly) for c in loaded[:10]) if len(loaded) > 1 else (),
             refusal=refusal.verify_code if refusal else None,
             refusal_says=shown(refusal.verify_message.rstrip(".")) if refusal else "",
             public=any(
@@ -316,12 +316,12 @@ def key_words(content: bytes) -> str:
             return f"RSA {keys.RSAPrivateKey.load(der)['modulus'].native.bit_length()}"
         if kind == b"EC PRIVATE KEY":
             return f"EC {keys.ECPrivateKey.load(der)['parameters'].native}"
-        parsed = keys.PrivateKeyInfo.load(der)
-        if parsed.algorithm == "ec":
-            return f"EC {parsed.curve[1]}"
-        if parsed.algorithm in ("rsa", "rsassa_pss", "dsa"):
-            return f"{parsed.algorithm.upper()} {parsed.bit_size}"
-        return str(parsed.algorithm).capitalize()
+        loaded = keys.PrivateKeyInfo.load(der)
+        if loaded.algorithm == "ec":
+            return f"EC {loaded.curve[1]}"
+        if loaded.algorithm in ("rsa", "rsassa_pss", "dsa"):
+            return f"{loaded.algorithm.upper()} {loaded.bit_size}"
+        return str(loaded.algorithm).capitalize()
     except (ValueError, TypeError, KeyError, StopIteration, AttributeError, OverflowError):
         return ""
 
@@ -340,8 +340,8 @@ def dh_bits(content: bytes) -> int | None:
 
 def chain_error(ders: Sequence[bytes]) -> str | None:
     """Where the certificates are not in order, each issued by the next; None where they are."""
-    parsed = _parsed(ders)
-    for number, (one, by) in enumerate(pairwise(parsed), 1):
+    loaded = _loaded(ders)
+    for number, (one, by) in enumerate(pairwise(loaded), 1):
         if one.issuer != by.subject:
             return (
                 f"certificate {number} ({one.subject.human_friendly}) was issued by {one.issuer.human_friendly}, "
@@ -352,17 +352,25 @@ def chain_error(ders: Sequence[bytes]) -> str | None:
 
 def common_name(content: bytes) -> str:
     """That of the first certificate, empty where it has none. Raises PemError."""
-    (leaf,) = _parsed(certificates(content)[:1])
+    (leaf,) = _loaded(certificates(content)[:1])
     return str(leaf.subject.native.get("common_name", ""))
 
 
 def self_issued(der: bytes) -> bool:
     """Whether it is a root: issued by itself."""
-    (one,) = _parsed([der])
+    (one,) = _loaded([der])
     return bool(one.issuer == one.subject)
 
 
-def _parsed(ders: Sequence[bytes]) -> list[Any]:
+def parsed(content: bytes, name: str = "") -> Certificate | None:
+    """The first certificate in a PEM file, None where there is none; it is not tried out."""
+    try:
+        return read(certificates(content)[:1], name, None, False, clean)
+    except ValueError:
+        return None
+
+
+def _loaded(ders: Sequence[bytes]) -> list[Any]:
     from asn1crypto import x509
 
     return [x509.Certificate.load(der) for der in ders]

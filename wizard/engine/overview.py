@@ -165,11 +165,13 @@ def _certificate(facts: Facts, answers: Answers) -> Check:
 
 def _judged(facts: Facts, answers: Answers, path: str) -> Check:
     """The one judgement of the certificate, as far as the file alone tells."""
-    from wizard.certificates import judge  # what reads certificates is slow to import
-    from wizard.gather.certificates import parsed
+    from wizard.certificates import (
+        judge,  # what reads certificates is slow to import
+        parsed,
+    )
 
     entry = facts.files.get(path)
-    seen = parsed(entry.content, "") if entry is not None else None
+    seen = parsed(entry.content) if entry is not None else None
     name = client_name(facts, answers.certificate, facts.fqdn if facts.fqdn_resolves else "")
     objections = [each for each in judge(seen, name) if each.kind != "untried"] if seen is not None else []
     if not objections:

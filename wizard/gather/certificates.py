@@ -17,6 +17,7 @@ from wizard.certificates import (
     judge,
     judged,
     key_words,
+    parsed,
     private_key,
     read,
 )
@@ -307,14 +308,6 @@ def _linked_entry(host: Host, path: str) -> Entry | None:
             entry = host.entry(behind_links(host, path))
         return entry if entry is not None and entry.kind is Kind.FILE else None
     except (HostError, OSError, ValueError):
-        return None
-
-
-def parsed(content: bytes, name: str) -> Certificate | None:
-    """The first certificate in a PEM file, None where there is none; it is not tried out."""
-    try:
-        return read(certificates(content)[:1], name, None, False, clean)
-    except ValueError:
         return None
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from wizard.certificates import Certificate, certificates
+from wizard.certificates import Certificate, certificates, parsed
 from wizard.certificates.acme import HOOK, LINEAGE, lineage_of
 from wizard.errors import HostError, PemError
-from wizard.gather.certificates import parsed
 from wizard.sendmail.cf_needs import MOST, TlsFiles
 from wizard.system.host import Host
 
@@ -40,7 +39,7 @@ def look_at_renewal(host: Host, cf: str) -> Renewal | None:
     if not lineage:
         return None
     kept, own = (_first(host, path) for path in (f"{lineage}/fullchain.pem", TlsFiles.of(cf).certificate))
-    certificate = parsed(host.small_file(f"{lineage}/fullchain.pem", MOST)[0], "") if kept else None
+    certificate = parsed(host.small_file(f"{lineage}/fullchain.pem", MOST)[0]) if kept else None
     return Renewal(lineage, certificate, kept is None or own is None or kept == own, idle(host))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from wizard.certificates import parsed
 from wizard.certificates.acme import CERTBOT, HOOK, lineage_of
 from wizard.changes.lineage import LineageEffect, of_any_run, of_lineage
 from wizard.changes.packages import PackagesEffect
@@ -17,7 +18,6 @@ from wizard.console import clean
 from wizard.engine.in_force import commits_in_force
 from wizard.errors import HostError
 from wizard.gather.acme import users
-from wizard.gather.certificates import parsed
 from wizard.sendmail.cf_needs import MOST
 from wizard.steps.certificate_obtain import CertificateObtain
 from wizard.system.host import Host
@@ -92,7 +92,7 @@ class Renewals:
 
     def _more_names(self, store: Store, brought: Sequence[Commit], name: str) -> list[str]:
         """What the lineage is for by now, and was not when it came."""
-        now = parsed(_content(self.host, f"{CERTBOT}/live/{name}/fullchain.pem"), "")
+        now = parsed(_content(self.host, f"{CERTBOT}/live/{name}/fullchain.pem"))
         then = {each for commit in brought for each in _names_then(store, commit, name)}
         return [each for each in now.names if each not in then] if now and then else []
 
@@ -185,7 +185,7 @@ def _names_then(store: Store, commit: Commit, name: str) -> tuple[str, ...]:
         return ()
     file = link.content.decode("utf-8", "replace").rpartition("/")[2]
     entry = store.entry(commit, f"{_TOP}/archive/{name}/{file}")
-    certificate = parsed(entry.content, "") if entry is not None else None
+    certificate = parsed(entry.content) if entry is not None else None
     return certificate.names if certificate is not None else ()
 
 

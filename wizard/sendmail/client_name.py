@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from snapshots.visible import visible
 from wizard import certificates
 from wizard.certificates.acme import HOOK, name_of
 from wizard.model.answers import Certificate, certified_name
@@ -15,7 +14,8 @@ def client_name(facts: Facts, wanted: Certificate, own: str) -> str:
     then the name that `certificate obtain` or `install` was given, or the only one that it is for."""
     if wanted.names:
         return wanted.names[0]
-    seen = _in_force(facts)
+    entry = facts.files.get(certificate(facts))
+    seen = certificates.parsed(entry.content) if entry is not None else None
     if seen is None or seen.self_signed or (own and certificates.covers(seen.names, own)):
         return own
     hook = facts.files.get(HOOK)
@@ -25,15 +25,3 @@ def client_name(facts: Facts, wanted: Certificate, own: str) -> str:
         return certified_name(name)
     except ValueError:  # *.example.org, or no name at all
         return own
-
-
-def _in_force(facts: Facts) -> certificates.Certificate | None:
-    entry = facts.files.get(certificate(facts))
-    try:
-        return (
-            certificates.read(certificates.certificates(entry.content)[:1], "", None, False, visible)
-            if entry
-            else None
-        )
-    except ValueError:
-        return None

@@ -15,13 +15,13 @@ from pathlib import PurePosixPath
 
 from snapshots.live.entry import Entry, Kind
 from wizard import certificates as maker
-from wizard.certificates import certificates, fits, private_key, self_issued
+from wizard.certificates import certificates, fits, parsed, private_key, self_issued
 from wizard.certificates.acme import CERTBOT
 from wizard.changes.file import FileChange
 from wizard.changes.service import ServiceChange
 from wizard.console import count
 from wizard.errors import HostError, MissingError, PemError
-from wizard.gather.certificates import CertificateReport, parsed, report
+from wizard.gather.certificates import CertificateReport, report
 from wizard.gather.host import look
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Certificate
@@ -95,7 +95,7 @@ class CertificateStep(Step):
 
     @property
     def _new_names(self) -> tuple[str, ...]:
-        new = parsed(self.pair.certificate, "")
+        new = parsed(self.pair.certificate)
         return new.names if new is not None else ()
 
     def _ends(self, facts: Facts) -> Iterator[Ending]:

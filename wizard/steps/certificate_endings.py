@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from wizard.certificates import Certificate, common_names, covers
+from wizard.certificates import Certificate, common_names, covers, parsed
 from wizard.certificates.dane import fits
-from wizard.gather.certificates import parsed
 from wizard.gather.tls import key_kinds
 from wizard.gather.tlsa import tlsa_records
 from wizard.model.facts import SENDMAIL_CF, Facts, Tlsa
@@ -37,7 +36,7 @@ def names_lost(facts: Facts, path: str, names: Sequence[str]) -> Iterator[Ending
 
 def trusted_now(facts: Facts, path: str) -> Certificate | None:
     """The certificate at `path`, where it is from an authority and has not expired."""
-    seen = parsed(_content(facts, path), "")
+    seen = parsed(_content(facts, path))
     if seen is None or seen.self_signed or not seen.not_before <= datetime.now(UTC) <= seen.not_after:
         return None
     return seen
@@ -51,7 +50,7 @@ def issuer(seen: Certificate) -> str:
 def key_unfit(facts: Facts, path: str, chain: bytes) -> Iterator[Ending]:
     """Where the ciphers that sendmail.cf allows go with the key of the certificate at `path`, and not with that of the new chain
     (PEM). TLS 1.3 has ciphers of its own."""
-    kinds, now, new = key_kinds(_text(facts)), parsed(_content(facts, path), ""), parsed(chain, "")
+    kinds, now, new = key_kinds(_text(facts)), parsed(_content(facts, path)), parsed(chain)
     if kinds and now is not None and new is not None and _kind(now) in kinds and _kind(new) not in kinds:
         says = (
             f"CipherList of sendmail.cf has no cipher for the new certificate's type of key ({new.key}), and it has for that of "
@@ -96,7 +95,7 @@ def tlsa_lost(facts: Facts, path: str, chain: bytes = b"") -> Iterator[Ending]:
 
 def with_tlsa(facts: Facts, path: str, names: Sequence[str]) -> Facts:
     """With what the DNS says of the certificate of port 25, by all names that other servers may know this host by."""
-    seen = parsed(_content(facts, path), "")
+    seen = parsed(_content(facts, path))
     known = (facts.fqdn, *names, *(seen.names if seen is not None else ()))
     return facts if seen is None else replace(facts, tlsa=tlsa_records(known))
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from snapshots.live.entry import Entry, Kind
-from wizard.certificates import covers
+from wizard.certificates import covers, parsed
 from wizard.certificates.acme import (
     CERTBOT,
     HOOK,
@@ -26,7 +26,6 @@ from wizard.errors import HostError
 from wizard.firewalls.kinds import FIREWALLS
 from wizard.firewalls.opening import CannotOpenError, PortRequest
 from wizard.gather.acme import keeps, look_at_acme, users
-from wizard.gather.certificates import parsed
 from wizard.gather.firewall import read_entries
 from wizard.gather.renewal import TIMER, idle, runner
 from wizard.model import facts as f
@@ -208,7 +207,7 @@ def names_of(facts: Facts, wanted: Certificate) -> tuple[str, ...]:
 
 def _lacks(facts: Facts, wanted: Certificate, acme: Acme) -> Plan | None:
     """Blocked where the certificate that certbot keeps is not for all of the names: others may use it, too."""
-    kept = parsed(acme.pair.certificate, "") if acme.pair else None
+    kept = parsed(acme.pair.certificate) if acme.pair else None
     names = names_of(facts, wanted)
     lacking = [name for name in names if kept is None or not covers(kept.names, name)]
     if not lacking:

@@ -13,11 +13,10 @@ import pytest
 
 from tests.authority import Authority
 from tests.unit.troubleshoot.pictures import picture
-from wizard.certificates import Certificate
+from wizard.certificates import Certificate, parsed
 from wizard.certificates.acme import HOOK
 from wizard.errors import HostError
 from wizard.gather import renewal as gathered
-from wizard.gather.certificates import parsed
 from wizard.gather.renewal import Renewal, idle, look_at_renewal, runner
 from wizard.model.plan import Sign
 from wizard.system.host import Completed, Host
@@ -29,7 +28,7 @@ LIVE = "/etc/letsencrypt/live/mail.example.test"
 
 def kept(folder: Path, days: float) -> Certificate:
     """One of 90 days, of which so many are left."""
-    seen = parsed(Authority(folder).leaf().certificate.encode(), "")
+    seen = parsed(Authority(folder).leaf().certificate.encode())
     assert seen is not None
     end = datetime.fromtimestamp(NOW, UTC) + timedelta(days=days)
     return dataclasses.replace(seen, not_after=end, not_before=end - timedelta(days=90))
