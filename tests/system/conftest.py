@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -16,7 +15,6 @@ from tests.system.releases import RELEASES, Release
 from tests.system.room import why_no_machines
 
 _BOOTED = pytest.StashKey[list[Machine]]()
-_HERE = Path(__file__).parent
 
 
 class BootMachine(Protocol):
@@ -77,9 +75,7 @@ def debian(request: pytest.FixtureRequest) -> Iterator[Machine]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is long first; see tests.system.order."""
-    ours = [item for item in items if item.path.is_relative_to(_HERE)]
-    ordered = iter(sorted(ours, key=lambda item: turn(f"{item.path.name}::{item.name}")))
-    items[:] = [next(ordered) if item in ours else item for item in items]
+    items.sort(key=lambda item: turn(f"{item.path.name}::{item.name}"))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InOrder | None:
