@@ -479,13 +479,15 @@ class Engine:
             for step, missing in all_missing.items()
             if missing and self.plan_step(step, facts).outcome is not Outcome.NOT_APPLICABLE
         }
-        for step, missing in lacking.items():
-            need, reason = next((name, why) for name, why in missing.items() if name in step.needs)
-            absent = set[str]().union(*lacking.values())
-            steps = [each.id for each in self.steps if each in chosen or each.id in absent]
-            last = max(map(steps.index, absent))
-            what = f"step {step.id} needs {need}, which is not done: {reason}"
-            raise NeededError(what, steps, steps[: last + 1])
+        if not lacking:
+            return
+        step, missing = next(iter(lacking.items()))
+        need, reason = next((name, why) for name, why in missing.items() if name in step.needs)
+        absent = set[str]().union(*lacking.values())
+        steps = [each.id for each in self.steps if each in chosen or each.id in absent]
+        last = max(map(steps.index, absent))
+        what = f"step {step.id} needs {need}, which is not done: {reason}"
+        raise NeededError(what, steps, steps[: last + 1])
 
     def _missing(self, step: Step, chosen: Sequence[Step], facts: Facts) -> dict[str, str]:
         """What the step needs, and what that needs in its turn, as far as it is neither done nor chosen, and why."""
