@@ -160,13 +160,9 @@ def prepare(
     why = None if packages is None or asked_apt else _in_danger(store, target) or packages.refused
     left = packages.left if packages is not None else ()
     if why is not None:
-        rest = tuple(commit for commit in target.commits if not _has_packages(store, commit))
-        if not target.everything or not any(commit not in brought for commit in rest):
-            raise RollbackRefused(why)
-        stay = {"install", *(commit.step for commit in target.commits)} - {commit.step for commit in rest}
-        target = Target(rest, tuple(each for each in target.steps if each not in stay), (), everything=True)
-        wanted = _wanted(rest, store, brought, half_back)
-        packages, renewals = None, Renewals.of(host, store, rest)
+        target = _without_packages(store, target, brought, why)
+        wanted = _wanted(target.commits, store, brought, half_back)
+        packages, renewals = None, Renewals.of(host, store, target.commits)
         left = (f"the packages stay, and with them the files they brought: {why}",)
     if needed:
         then = f"{needed[1]}, then `msa-wizard rollback certificate-obtain`"
@@ -213,6 +209,15 @@ def prepare(
 def _stays(there: Entry | None, earlier: Entry | None) -> bool:
     """Whether it cannot become what it was: that is recorded, not written, or what is there is not kept."""
     return (earlier is not None and earlier.kind is Kind.SPECIAL) or (there is not None and there.large)
+
+
+def _without_packages(store: Store, target: Target, brought: Sequence[Commit], why: str) -> Target:
+    """What of everything goes while the packages stay. Raises RollbackRefused where that is nothing, or was not asked for."""
+    rest = tuple(commit for commit in target.commits if not _has_packages(store, commit))
+    if not target.everything or not any(commit not in brought for commit in rest):
+        raise RollbackRefused(why)
+    stay = {"install", *(commit.step for commit in target.commits)} - {commit.step for commit in rest}
+    return Target(rest, tuple(each for each in target.steps if each not in stay), (), everything=True)
 
 
 def _with_files_of(store: Store, target: Target, reversal: Reversal, kept: Claim) -> Reversal:
