@@ -103,6 +103,11 @@ def users(host: Host, name: str) -> list[str]:
     return sorted(found)
 
 
+def they_use(files: Sequence[str]) -> str:
+    """These files, as the beginning of a sentence on what they use."""
+    return f"{', '.join(files[:3])} {'use' if len(files) > 1 else 'uses'}"
+
+
 def _text(host: Host, path: str) -> bytes:
     """What a file holds, or where a link leads to."""
     place = host.path(path)

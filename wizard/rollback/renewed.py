@@ -17,7 +17,7 @@ from wizard.changes.records import effects_of, record_of
 from wizard.console import clean
 from wizard.engine.in_force import commits_in_force
 from wizard.errors import HostError
-from wizard.gather.acme import users
+from wizard.gather.acme import they_use, users
 from wizard.sendmail.cf_needs import MOST
 from wizard.steps.certificate_obtain import CertificateObtain
 from wizard.system.host import Host
@@ -63,8 +63,7 @@ class Renewals:
         brought = [commit for commit in commits if has_lineage(store, commit)]
         for name in self.names:
             if files := users(self.host, name):
-                uses = "use" if len(files) > 1 else "uses"
-                return f"{', '.join(files[:3])} {uses} certbot's certificate {name}", "Let it use another one"
+                return f"{they_use(files)} certbot's certificate {name}", "Let it use another one"
             if hooks := self._hooks(store, brought, name):
                 why = f"certbot gives its certificate {name} to others by now: {', '.join(hooks[:3])}"
                 return why, "If nobody needs that, take it out there"

@@ -25,7 +25,7 @@ from wizard.changes.rules import LiveRule
 from wizard.errors import HostError
 from wizard.firewalls.kinds import FIREWALLS
 from wizard.firewalls.opening import CannotOpenError, PortRequest
-from wizard.gather.acme import keeps, look_at_acme, users
+from wizard.gather.acme import keeps, look_at_acme, they_use, users
 from wizard.gather.firewall import read_entries
 from wizard.gather.renewal import TIMER, idle, runner
 from wizard.model import facts as f
@@ -138,8 +138,7 @@ class CertificateObtain(Step):
         name = shlex.quote(acme.name)
         ways = f"`certbot renew --cert-name {name}`, or away with it: `certbot delete --cert-name {name}`"
         if acme.users:
-            uses = "use" if len(acme.users) > 1 else "uses"
-            ways = f"do not delete it, for {', '.join(acme.users[:3])} {uses} it: `certbot certonly --cert-name {name}` gets it again"
+            ways = f"do not delete it, for {they_use(acme.users)} it: `certbot certonly --cert-name {name}` gets it again"
         return Plan.blocked(self.id, why, ways)
 
     def _installation(self, facts: Facts, answers: Answers, acme: Acme) -> Plan:
