@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from wizard.certificates import judge, parsed
 from wizard.console import count, numbered
 from wizard.engine.asked_for import asked_for
 from wizard.engine.engine import Engine
@@ -80,10 +81,10 @@ def overview(
     are missing `with_apt` puts in what it says."""
     facts, known = look(host, shipped=True), tuple(commits)
     facts = replace(facts, asking_apt=packages_missing(facts.packages))
-    made = plans(host, answers, facts, store, skipped)
-    there = [_opened(each, made) for each in found(facts, answers)]
+    planned = plans(host, answers, facts, store, skipped)
+    there = [_opened(each, planned) for each in found(facts, answers)]
     all_checks = (*checks(facts, answers), *there, _history(known))
-    return Overview(facts, all_checks, made, known, killed, answers)
+    return Overview(facts, all_checks, planned, known, killed, answers)
 
 
 def asked_apt(host: Host, answers: Answers) -> AptPlan | None:
@@ -165,11 +166,6 @@ def _certificate(facts: Facts, answers: Answers) -> Check:
 
 def _judged(facts: Facts, answers: Answers, path: str) -> Check:
     """The one judgement of the certificate, as far as the file alone tells."""
-    from wizard.certificates import (
-        judge,  # what reads certificates is slow to import
-        parsed,
-    )
-
     entry = facts.files.get(path)
     seen = parsed(entry.content) if entry is not None else None
     name = client_name(facts, answers.certificate, facts.fqdn if facts.fqdn_resolves else "")
