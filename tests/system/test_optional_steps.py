@@ -10,7 +10,7 @@ from tests.system.acme import SERVER, acme
 from tests.system.images import layers
 from tests.system.machine import Machine
 from tests.system.msa import wizard
-from tests.system.picture import differences, picture
+from tests.system.picture import Row, differences, picture
 from tests.system.test_certificate import HOOK, first_of, presented, verified_login
 from tests.system.test_certificate_obtain import LIVE, RENEW
 from tests.system.test_rollback import MAY_DIFFER
@@ -69,10 +69,15 @@ def test_all_of_them_are_rolled_back_after_a_renewal(tmp_path: Path) -> None:
 
         back = wizard(debian, "rollback", "--all", "--yes")
         assert back.returncode == 0, back.stdout + back.stderr
-        differs = differences(before, picture(debian))
-        assert [line for line in differs if line.startswith("/etc/") and ".pwd.lock" not in line] == []
-        assert [line for line in differs if not line.startswith(LEFT)] == []
-        assert debian.run(SELECTIONS).stdout == packages
+        all_as_before(debian, before, packages)
+
+
+def all_as_before(debian: Machine, before: dict[str, Row], packages: str) -> None:
+    """But for what LEFT names; of /etc all."""
+    differs = differences(before, picture(debian))
+    assert [line for line in differs if line.startswith("/etc/") and ".pwd.lock" not in line] == []
+    assert [line for line in differs if not line.startswith(LEFT)] == []
+    assert debian.run(SELECTIONS).stdout == packages
 
 
 @pytest.mark.full
@@ -103,7 +108,4 @@ def test_of_all_of_them_a_certificate_stays_that_another_service_uses_by_now(tmp
         debian.run("rm -r /etc/dovecot")
         back = wizard(debian, "rollback", "--all", "--yes")
         assert back.returncode == 0, back.stdout + back.stderr
-        differs = differences(before, picture(debian))
-        assert [line for line in differs if line.startswith("/etc/") and ".pwd.lock" not in line] == []
-        assert [line for line in differs if not line.startswith(LEFT)] == []
-        assert debian.run(SELECTIONS).stdout == packages
+        all_as_before(debian, before, packages)

@@ -258,16 +258,21 @@ def test_an_interrupted_run_is_offered_first_and_y_takes_the_highlighted_way(ben
     assert bench.killed() is None
 
 
-def test_a_recovery_that_fails_half_way_is_not_called_nothing(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def not_undone(bench: Bench, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    """A run was killed in its third step, and undoing it fails."""
     (bench.root / "etc/d").write_text("half\n")
     killed_in_three(bench)
 
     def fail(_: Recovery) -> None:
-        raise HostError("the disk is full")
+        raise HostError(why)
 
     monkeypatch.setattr(Recovery, "undo", fail)
+
+
+def test_a_recovery_that_fails_half_way_is_not_called_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    not_undone(bench, monkeypatch, "the disk is full")
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_the_interrupted(pilot, app)
@@ -282,14 +287,8 @@ def test_a_recovery_that_fails_half_way_is_not_called_nothing(
 
 
 def test_why_a_recovery_failed_is_read_to_its_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    (bench.root / "etc/d").write_text("half\n")
-    killed_in_three(bench)
-    why = "\n".join(["apt could not purge:", *(f"E: line {number} of what apt said" for number in range(6))])
-
-    def fail(_: Recovery) -> None:
-        raise HostError(why)
-
-    monkeypatch.setattr(Recovery, "undo", fail)
+    lines = (f"E: line {number} of what apt said" for number in range(6))
+    not_undone(bench, monkeypatch, "\n".join(["apt could not purge:", *lines]))
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_the_interrupted(pilot, app)
