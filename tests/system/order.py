@@ -45,7 +45,7 @@ SHARED = (
     "test_outside_unit.py",
     "test_server_trust.py",
 )
-"""The files whose tests share machines: one for each first parameter."""
+"""The files whose tests share machines: one for each first parameter; of fleets there is one at a time."""
 
 
 def turn(case: str) -> int:
@@ -54,8 +54,11 @@ def turn(case: str) -> int:
 
 
 def unit(nodeid: str) -> str:
-    """What one worker does in one go: a test, or all that share a machine, since another worker would make its own."""
+    """What one worker does in one go: a test, or all that share a machine, since another worker would make its own; and all
+    fleets, since the kernel has not the inotify instances for the machines of two beside those of others."""
     file, _, name = nodeid.rpartition("/")[2].partition("::")
+    if file.startswith("test_fleet"):
+        return "fleets"
     return f"{file} {name.partition('[')[2].rstrip(']').partition('-')[0]}" if file in SHARED else nodeid
 
 

@@ -29,7 +29,7 @@ def test_tests_of_the_same_file_and_release_share_a_machine() -> None:
     forky, also = f"{top}test_log_watch.py::test_a[forky]", f"{top}test_log_watch.py::test_b[forky-KILL]"
     assert unit(forky) == unit(also) != unit(f"{top}test_log_watch.py::test_a[bookworm]")
     fleet, also = f"{top}test_fleet.py::test_a", f"{top}test_fleet.py::test_b"
-    assert unit(fleet) == unit(also) != unit(f"{top}test_fleet_mixed.py::test_a")
+    assert unit(fleet) == unit(also) == unit(f"{top}test_fleet_mixed.py::test_a[forky]"), "one at a time"
     alone, other = f"{top}test_apply.py::test_a[forky]", f"{top}test_apply.py::test_b[forky]"
     assert unit(alone) != unit(other)
 
