@@ -6,6 +6,8 @@ import fcntl
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -116,49 +118,64 @@ def test_the_history_goes_only_when_it_was_said_twice(
     assert list(waiting) == []
 
 
+@contextmanager
+def opened(marker: Path) -> Iterator[None]:
+    """Somebody else runs us from the folder of this mark."""
+    waits = ["flock", "--shared", "--nonblock", str(marker), "sh", "-c", "echo open; read wait"]
+    with subprocess.Popen(waits, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"open\n"
+        try:
+            yield
+        finally:
+            other.communicate(b"\n")
+
+
 @pytest.mark.parametrize("linked", ["", "var", "var/lib"])
-def test_nothing_is_removed_while_another_one_is_open(
-    here: Host, capsys: pytest.CaptureFixture[str], linked: str
+@pytest.mark.parametrize("ours", [True, False])
+def test_nothing_is_removed_and_nobody_asked_while_another_one_is_open(
+    here: Host,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    linked: str,
+    *,
+    ours: bool,
 ) -> None:
     if linked:  # to another file system, say
         (here.root / linked).rename(here.root / "elsewhere")
         (here.root / linked).symlink_to(here.root / "elsewhere")
-    marker = here.path("/var/lib/msa-wizard/venv-1/.complete")
+    marker = here.path(f"/var/lib/msa-wizard/{'venv' if ours else 'program'}-1/.complete")
     put(marker)
     before = left(here)
-    waits = ["flock", "--shared", str(marker), "sh", "-c", "echo; read wait"]
-    other = subprocess.Popen(waits, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert other.stdin is not None
-    assert other.stdout is not None
-    other.stdout.readline()
+    monkeypatch.setattr("wizard.cli.options.asks", lambda _: True)
+    monkeypatch.setattr(command, "ask", lambda words: pytest.fail(words))
     with marker.open() as own:
-        fcntl.flock(own, fcntl.LOCK_SH)
-        try:
-            assert cli.main(["remove", "--yes"]) == 5
-        finally:
-            other.communicate(b"\n")
+        if ours:
+            fcntl.flock(own, fcntl.LOCK_SH)
+        with opened(marker):
+            assert cli.main(["remove"]) == 5
         assert "another msa-wizard is open" in capsys.readouterr().err
         assert left(here) == before
         assert cli.main(["remove", "--yes"]) == 0
 
 
-def test_nothing_is_removed_while_a_copy_of_another_kind_is_open(
-    here: Host, capsys: pytest.CaptureFixture[str]
+def test_who_opens_one_while_somebody_is_asked_is_not_kept_out(
+    here: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    marker = here.path("/var/lib/msa-wizard/program-1/.complete")
+    marker = here.path("/var/lib/msa-wizard/venv-1/.complete")
     put(marker)
     before = left(here)
-    waits = ["flock", "--shared", str(marker), "sh", "-c", "echo; read wait"]
-    with subprocess.Popen(waits, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        other.stdout.readline()
-        try:
-            assert cli.main(["remove", "--yes"]) == 5
-        finally:
-            other.communicate(b"\n")
+    with ExitStack() as meanwhile:
+
+        def answer(_words: str) -> str:
+            meanwhile.enter_context(opened(marker))
+            return "y"
+
+        monkeypatch.setattr("wizard.cli.options.asks", lambda _: True)
+        monkeypatch.setattr(command, "ask", answer)
+        assert cli.main(["remove"]) == 5
     assert "another msa-wizard is open" in capsys.readouterr().err
     assert left(here) == before
-    assert cli.main(["remove", "--yes"]) == 0
 
 
 def test_what_the_admin_put_beside_the_program_stays(host: Host, program: Path) -> None:

@@ -46,6 +46,7 @@ def remove(arguments: argparse.Namespace) -> int:
         raise CannotHere(_BY_APT)
     removal = what_is_there(host, program)
     must_be_asked(arguments, "remove", " (and --forget-history, if the history is to go, too)")
+    _must_be_the_only_one(removal, hold=False)  # before somebody has answered for nothing
     if not arguments.json:
         out(_shown(removal, _in_force()))
     if not arguments.yes and ask(_AGREE) not in ("y", "yes"):
@@ -56,14 +57,19 @@ def remove(arguments: argparse.Namespace) -> int:
     lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with postponed(), held(lock, os.environ.get("SUDO_USER") or "root"):
         state_dir.must_not_wait()
-        if any(in_use(path) for path, _ in removal.goes):
-            raise Locked("another msa-wizard is open on this host, perhaps its screens")
+        _must_be_the_only_one(removal, hold=True)
         log.note(f"remove: the history {'goes, too' if forget else 'stays'}")
         log.end()
         gone, left = take_away([*(removal.history if forget else ()), *(path for path, _ in removal.goes)])
         if lock.parent.is_dir() and not any(lock.parent.iterdir()):
             lock.parent.rmdir()
     return _told(arguments, removal, forget, gone, left)
+
+
+def _must_be_the_only_one(removal: Removal, *, hold: bool) -> None:
+    """Raises Locked while somebody else runs us from what is to go."""
+    if any(in_use(path, hold=hold) for path, _ in removal.goes):
+        raise Locked("another msa-wizard is open on this host, perhaps its screens")
 
 
 def _forgets(arguments: argparse.Namespace) -> bool:

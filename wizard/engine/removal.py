@@ -185,14 +185,16 @@ def _staying(host: Host) -> Iterator[str]:
     yield "python3, python3-venv and git, if the first start installed them"
 
 
-def in_use(environment: Path) -> bool:
+def in_use(environment: Path, *, hold: bool = True) -> bool:
     """Whether somebody else runs us from the Python environment, or from what the one file has unpacked. The start of either
-    takes a lock on its mark that all share. Where nobody does, nobody can until we end."""
+    takes a lock on its mark that all share. Where nobody does, nobody can until we end, if we `hold` it."""
     mark = environment / ".complete"
     try:
         # Another descriptor of ours would be in the way of the one that our own start has left us.
         for descriptor in _own(mark) or [os.open(mark, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not hold:
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
     except BlockingIOError:
         return True
     except OSError:  # it is nothing that can be run
