@@ -24,6 +24,7 @@ from wizard.model.events import Failed, Recorded
 from wizard.model.facts import Process
 from wizard.model.plan import Check, Plan, Sign
 from wizard.model.session import Session
+from wizard.model.set_option import with_set
 from wizard.rehearse.outcome import shown
 from wizard.render.files import report
 from wizard.render.text import SIGN_WORDS, check_text, summary_text
@@ -189,6 +190,28 @@ def test_apply_ends_with_it_on_the_command_line(
     shown = capsys.readouterr().out
     assert "msa-wizard status" in shown
     assert "--from-outside" not in shown, "whether all the rest is done was not looked at"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "kept", "shown"),
+    [
+        (["login.policy=no-system-accounts"], [], "--set login.policy=no-system-accounts"),
+        (
+            ["guess.limit=true", "guess.never=192.0.2.0/24,10.0.0.0/8"],
+            ["guess.limit=true"],
+            "--set guess.never=192.0.2.0/24,10.0.0.0/8",
+        ),
+        (["login.policy=everybody"], ["login.policy=no-system-accounts"], "--set login.policy=everybody"),
+        (["listen.ipv6=true", "accept=ldap-logins"], ["listen.ipv6=true"], ""),
+        ([], [], ""),
+    ],
+)
+def test_settings_of_one_run_are_told_how_they_last(
+    capsys: pytest.CaptureFixture[str], chosen: list[str], kept: list[str], shown: str
+) -> None:
+    steps._unsaved(with_set(Answers(), chosen), with_set(Answers(), kept))
+    last = capsys.readouterr().out.rpartition("\n   ")[2]
+    assert last == (f"msa-wizard answers --save {shown}\n" if shown else "")
 
 
 @pytest.mark.parametrize(

@@ -36,10 +36,11 @@ from wizard.engine.state_dir import (
 from wizard.errors import CANNOT, CONFLICT, DONE, FAILED, PENDING, CannotHere, Interrupted, UsageError
 from wizard.gather.firewall import ssh_connection
 from wizard.gather.host import look
-from wizard.model.answers import SAVED, Answers, Auth
+from wizard.model.answers import SAVED, Answers, Auth, saved
 from wizard.model.events import Event, Recorded
 from wizard.model.facts import Facts
 from wizard.model.plan import UNTESTED, Outcome, Plan, Step
+from wizard.model.set_option import as_options
 from wizard.render import as_json
 from wizard.render.progress import Shown
 from wizard.render.text import (
@@ -111,6 +112,8 @@ def apply(arguments: argparse.Namespace) -> int:
         error(undecided_text(run, arguments.argv), whole=True)
     elif not run.stopped and not arguments.json:
         _unused(run.plans, arguments.accept)
+        if run.applied:
+            _unsaved(answers, saved())
     return exit_code(run)
 
 
@@ -183,6 +186,14 @@ def _unused(plans: Mapping[str, Plan], accept: Sequence[str]) -> None:
     for name in accept:
         if name not in endings:
             out(f"note: {name} is accepted, but nothing of that name would end here now")
+
+
+def _unsaved(answers: Answers, kept: Answers) -> None:
+    """How the settings of one run are saved, by which later commands go. What was accepted has ended."""
+    if options := as_options(dataclasses.replace(answers, accept=kept.accept), kept):
+        says = "`status` and later runs do not know the settings that were given to this one. To save them:"
+        keeps = clean(shlex.join(["msa-wizard", "answers", "--save", *options]))
+        out("\n".join([*fold(says, "note: "), *command_lines(keeps, first="   ", then="     ")]), whole=True)
 
 
 def guarded(answers: Answers, arguments: argparse.Namespace) -> Answers:
