@@ -262,6 +262,28 @@ def test_settings_of_ones_own_go_through_every_step(host: Bench, own: str, place
             assert value in after.partition("### end")[0], f"{value} of the admin's is gone"
 
 
+MACROS = {
+    "MASQUERADE_DOMAINS": "MASQUERADE_DOMAIN",
+    "RELAY_DOMAINS": "RELAY_DOMAIN",
+    "LOCAL_DOMAINS": "LOCAL_DOMAIN",
+}
+
+
+def test_macros_of_an_included_file_are_called_as_they_are(host: Bench) -> None:
+    """They look like sendmail's own, misspelt; m4 knows them, and what it makes shows it."""
+    defines = "".join(f"define(`{name}', `{own}(`$1')')dnl\n" for name, own in MACROS.items())
+    (host.root / "etc/mail/m4/site.m4").write_text(defines)
+    calls = "".join(f"{name}(`mine.test')dnl\n" for name in MACROS)
+    include = "include(`/etc/mail/m4/site.m4')dnl\n"
+    mc = debian(host).replace("MAILER_DEFINITIONS\n", f"{include}{calls}MAILER_DEFINITIONS\n")
+    plans = planned(host, facts_of(host, mc))
+    assert {name: plan.reason for name, plan in plans.items() if plan.outcome is Outcome.BLOCKED} == {}
+    unknown = mc.replace(include, "")
+    plan = planned(host, facts_of(host, unknown))["auth-options"]
+    assert plan.outcome is Outcome.BLOCKED
+    assert "MASQUERADE_DOMAINS" in plan.reason
+
+
 def test_what_an_include_would_override_elsewhere_is_an_ending(host: Bench) -> None:
     """Settings in a file that sendmail.mc includes cannot be stepped round: they are asked about."""
     (host.root / "etc/mail/m4/provider.m4").write_text("define(`confAUTH_REALM', `mine.test')dnl\n")

@@ -86,6 +86,18 @@ def test_the_line_is_named_and_put_right(host: Bench, old: str, new: str, line: 
     assert found.commit == ""
 
 
+def test_macros_of_an_included_file_are_no_words_to_put_right(host: Bench) -> None:
+    """They are called like sendmail's own; m4 knows them."""
+    (host.root / "etc/mail/site.m4").write_text(
+        "define(`MASQUERADE_DOMAINS', `MASQUERADE_DOMAIN(`$1')')dnl\n"
+    )
+    sound = GOOD.replace("FEATURE(", "include(`site.m4')dnl\nMASQUERADE_DOMAINS(`x.test')dnl\nFEATURE(", 1)
+    assert seen(host, sound).mc_fault is None
+    found = seen(host, sound.replace("DAEMON_OPTIONS(", "DAEMON_OPTION(", 1)).mc_fault
+    assert found is not None
+    assert found.text == sound.encode()
+
+
 def test_what_has_no_near_word_goes_back_to_the_last_good_text(host: Bench, tmp_path: Path) -> None:
     text = GOOD.replace("no_default_msa", "as_my_friend_had_it").replace("Port=submission", "Port=587")
     found = seen(host, text).mc_fault

@@ -132,6 +132,11 @@ def unexpanded(cf: str) -> tuple[tuple[int, str], ...]:
     )
 
 
+def holds(cf: str, word: str) -> bool:
+    """Whether `word` stands in a .cf: of the name of a macro, whether m4 has copied it, as it does where no macro answers."""
+    return any(re.search(rf"\b{word}\b", line) for line in statements(cf))
+
+
 def same(left: str, right: str) -> bool:
     """Whether two .cf say the same: comments carry the date, and sendmailconfig appends the .mc as one."""
     return statements(left) == statements(right)

@@ -75,13 +75,12 @@ def _typos(host: Host, text: str, expansion: Expansion) -> tuple[list[tuple[int,
         (int(line), kind, name, _near_file(host, kind, name))
         for line, kind, name in _OPENED.findall(expansion.messages)
     ]
-    # What m4 does not know is in what it made, where it made anything.
-    copied = "\n".join(sendmail_cf.statements(expansion.text))
+    made = expansion.text
     with contextlib.suppress(EditError):
         typos += [
             (line, "macro", name, near)
             for line, name, near in sendmail_mc.unknown_macros(text)
-            if not copied or re.search(rf"\b{name}\b", copied)
+            if not sendmail_cf.statements(made) or sendmail_cf.holds(made, name)
         ]
     lines, words = text.split("\n"), []
     for line, kind, name, near in sorted(typos):
@@ -126,8 +125,8 @@ def _accepted(host: Host, facts: Facts, text: str) -> bool:
     """Whether m4 makes a whole sendmail.cf of it, nothing is copied or left open, and it has each port of the live one."""
     try:
         sendmail_mc.check(text)
-        unknown = sendmail_mc.unknown_macros(text)
         new = expand_text(host, text.encode("latin-1"))
+        unknown = any(sendmail_cf.holds(new.text, name) for _, name, _ in sendmail_mc.unknown_macros(text))
     except (EditError, HostError):
         return False
     ports, live = (

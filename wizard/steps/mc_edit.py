@@ -63,7 +63,7 @@ class McStep(Step):
             return Plan.blocked(self.id, f"{f.SENDMAIL_MC} is missing", remedy)
         try:
             sendmail_mc.check(text)
-            typos = _typos(text, facts.text(f.SENDMAIL_CF) or "")
+            typos = _typos(text, facts.text(f.SENDMAIL_CF) or "", facts.cf_from_mc or "")
             new = self.edit(text, facts, answers)
             colliding = sendmail_mc.collisions(sendmail_mc.daemon_options(new))
         except EditError as error:
@@ -108,10 +108,14 @@ _DEFAULT_MSA = ("MSA", "E")
 """The listener on 587 that sendmail adds by itself without FEATURE(no_default_msa), which submission-port turns on."""
 
 
-def _typos(mc: str, cf: str) -> tuple[str, ...]:
-    """Misspelt macros that the live sendmail.cf has as well, a sentence each. Raises EditError for one that it has not."""
+def _typos(mc: str, cf: str, from_mc: str) -> tuple[str, ...]:
+    """Misspelt macros that the live sendmail.cf has as well, a sentence each. Raises EditError for one that it has not.
+
+    `from_mc` is what m4 makes of the file, empty where that is not known: a macro that an included file defines is not in it."""
     notes = []
     for line, word, near in sendmail_mc.unknown_macros(mc):
+        if from_mc and not sendmail_cf.holds(from_mc, word):
+            continue
         remedy = f"{f'write {near}, or ' if near else ''}take the line out with dnl"
         why = "sendmail knows no such macro, and m4 would copy the line into sendmail.cf as it is"
         if not any(each.lstrip().startswith(word) for each in sendmail_cf.statements(cf)):
