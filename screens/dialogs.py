@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 _STEP = (
     "If you quit now, the command at work is finished first: a package manager is never stopped half-way, and that may "
-    "take a minute. If the step is complete then, it stays; if not, it is undone. Steps that are done stay. The terminal "
-    "then says which."
+    "take a minute. If the step is complete then, it stays; if not, it is undone{too}. Other steps that are done stay. The "
+    "terminal then says which."
 )
 _JOB = (
     "If you quit now, it ends where that is safe: a package manager is never stopped half-way, and that may take a "
@@ -78,11 +78,18 @@ stay, and it goes on.
 
     def compose(self) -> ComposeResult:
         """The question; staying is the default."""
+        follows = _STEP.format(too=_undone_too(self._step)) if self._step else _JOB
         with Vertical(classes="dialog tall"):
-            yield Static(
-                f"{self._step or self._job} is at work.\n\n{_STEP if self._step else _JOB}", markup=False
-            )
+            yield Static(f"{self._step or self._job} is at work.\n\n{follows}", markup=False)
             yield keys(("y", "quit"), ("Enter", "stay here (n and Esc too)"))
+
+
+def _undone_too(step: str) -> str:
+    """What goes with a step that is undone, as the end of a clause."""
+    from wizard.steps.order import STEPS
+
+    also = next((each.also_reverts for each in STEPS if each.id == step), ())
+    return f", and {', '.join(also)} of this run too" if also else ""
 
 
 Listed = tuple[Sequence["Step"], Sequence["Plan"]]

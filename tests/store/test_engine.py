@@ -26,6 +26,8 @@ from wizard.model.answers import Answers
 from wizard.model.events import Event, Failed, Planned
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Description, Outcome, Plan, Sign, Step
+from wizard.model.session import Session
+from wizard.render import as_json
 from wizard.render.text import event_text
 from wizard.steps.order import STEPS
 from wizard.system.host import Host, Say
@@ -483,10 +485,17 @@ def test_an_earlier_step_is_rolled_back_when_a_later_one_needs_it(bench: Bench) 
     one = Made("one", bench.host, {"/etc/mail/a": "new a\n"})
     two = Made("two", bench.host, {"/etc/b": "new b\n"}, verify=lambda: False)
     two.also_reverts = ("one",)  # type: ignore[misc]
-    bench.apply(one, two)
+    run = bench.apply(one, two)
     assert (bench.text("/etc/mail/a"), bench.text("/etc/b")) == ("old a\n", "old b\n")
     assert bench.operations() == ["rollback", "apply", "baseline"]
     assert not bench.store.pending()
+    assert not run.applied
+    assert [as_json.step_state(run, plan) for plan in run.plans.values()] == ["pending", "failed"]
+    assert "step one" in bench.failure().undone
+    session = Session()
+    for event in bench.events:
+        session.heard(lambda _: None)(event)
+    assert not session.applied
 
 
 def test_a_named_step_does_not_get_past_an_obstacle(bench: Bench) -> None:

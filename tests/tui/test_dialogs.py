@@ -177,7 +177,15 @@ def test_f1_explains_it_and_then_it_is_there_again(bench: Bench, dialog: type[Di
 
 
 @pytest.mark.parametrize(
-    ("step", "words"), [("restart", "if not, it is undone"), ("", "it ends where that is safe")]
+    ("step", "words"),
+    [
+        (
+            "restart",
+            "if not, it is undone, and sendmailconfig of this run too. Other steps that are done stay",
+        ),
+        ("firewall", "if not, it is undone. Other steps that are done stay"),
+        ("", "it ends where that is safe"),
+    ],
 )
 def test_quitting_says_what_comes_of_a_step_and_of_what_is_none(bench: Bench, step: str, words: str) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:

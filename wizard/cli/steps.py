@@ -37,9 +37,10 @@ from wizard.errors import CANNOT, CONFLICT, DONE, FAILED, PENDING, CannotHere, I
 from wizard.gather.firewall import ssh_connection
 from wizard.gather.host import look
 from wizard.model.answers import SAVED, Answers, Auth, saved
-from wizard.model.events import Event, Recorded
+from wizard.model.events import Event
 from wizard.model.facts import Facts
 from wizard.model.plan import UNTESTED, Outcome, Plan, Step
+from wizard.model.session import Session
 from wizard.model.set_option import as_options
 from wizard.render import as_json
 from wizard.render.progress import Shown
@@ -128,22 +129,15 @@ def applied(
     events: list[Event] = []
     with at_work() as (store, journal, interrupt):
         report = watched(collector(events) if arguments.json else Shown(whole=arguments.verbose).report)
-        recorded: list[str] = []
-
-        def noting(event: Event) -> None:
-            if isinstance(event, Recorded):
-                recorded.append(event.step.id)
-            report(event)
-
-        chosen = steps()
-        engine = Engine(host, answers, noting, chosen, unattended=bool(arguments.yes))
+        session, chosen = Session(), steps()
+        engine = Engine(host, answers, session.heard(report), chosen, unattended=bool(arguments.yes))
         wants, may_end = decide(arguments, store, interrupt), consent(arguments, interrupt)
         try:
             run = engine.apply(store, journal, wanted, wants, interrupt, consent=may_end)
         except Interrupted:
-            if recorded:
+            if session.applied:
                 goes_on = "; `msa-wizard apply` goes on from there" if chosen is STEPS else ""
-                error(f"\n{_applied_text(recorded)} That stays{goes_on}.")
+                error(f"\n{_applied_text(session.applied)} That stays{goes_on}.")
             raise
         if run.failed == AuthTest.id:
             from wizard.troubleshoot.explain import of_run  # not loaded for a run that succeeds
@@ -234,7 +228,6 @@ def _ending(run: Run, answers: Answers) -> str:
     """What was done and skipped, and what mail clients still need."""
     from wizard.engine.overview import Overview
     from wizard.engine.summary import summary
-    from wizard.model.session import Session
     from wizard.rollback.rollback import needing
 
     seen = None

@@ -328,6 +328,9 @@ class Session:
         also = step.also_reverts if work.effects else ()
         earlier = [each for each in self.engine.steps if each.id in also and each.id in self.run.applied]
         undone, not_undone = self._undo(work, earlier)
+        rolled_back = () if not_undone else tuple(each.id for each in earlier)
+        for name in rolled_back:
+            del self.run.applied[name]
         unconfirmed = isinstance(error, UnconfirmedError)
         if unconfirmed and not not_undone:
             self.recorder.note(f"{step.id}: rolled back, {error}", step.id)
@@ -345,7 +348,7 @@ class Session:
         if self.facts.starts_later and Install.id in self.run.applied:
             to_do += ". sendmail has not been started yet"
         why = str(error) or type(error).__name__
-        self.engine.report(Failed(step, why, undone, not_undone, to_do))
+        self.engine.report(Failed(step, why, undone, not_undone, to_do, rolled_back))
 
 
 class Undecided(Exception):

@@ -103,6 +103,7 @@ class Undo:
         self._effects(others)
         for step, entries in earlier.items() if not self.failed else ():  # else recovery rolls them back
             self.recorder.record_rolled_back(step, entries)
+            self.undone.append(f"step {step.id}")
 
     def _announced(
         self,

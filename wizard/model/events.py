@@ -68,6 +68,8 @@ class Failed:
     undone: tuple[str, ...]
     not_undone: tuple[str, ...]
     next: str
+    also: tuple[str, ...] = ()
+    """Earlier steps of the run that were rolled back with it: they are applied no more."""
 
 
 Event = Planned | Output | Progress | Checked | Recorded | Drifted | Failed

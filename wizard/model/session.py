@@ -59,8 +59,10 @@ class Session:
                     self.failed.pop(step.id, None)
                     self.skipped.discard(step.id)
                     self.events += 1
-                case Failed(step):
+                case Failed(step, also=also):
                     self.failed[step.id] = event
+                    for name in also:
+                        self.applied.pop(name, None)
                     self.events += 1
             report(event)
 
