@@ -485,6 +485,11 @@ class Facts:
         entry = self.files.get(path)
         return entry.content.decode("latin-1") if entry is not None and entry.kind == "file" else None
 
+    @property
+    def saslauthd_runs(self) -> bool:
+        """Whether there is one, also where it hangs, or has its socket elsewhere and serves other programs."""
+        return self.saslauthd_says is not None or self.process("saslauthd") is not None
+
     def process(self, name: str) -> Process | None:
         """The process called `name` that listens, else the oldest: a child busy with a connection outlives a restart."""
         named = [each for each in self.processes if each.name == name]

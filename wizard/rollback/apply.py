@@ -28,7 +28,7 @@ from wizard.packages.witness import forget
 from wizard.rollback.plan import FROM_MC, REGENERATING_STEPS, Rollback, newer_sources, old_maps
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.cf_needs import TlsFiles, behind_links
-from wizard.sendmail.password_source import SOCKET_FOLDERS, argument, options_folder
+from wizard.sendmail.password_source import SOCKET_FOLDERS, argument, options_folder, serving
 from wizard.sendmail.sendmailconfig import no_room
 from wizard.steps.order import STEPS
 from wizard.steps.restart import Restart, stale
@@ -247,7 +247,7 @@ class RollbackSession:
             read = {"saslauthd": _SASLAUTHD, "sendmail": sendmail}.get(name, set())
             # A file that is gone leaves no time behind: what was written counts, too.
             unread = bool(read & written) or name not in _OURS or (name == "sendmail" and stale(now))
-            if unread or not service_runs(self.host, now, name):
+            if unread or not (_serves(now, name) if name in _OURS else at_work(self.host, name)):
                 restarts.append(ServiceChange(name, now.init, enable=False, was_running=ran))
         return restarts
 
@@ -259,7 +259,7 @@ class RollbackSession:
         """Raises ChangeError when saslauthd answered, or sendmail had all its listeners, and does so no more though
         it shall still run; where sendmail may stay down it is said."""
         bad = []
-        if _running(before, "saslauthd") and rollback.wanted.running("saslauthd") is not False:
+        if before.saslauthd_says is not None and rollback.wanted.running("saslauthd") is not False:
             bad += self._answers(now) if self._there("saslauthd", now) else []
         if healthy(before) and rollback.wanted.running("sendmail") is not False and not self._down:
             there = self._there("sendmail", now)
@@ -376,7 +376,7 @@ def restart_stale(host: Host, ran: Sequence[str], say: Say) -> None:
     """Once files are back under daemons that `ran`: those that have read others are restarted."""
     now = look(host)
     for name in ran:
-        if name not in running(now) or (name == "sendmail" and stale(now)):
+        if not _serves(now, name) or (name == "sendmail" and stale(now)):
             ServiceChange(name, now.init, enable=False, was_running=True).apply(host, say)
 
 
@@ -403,9 +403,14 @@ def healthy(facts: Facts) -> bool:
 
 
 def _running(facts: Facts, name: str) -> bool:
-    if name == "saslauthd":
-        return facts.saslauthd_says is not None
-    return facts.process("sendmail-mta") is not None
+    return facts.saslauthd_runs if name == "saslauthd" else facts.process("sendmail-mta") is not None
+
+
+def _serves(facts: Facts, name: str) -> bool:
+    """Whether one of our two daemons runs and, where sendmail asks it, answers: a saslauthd with its socket elsewhere is
+    for others to ask."""
+    asked = name == "saslauthd" and serving(facts.processes) is not None
+    return facts.saslauthd_says is not None if asked else _running(facts, name)
 
 
 def _checks(rollback: Rollback, now: Facts) -> list[Check]:

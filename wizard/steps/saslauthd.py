@@ -173,9 +173,8 @@ class SaslauthdStart(Step):
             reasons.append("it is not enabled at boot")
         if not reasons:
             return Plan.done(self.id, f"saslauthd answers on {f.MUX} and is enabled at boot")
-        running = facts.saslauthd_says is not None
-        change = ServiceChange("saslauthd", facts.init, enable=enable, was_running=running)
-        follows = changes and running and len(reasons) == 1
+        change = ServiceChange("saslauthd", facts.init, enable=enable, was_running=facts.saslauthd_runs)
+        follows = changes and facts.saslauthd_says is not None and len(reasons) == 1
         return Plan.pending(
             self.id, "; ".join(reasons), change, ends=running_ends(facts, source), follows=follows
         )

@@ -13,6 +13,7 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers, Auth, Install, Listen
 from wizard.model.facts import AptPlan, Facts, Process, Release
 from wizard.model.plan import UNKNOWN, UNTESTED, Outcome, Plan, Sign, after
+from wizard.rollback.apply import running as daemons_running
 from wizard.steps.order import STEPS, step
 from wizard.steps.preflight import checks
 from wizard.steps.saslauthd import answers_on_socket
@@ -164,6 +165,14 @@ def test_saslauthd_that_answers_is_left_alone() -> None:
 def test_saslauthd_that_asks_something_else_is_restarted() -> None:
     made = plan("saslauthd-start", running(machine("12"), "-a", "shadow"))
     assert (made.outcome, made.reason) == (Outcome.PENDING, "it does not run with -a pam")
+
+
+def test_a_saslauthd_that_runs_and_does_not_answer_is_not_stopped_by_an_undo() -> None:
+    """It hangs, or serves other programs: the kernel's word counts, not the socket's."""
+    silent = dataclasses.replace(running(machine("12"), "-m", "/run/other"), saslauthd_says=None)
+    for facts, ran in ((silent, True), (dataclasses.replace(silent, processes=()), False)):
+        (change,) = plan("saslauthd-start", facts).changes
+        assert (change.was_running, "saslauthd" in daemons_running(facts)) == (ran, ran)  # type: ignore[attr-defined]
 
 
 # --- sendmail -------------------------------------------------------------------------------------------------
