@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from wizard.errors import CannotHere, NotPutBackError
 from wizard.model.answers import SAVED, Answers, saved
-from wizard.model.session import Session
+from wizard.model.session import Session, TakenBack
 from wizard.model.set_option import as_options, as_words
 from wizard.system.host import Host
 
@@ -164,6 +164,12 @@ class Backend:
 
         return state_dir.killed_run() if os.geteuid() == 0 else None
 
+    def waits(self) -> Unfinished | None:
+        """A killed run that waits for its recovery, as far as we may know: none is at work now."""
+        from wizard.engine import state_dir
+
+        return state_dir.waiting_run() if os.geteuid() == 0 else None
+
     def overview(self) -> Overview:
         """A new look at the host, without apt's answer."""
         from wizard.engine import overview
@@ -171,7 +177,7 @@ class Backend:
         store = self.store()
         history = store.history() if store and store.head() else ()
         return overview.overview(
-            self.host, self._guarded(self.answers), history, self.killed(), store, self._skipped
+            self.host, self._guarded(self.answers), history, self.waits(), store, self._skipped
         )
 
     @property
@@ -236,16 +242,20 @@ class Backend:
         from wizard.engine.summary import summary
         from wizard.rollback.rollback import needing
 
-        return summary(seen, self.session, needing)
+        return summary(seen, self.session, needing, self._known_to_wait())
+
+    def _known_to_wait(self) -> Unfinished | None:
+        with suppress(CannotHere):
+            return self.waits()
+        return None
 
     def parting_words(self) -> str:
         """What stays on the terminal when the screens end: the summary, without another look at the host."""
         if self.session.nothing:
-            killed = None
-            with suppress(CannotHere):
-                killed = self.killed()
-            ways = "`msa-wizard recover` undoes that run, `msa-wizard recover --finish` finishes it."
-            return "msa-wizard: nothing was changed." + (f" {killed.words()}: {ways}" if killed else "")
+            from wizard.engine.state_dir import WAYS
+
+            waits = self._known_to_wait()
+            return "msa-wizard: nothing was changed." + (f" {waits.words()}: {WAYS}." if waits else "")
         from wizard.render.text import summary_text
 
         return summary_text(self._summary_of(self.held))
@@ -460,33 +470,37 @@ class Backend:
                 )
             if result.failed is None:
                 back = [commit for commit in applied(store.history()) if commit.id not in before]
-                self.session.took_back(
-                    (*target.steps, *target.dependents),
-                    target.words,
-                    {commit.step: commit.id for commit in reversed(back) if commit.step},
-                )
+                again = {commit.step: commit.id for commit in reversed(back) if commit.step}
+                self.session.took_back(_taken_back(rollback, result.left), again)
             return result
 
     def recover(
-        self, job: Job, act: Callable[[Recovery], RollbackResult | Run | str]
+        self, job: Job, act: Callable[[Recovery], RollbackResult | Run | str], outcome: str
     ) -> RollbackResult | Run | str | None:
-        """Undo or finish a killed run; None where there is none any more."""
+        """Undo or finish a killed run, which is `outcome` then, in words; None where there is none any more."""
+        from wizard.engine.in_force import applied
         from wizard.rollback.recovery import Recovery
 
         with self.at_work(job.interrupt, recovering=True) as (store, journal, _):
             killed = self.killed()
             if killed is None:
                 return None
-            report = self.session.heard(job.report)
+            report, why, result = self.session.heard(job.report), "", None
             try:
-                return act(Recovery(self.host, store, journal, killed, report, job.say, job.interrupt))
+                result = act(Recovery(self.host, store, journal, killed, report, job.say, job.interrupt))
+                return result
+            except Exception as error:
+                why = str(error)
+                raise
             finally:
-                self.session.events += 1
                 if self.killed() is None:
-                    self.session.half_way.clear()
-                    self.session.recovered.append(killed.words())
+                    in_force = [commit.id for commit in applied(store.history())]
+                    came_to = f"{killed.words()}: {_came_to(result, outcome)}"
+                    self.session.recovery(came_to, in_force, getattr(result, "left", ()))
                 else:
-                    self.session.half_way.append(f"{killed.words()}, and is not recovered yet")
+                    self.session.events += 1
+                    why = why or _why_not(result)
+                    self.session.half_way.append(f"the interrupted run is not {outcome}: {why}")
 
     def commits(self) -> tuple[Commit, ...]:
         """The history, newest first."""
@@ -501,3 +515,28 @@ class Backend:
         assert store is not None
         effects, diff = commit_changes(store, commit)
         return "\n".join([*effects, diff])
+
+
+def _taken_back(rollback: Rollback, left: tuple[str, ...]) -> TakenBack:
+    """A rollback for the summary: what went in part is in force still."""
+    target, part = rollback.target, {commit.step for commit in rollback.in_part}
+    steps = dict.fromkeys((*target.steps, *target.dependents))
+    words = target.words
+    if part:
+        words = ", ".join(f"{step} in part" if step in part else step for step in steps)
+    return TakenBack(words, tuple(step for step in steps if step not in part), left)
+
+
+def _came_to(result: RollbackResult | Run | str | None, outcome: str) -> str:
+    """What has become of an interrupted run that is over; None where it ended by an error."""
+    if stopped := getattr(result, "stopped", None):
+        return f"over, and stopped at {stopped}"
+    return outcome if result is not None else f"over, and not {outcome}"
+
+
+def _why_not(result: RollbackResult | Run | str | None) -> str:
+    """Why an interrupted run waits still."""
+    if stopped := getattr(result, "stopped", None):
+        return f"stopped at {stopped}"
+    undone, failed = getattr(result, "not_undone", ()), getattr(result, "failed", None)
+    return "; ".join(filter(None, (*undone, failed)))

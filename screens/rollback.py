@@ -266,7 +266,7 @@ recorded, and the run is closed.
         if way is not None and not self.desk.changing:
             self._outcome = way.outcome
             self.go_on()
-            work = partial(self.backend.recover, act=way.act)
+            work = partial(self.backend.recover, act=way.act, outcome=way.outcome)
             self.start(way.command.removeprefix("msa-wizard "), work, "At work")
 
     def action_back(self) -> None:

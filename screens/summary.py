@@ -17,6 +17,7 @@ from screens.widgets.contents import check_content, column
 from screens.widgets.fitted import Fitted
 from screens.widgets.rows import Rows
 from wizard.console import clean
+from wizard.engine.summary import INTERRUPTED
 from wizard.model.plan import Check, Sign
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _STYLES = {
     "skipped": "ansi_yellow",
     "to do": "ansi_yellow",
     "failed": "bold ansi_red",
+    "interrupted": "bold ansi_red",
     "blocked": "bold ansi_red",
 }
 
@@ -85,7 +87,9 @@ what real mail clients still need, with a way to each. These lines are printed o
         wanted = [check for check in NEXT if signs.get(check) is not Sign.OK] if signs else []
         wanted = [check for check in wanted if check in signs or check not in _ADVISED]
         options = [Option(words, id=place) for place, words in dict(NEXT[check] for check in wanted).items()]
-        if not ending.missing:
+        if any(word == INTERRUPTED for word, _ in ending.done):
+            options.append(Option(PLACES["continue"].title, id="continue"))
+        elif not ending.missing:
             options.append(Option("Back to the steps", id="set-up"))
         options.append(Option("History and rollback", id="history"))
         chosen = offers.highlighted or 0

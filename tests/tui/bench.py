@@ -142,6 +142,9 @@ class Bench(Backend):
         """The journal of a killed run."""
         return unfinished(self.root / "state/journal")
 
+    waits = killed
+    """No other session is at work."""
+
     def facts(self) -> Facts:
         """A recorded host."""
         return _look(self.host)

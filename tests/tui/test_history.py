@@ -252,8 +252,9 @@ def test_an_interrupted_run_is_offered_first_and_y_takes_the_highlighted_way(ben
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, RecoveryScreen))
 
-    words = play(bench, story).backend.parting_words()
-    assert "Recovered    `apply`, begun by carol" in words, "something was done"
+    words = " ".join(play(bench, story).backend.parting_words().split())
+    assert "Recovered `apply`, begun by carol" in words, "something was done"
+    assert f"was interrupted in three: {'finished' if way == 'finish' else 'undone'}" in words
     assert not (bench.root / "etc/d").exists()
     assert bench.killed() is None
 
@@ -282,8 +283,10 @@ def test_a_recovery_that_fails_half_way_is_not_called_nothing(
         await until(pilot, lambda: shows(app, "The disk is full"))
 
     words = " ".join(play(bench, story).backend.parting_words().split())
-    assert "Failed `apply`, begun by carol" in words
-    assert "was interrupted in three, and is not recovered yet" in words
+    assert words.startswith("Interrupted `apply`, begun by carol")
+    assert "was interrupted in three. `msa-wizard recover` undoes that run" in words
+    assert "Failed the interrupted run is not undone: the disk is full" in words
+    assert "To do" not in words, "nothing can be done before"
 
 
 def test_why_a_recovery_failed_is_read_to_its_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,7 +331,7 @@ def test_a_recovery_that_succeeds_the_second_time_did_not_fail(
     words = " ".join(play(bench, story).backend.parting_words().split())
     assert "Recovered `apply`, begun by carol" in words
     assert "Failed" not in words
-    assert "not recovered yet" not in words
+    assert "Interrupted" not in words
     assert "nothing was changed" not in words
 
 

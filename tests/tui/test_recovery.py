@@ -10,7 +10,7 @@ from textual.widgets import OptionList
 
 from screens.app import WizardApp
 from screens.rollback import RecoveryScreen
-from tests.tui.bench import Bench, Writes, play, shows, until, use
+from tests.tui.bench import Bench, Writes, at, play, press_apply, shows, until, use
 from tests.tui.test_history import at_the_interrupted, killed_in_three
 from tests.tui.test_what_would_end import Ends
 from wizard.engine.engine import Engine
@@ -111,3 +111,39 @@ def test_who_leaves_an_interrupted_run_as_it_is_is_told_of_it_at_the_end(bench: 
     words = play(bench, story).backend.parting_words()
     assert words.startswith("msa-wizard: nothing was changed. `apply`, begun by carol on ")
     assert words.endswith("`msa-wizard recover` undoes that run, `msa-wizard recover --finish` finishes it.")
+
+
+def test_a_run_that_failed_and_is_undone_in_the_same_session_is_neither_done_nor_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(root=tmp_path)
+    steps = Writes("one", bench.host, "/etc/a", "a\n"), Writes("two", bench.host, "/etc/b", "b\n")
+    steps[1].good = lambda: False
+    use(monkeypatch, bench, *steps)
+    monkeypatch.setattr("wizard.engine.engine.undo_effects", lambda *_: ((), ("service sendmail",)))
+    parting: list[str] = []
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "set-up", "y applies the step")
+        await press_apply(pilot, app)
+        await until(pilot, lambda: shows(app, "NOT undone: service sendmail"))
+        parting.append(bench.parting_words())
+        await pilot.press("escape")
+        await until(pilot, lambda: shows(app, "Interrupted  `apply`, begun by"))
+        assert not shows(app, "Back to the steps"), "nothing can be done there before"
+        await pilot.press("home", "enter")
+        await until(pilot, lambda: isinstance(app.screen, RecoveryScreen) and shows(app, "Undo the run"))
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, "Undoes the run"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "The interrupted run was undone."))
+
+    parting.append(play(bench, story).backend.parting_words())
+    failed, recovered = (" ".join(words.split()) for words in parting)
+    assert failed.startswith("Interrupted `apply`, begun by ")
+    assert "Done one Failed two: /etc/b is not right" in failed
+    assert "To do" not in failed
+    assert bench.text("/etc/a") == "old a\n"
+    assert recovered.startswith("Recovered `apply`, begun by ")
+    assert "was interrupted in two: undone" in recovered
+    assert not any(word in recovered for word in ("Done", "Failed", "NOT undone"))

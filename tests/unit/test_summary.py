@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from screens.backend import _taken_back
 from screens.widgets.contents import CHECKS
 from tests.authority import Authority
 from tests.unit.rehearse.made import good
@@ -16,6 +19,8 @@ from wizard import log
 from wizard.certificates import parsed
 from wizard.cli import steps
 from wizard.engine.engine import Run
+from wizard.engine.in_force import Target
+from wizard.engine.journal import Unfinished
 from wizard.engine.overview import Overview, _opened, found
 from wizard.engine.summary import summary
 from wizard.model import facts as f
@@ -23,7 +28,7 @@ from wizard.model.answers import Answers
 from wizard.model.events import Failed, Recorded
 from wizard.model.facts import Process
 from wizard.model.plan import Check, Plan, Sign
-from wizard.model.session import Session
+from wizard.model.session import Session, TakenBack
 from wizard.model.set_option import with_set
 from wizard.rehearse.outcome import shown
 from wizard.render.files import report
@@ -34,7 +39,11 @@ from wizard.steps.order import STEPS
 from wizard.system.accepted_login import AcceptedLogin
 from wizard.system.host import Host
 
+if TYPE_CHECKING:
+    from wizard.rollback.plan import Rollback
+
 STEP = {step.id: step for step in STEPS}
+FIREWALL = TakenBack("firewall", ("firewall",))
 
 
 def needing(steps: Iterable[str]) -> set[str]:
@@ -96,14 +105,14 @@ def test_a_failed_step_says_what_was_undone_and_what_was_not() -> None:
 
 def test_what_was_rolled_back_is_not_done_any_more() -> None:
     told = session("install", "firewall")
-    told.took_back(["firewall"], "firewall")
+    told.took_back(FIREWALL)
     assert summary(seen(), told, needing).done == (("done", "install"), ("rolled back", "firewall"))
 
 
 def test_a_step_whose_rollback_was_rolled_back_is_done() -> None:
     told = session("install", "firewall")
-    told.took_back(["firewall"], "firewall")
-    told.took_back((), "the rollback of firewall (abc)", {"firewall": "def"})
+    told.took_back(FIREWALL)
+    told.took_back(TakenBack("the rollback of firewall (abc)"), {"firewall": "def"})
     assert summary(seen(), told, needing).done == (("done", "install, firewall"),)
 
 
@@ -228,10 +237,60 @@ def test_what_to_do_about_the_login_is_what_has_to_come_first(plan: Plan, remedy
 
 def test_a_rollback_whose_steps_were_applied_again_is_over() -> None:
     told = session("install", "firewall")
-    told.took_back(["firewall"], "firewall")
+    told.took_back(FIREWALL)
     told.heard(lambda _: None)(Recorded(STEP["firewall"], "abc", 1.0))
     assert summary(seen(), told, needing).done == (("done", "install, firewall"),)
     assert not told.nothing
+
+
+def test_of_a_rollback_what_was_not_applied_again_still_holds_and_what_it_left_is_said() -> None:
+    told = session("guess-limit", "firewall")
+    certificate = "certbot and what it keeps stay, for Dovecot"
+    told.took_back(TakenBack("everything", ("guess-limit", "firewall"), (certificate,)))
+    told.heard(lambda _: None)(Recorded(STEP["firewall"], "abc", 1.0))
+    rows = (("done", "firewall"), ("rolled back", "guess-limit"), ("", f"left: {certificate}"))
+    assert summary(seen(), told, needing).done == rows
+
+
+def test_what_went_in_part_is_in_force_still() -> None:
+    """certbot and the certificate stay for others, and the hook is gone."""
+    target = Target((), ("login-policy", "certificate-obtain"))
+    rollback = SimpleNamespace(target=target, in_part=[SimpleNamespace(step="certificate-obtain")])
+    taken = _taken_back(cast("Rollback", rollback), ("certbot stays",))
+    assert taken == TakenBack(
+        "login-policy, certificate-obtain in part", ("login-policy",), ("certbot stays",)
+    )
+    told = session("login-policy", "certificate-obtain")
+    told.took_back(taken)
+    assert list(told.applied) == ["certificate-obtain"]
+    rollback.in_part = []
+    assert _taken_back(cast("Rollback", rollback), ()).words == target.words
+
+
+def test_what_a_recovery_has_undone_is_neither_done_nor_failed() -> None:
+    told = session("install", "firewall")
+    told.heard(lambda _: None)(Failed(STEP["restart"], "no greeting", (), ("the service",), "look"))
+    told.heard(lambda _: None)(Failed(STEP["mc-includes"], "no such file", ("the file",), (), "look"))
+    told.recovery("`apply` was interrupted in restart: undone", ["abc1234567"])
+    assert told.applied == {"install": "abc", "firewall": "abc"}, "in force still"
+    assert list(told.failed) == ["mc-includes"], "it was undone when it failed"
+    told.recovery("`apply` was interrupted in restart: undone", ["def1234567"], ["sendmail"])
+    assert summary(seen(), told, needing).done[-2:] == (
+        ("", "`apply` was interrupted in restart: undone"),
+        ("", "left: sendmail"),
+    )
+    assert not told.applied
+
+
+def test_a_run_that_waits_comes_first_and_nothing_else_is_called_to_do() -> None:
+    killed = Unfinished("apply", "f" * 12, "carol", 1.0, "abc", {}, "restart")
+    told = session("install")
+    seen_now = seen(one=Plan.pending("restart", "it does not run"), two=Plan.blocked("firewall", "two"))
+    for overview in (seen(), seen_now, None):
+        ending = summary(overview, told, needing, killed)
+        assert [word for word, _ in ending.done] == ["interrupted", "done"]
+        assert "`msa-wizard recover --finish` finishes it" in ending.done[0][1]
+        assert ending.missing == ()
 
 
 def test_what_is_known_not_to_be_there_yet_is_not_called_unknown() -> None:

@@ -23,15 +23,14 @@ from wizard.engine import in_force
 from wizard.engine.engine import Engine, Run
 from wizard.engine.overview import plans, state
 from wizard.engine.state_dir import (
-    LOCK,
     InterruptedRun,
     alone,
     at_work,
     existing_store,
-    killed_run,
     lost_history,
     must_be_root,
     store_to_add_to,
+    waiting_run,
 )
 from wizard.errors import CANNOT, CONFLICT, DONE, FAILED, PENDING, CannotHere, Interrupted, UsageError
 from wizard.gather.firewall import ssh_connection
@@ -63,7 +62,6 @@ from wizard.steps.order import STEPS
 from wizard.steps.restart import AuthTest
 from wizard.system.guard import Decision
 from wizard.system.host import Host
-from wizard.system.lock import free
 
 if TYPE_CHECKING:
     from snapshots.store import Store
@@ -286,8 +284,8 @@ def status(arguments: argparse.Namespace) -> int:
 
 def interrupted() -> str | None:
     """What a killed run waits for, in words; None where none was killed, and while a run is at work."""
-    killed = killed_run() if os.geteuid() == 0 else None
-    return str(InterruptedRun(killed)) if killed and free(LOCK) else None
+    waits = waiting_run() if os.geteuid() == 0 else None
+    return str(InterruptedRun(waits)) if waits else None
 
 
 def readable_store() -> Store | None:

@@ -15,7 +15,7 @@ from wizard.console import clean_block, error
 from wizard.delivery import replaced
 from wizard.engine.journal import Journal, Unfinished, unfinished
 from wizard.errors import INTERRUPTED, CannotHere, JournalError, NotRoot, WizardError
-from wizard.system.lock import held
+from wizard.system.lock import free, held
 from wizard.system.signals import Interrupt, postponed
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ HOME = Path("/var/lib/msa-wizard")
 STORE = HOME / "etc.git"
 JOURNAL = HOME / "journal"
 LOCK = HOME / "lock"
+
+
+WAYS = "`msa-wizard recover` undoes that run, `msa-wizard recover --finish` finishes it"
+"""What can be done about a killed run."""
 
 
 class InterruptedRun(WizardError):
@@ -105,6 +109,11 @@ def killed_run() -> Unfinished | None:
         return unfinished(JOURNAL)
     except JournalError as problem:
         raise CannotHere(str(problem)) from problem
+
+
+def waiting_run() -> Unfinished | None:
+    """A killed run that waits for `recover`; None also while a run is at work. Raises CannotHere, OSError."""
+    return killed_run() if free(LOCK) else None
 
 
 def must_not_wait() -> None:

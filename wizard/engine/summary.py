@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wizard.engine.overview import found
+from wizard.engine.state_dir import WAYS
 from wizard.model.plan import Check, Outcome, Plan, Sign
 from wizard.steps import guess_limit, login_policy
 from wizard.steps.guess_limit import GuessLimit
@@ -17,11 +18,15 @@ from wizard.steps.order import STEPS
 from wizard.steps.restart import AuthTest
 
 if TYPE_CHECKING:
+    from wizard.engine.journal import Unfinished
     from wizard.engine.overview import Overview
     from wizard.model.session import Session
 
 Needing = Callable[[Iterable[str]], set[str]]
 """The steps that need one of these."""
+
+INTERRUPTED = "interrupted"
+"""The word of the row on a killed run that waits."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +38,29 @@ class Summary:
     """Empty as long as the set-up itself is not done."""
 
 
-def summary(seen: Overview | None, session: Session, needing: Needing) -> Summary:
-    """Of what was done in `session`, on the host as it was `seen` afterwards; None where nobody has looked since."""
+def summary(
+    seen: Overview | None, session: Session, needing: Needing, waits: Unfinished | None = None
+) -> Summary:
+    """Of what was done in `session`, on the host as it was `seen` afterwards; None where nobody has looked since. Where a killed
+    run waits, nothing else can be done."""
     remaining = seen.remaining if seen is not None else ()
     left = [name for name in remaining if name not in session.skipped]
     skipped = [name for name in remaining if name in session.skipped] if seen else sorted(session.skipped)
     rows = [
+        *_rows(INTERRUPTED, [f"{waits.words()}. {WAYS}"] if waits else []),
         *_rows("done", [", ".join(session.applied)] if session.applied else []),
         *_rows("skipped", (f"{name}: {follows(name, needing)}" for name in skipped)),
         *_rows("failed", (line for name in session.failed for line in _failure(name, session))),
         *_rows("failed" if not session.failed else "", dict.fromkeys(session.half_way)),
         *_rows("rolled back", session.rolled_back),
         *_rows("recovered", session.recovered),
-        *_rows("blocked", _blocked(seen.plans.values()) if seen else ()),
+        *_rows("blocked", _blocked(seen.plans.values()) if seen and not waits else ()),
         *_rows("saved", dict.fromkeys(session.saved)),
         *_rows("debugged", (f"{what}: changed for that while" for what in dict.fromkeys(session.debugged))),
+    ]
+    if waits:
+        return Summary(tuple(rows))
+    rows += [
         *_rows("to do", [", ".join(left)] if left else []),
         *_rows("to do", ["`msa-wizard status` says whether anything is left"] if seen is None else []),
     ]

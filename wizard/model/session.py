@@ -3,10 +3,19 @@ run was broken off."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from wizard.model.events import Event, Failed, Recorded, Report
+
+
+@dataclass(frozen=True)
+class TakenBack:
+    """A rollback in words, with the steps that it took out of force, and what it left, a sentence each."""
+
+    words: str
+    steps: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 @dataclass
@@ -17,10 +26,9 @@ class Session:
     """Step id to commit id."""
     skipped: set[str] = field(default_factory=set)
     failed: dict[str, Failed] = field(default_factory=dict)
-    rollbacks: list[tuple[str, frozenset[str]]] = field(default_factory=list)
-    """Each in words, with its steps."""
+    rollbacks: list[TakenBack] = field(default_factory=list)
     recovered: list[str] = field(default_factory=list)
-    """Each interrupted run that was finished, undone, or accepted as it was, in words."""
+    """Each interrupted run, and whether it was finished, undone, or accepted as it was, in words; and what that left."""
     saved: list[str] = field(default_factory=list)
     """Each time that the settings were saved, in words."""
     debugged: list[str] = field(default_factory=list)
@@ -32,9 +40,14 @@ class Session:
 
     @property
     def rolled_back(self) -> list[str]:
-        """The rollbacks that still hold, in words: one whose steps were all applied again does not."""
-        hold = (words for words, steps in self.rollbacks if not steps or not steps <= self.applied.keys())
-        return list(dict.fromkeys(hold))
+        """The rollbacks that still hold, in words, of each what was not applied again; and what they left."""
+        lines: list[str] = []
+        for each in self.rollbacks:
+            out = [step for step in each.steps if step not in self.applied]
+            if out or not each.steps:
+                lines.append(each.words if len(out) == len(each.steps) else ", ".join(out))
+                lines += (f"left: {left}" for left in each.left)
+        return list(dict.fromkeys(lines))
 
     @property
     def nothing(self) -> bool:
@@ -68,12 +81,25 @@ class Session:
 
         return take
 
-    def took_back(self, steps: Collection[str], words: str, again: Mapping[str, str] | None = None) -> None:
+    def took_back(self, rollback: TakenBack, again: Mapping[str, str] | None = None) -> None:
         """A rollback was done; one of a rollback has brought steps into force `again`, by their ids with their commits."""
         self.events += 1
-        if again:
-            self.applied.update(again)
-            return
-        self.rollbacks.append((words, frozenset(steps)))
-        for step in steps:
+        self.applied.update(again or {})
+        if rollback.left or not again:
+            self.rollbacks.append(replace(rollback, steps=()) if again else rollback)
+        for step in () if again else rollback.steps:
             self.applied.pop(step, None)
+
+    def recovery(self, words: str, in_force: Collection[str], left: Sequence[str] = ()) -> None:
+        """An interrupted run is over, as the words say; these commits are still `in_force`. What could not be undone when it
+        failed is undone, or accepted."""
+        self.events += 1
+        self.half_way.clear()
+        self.recovered += [words, *(f"left: {each}" for each in left)]
+        holds = tuple(in_force)
+        self.applied = {
+            step: commit
+            for step, commit in self.applied.items()
+            if any(each.startswith(commit) for each in holds)
+        }
+        self.failed = {name: failed for name, failed in self.failed.items() if not failed.not_undone}
