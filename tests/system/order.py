@@ -39,6 +39,7 @@ SHARED = (
     "test_fleet_collection.py",
     "test_fleet_interrupted.py",
     "test_fleet_mixed.py",
+    "test_fleet_playbooks.py",
     "test_log_watch.py",
     "test_login_by_hand.py",
     "test_login_cause.py",
