@@ -8,7 +8,7 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,32 +96,50 @@ def collection() -> dict[str, str]:
 def inventory(answers: Answers, facts: Facts) -> dict[str, str]:
     """The example inventory: this host, its settings for all, and what is its own."""
     host = facts.fqdn or facts.hostname
-    user = json.dumps(answers.test.user)
-    addresses = {
-        name: json.dumps(value)
-        for name, value in (("submission", answers.listen.submission), ("smtp", answers.listen.smtp))
-        if set(value) - set(_LOOPBACK)
-    }
-    name = {"name": json.dumps(answers.certificate.name)} if answers.certificate.name else {}
-    own = {section: values for section, values in (("listen", addresses), ("certificate", name)) if values}
-    shared = as_yaml(as_toml(answers, facts), leave_out={**addresses, **name})
+    own = _own(answers)
+    names = {"accept", *(name for values in own.values() for name in values)}
+    shared = as_yaml(as_toml(answers, facts), leave_out=names)
     group = "inventory/group_vars/msa"
+    accept, user = json.dumps(answers.accept), json.dumps(answers.test.user)
+    of_host = render("fleet/host_vars.yml.j2", host=host, own=own, accept=accept, user=user)
     return {
         "inventory/hosts.yml": render("fleet/hosts.yml.j2", host=host),
-        f"{group}/answers.yml": render("fleet/group_vars.yml.j2", host=host, answers=shared, user=user),
+        f"{group}/answers.yml": render("fleet/group_vars.yml.j2", host=host, answers=shared),
         f"{group}/vault.yml.example": (_SOURCE / "vault.yml.example").read_text(),
-        f"inventory/host_vars/{host}.yml": render("fleet/host_vars.yml.j2", host=host, own=own),
+        f"inventory/host_vars/{host}.yml": of_host,
     }
 
 
-def as_yaml(toml: str, leave_out: dict[str, str] | None = None) -> str:
+def _own(answers: Answers) -> dict[str, dict[str, str]]:
+    """The settings that are about this host alone, by section, as JSON. So is what it accepts, which is in no section: nobody
+    has seen what it would end elsewhere."""
+    listen, source, name = answers.listen, answers.auth.saslauthd_mechanism, answers.certificate.name
+    addresses = {"submission": listen.submission, "smtp": listen.smtp}
+    of_listen: dict[str, object] = {
+        key: value for key, value in addresses.items() if set(value) - set(_LOOPBACK)
+    }
+    if listen.local_submission:  # which needs addresses of the host
+        of_listen["local_submission"] = True
+    own = {
+        "listen": of_listen,
+        "auth": {"saslauthd_mechanism": source} if source else {},
+        "certificate": {"name": name} if name else {},
+    }
+    return {
+        section: {key: json.dumps(value) for key, value in values.items()}
+        for section, values in own.items()
+        if values
+    }
+
+
+def as_yaml(toml: str, leave_out: Collection[str] = ()) -> str:
     """The settings of answers.toml with their comments, as YAML that is one level in. Its values are those of JSON, which YAML
     takes as they are. Neither its head, which is about that file, nor what `leave_out` names, nor the login of the test."""
     body = toml.partition("\n\n")[2].partition("\n[test]\n")[0].rstrip()
-    return "".join(f"{line}\n" for line in _as_yaml(body, leave_out or {}))
+    return "".join(f"{line}\n" for line in _as_yaml(body, leave_out))
 
 
-def _as_yaml(toml: str, leave_out: dict[str, str]) -> Iterator[str]:
+def _as_yaml(toml: str, leave_out: Collection[str]) -> Iterator[str]:
     indent = "  "
     for line in toml.splitlines():
         if section := re.fullmatch(r"\[(\w+)\]", line):

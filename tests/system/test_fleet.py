@@ -79,7 +79,8 @@ def found_with(machine: Machine, word: str) -> list[str]:
 
 def test_the_inventory_has_the_settings_that_answers_prints(fleet: Fleet) -> None:
     printed = tomllib.loads(fleet.controller.run(["python3", "/root/msa-wizard.pyz", "answers"]).stdout)
-    del printed["test"]
+    del printed["test"], printed["accept"]  # which are about one host
+    printed["auth"].pop("saslauthd_mechanism", None)
     host = fleet.controller.run(["ansible-inventory", *VAULT_OPTIONS, "--host", "mail1"], cwd=FOLDER)
     assert json.loads(host.stdout)["msa_answers"] == printed
 

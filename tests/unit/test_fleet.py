@@ -21,7 +21,7 @@ from wizard.changes.file import FileChange
 from wizard.changes.service import ServiceChange
 from wizard.errors import AnswersError, UsageError
 from wizard.fleet import COLLECTION, PROGRAM, as_yaml, collection, export, inventory, program_for_hosts
-from wizard.model.answers import Answers, Certificate, Listen
+from wizard.model.answers import Answers, Auth, Certificate, Listen, Test
 from wizard.model.set_option import KEYS, with_set
 from wizard.render import as_json
 from wizard.render.files import as_toml
@@ -75,6 +75,17 @@ class FakeModule:
 
     def fail_json(self, **result: Any) -> None:
         raise Failed(result)
+
+
+def settings(yaml: str, variable: str) -> list[str]:
+    """What a variable of an inventory sets, as options of the program."""
+    section, words = "", []
+    for line in yaml.partition(f"{variable}:\n")[2].partition("\n\nmsa_")[0].splitlines():
+        if head := re.fullmatch(r"  (\w+):", line):
+            section = head[1]
+        elif key := re.fullmatch(r"    (\w+): (.*)", line):
+            words.append(f"{section}.{key[1]}={module_utils()._typed(json.loads(key[2]))}")
+    return words
 
 
 def test_nothing_is_overwritten_unasked_and_the_inventory_never(tmp_path: Path) -> None:
@@ -138,6 +149,31 @@ def test_the_name_of_this_hosts_certificate_is_not_for_the_others() -> None:
     assert '    # name: "mail.example.org"\n' in shared
     assert '    challenge: "standalone"\n' in shared
     assert "    agree_tos: true\n" in shared
+
+
+def test_what_one_host_accepts_is_accepted_on_no_other() -> None:
+    """Nor are the others' passwords to come from where its own do, or another's users to log in."""
+    chosen = Answers(
+        accept=("logins", "cf-lines"),
+        auth=Auth("pam", ("PLAIN",)),
+        listen=Listen(("192.0.2.7",), ("192.0.2.7", "127.0.0.1"), implicit_tls=True, local_submission=True),
+        certificate=Certificate("standalone", "mail.example.org", "admin@example.org", agree_tos=True),
+        test=Test("mail.example.org", "alice"),
+    )
+    files = inventory(chosen, FACTS)
+    (own,) = (text for name, text in files.items() if name.startswith("inventory/host_vars/"))
+    shared = files["inventory/group_vars/msa/answers.yml"]
+    for_all = with_set(Answers(), settings(shared, "msa_answers"))
+    assert for_all == Answers(
+        auth=Auth("", ("PLAIN",)),
+        listen=Listen(implicit_tls=True),
+        certificate=dataclasses.replace(chosen.certificate, name=""),
+    )
+    of_host = with_set(for_all, settings(own, "msa_answers_host"))
+    assert of_host == dataclasses.replace(chosen, accept=(), test=Test())
+    assert '\nmsa_accept: ["logins", "cf-lines"]\n' in own
+    assert '\n# msa_test_user: "alice"\n' in own
+    assert "alice" not in shared
 
 
 def test_every_setting_is_in_the_yaml_and_the_login_of_the_test_is_not() -> None:
