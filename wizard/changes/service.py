@@ -15,7 +15,7 @@ from wizard.model.claim import Claim, links_of_service
 from wizard.model.facts import Process
 from wizard.model.plan import Description
 from wizard.sendmail import cf as sendmail_cf
-from wizard.sendmail.password_source import argument, options_folder
+from wizard.sendmail.asked_saslauthd import argument, options_folder
 from wizard.sendmail.strays import inside, members, outside
 from wizard.smtp.session import TIMEOUT, greeting
 from wizard.system.host import Host, Say

@@ -25,6 +25,7 @@ from wizard.model import facts as f
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.asked_saslauthd import defaults_file, of_another_service, socket_of
 from wizard.sendmail.cf import plain_login
 from wizard.smtp.connection import Deadline, Ends, Move, Stopped, Target
 from wizard.smtp.session import SubmissionSession, addresses, greeting, sender_of
@@ -307,16 +308,21 @@ def debug(
             secret=True,
         )
     by_itself = not over() and time.monotonic() < end
-    return DebugResult(by_itself, result.code, answers_on_socket(host) if running else None)
+    return DebugResult(by_itself, result.code, answers_on_socket(host, socket_of(facts)) if running else None)
 
 
 def _ready(facts: Facts) -> tuple[str, ...]:
     if not facts.services["saslauthd"].exists:
         raise MissingError("there is no saslauthd service on this host: `msa-wizard apply install` brings it")
-    text = facts.text(f.SASLAUTHD_DEFAULT)
+    if of_another_service(facts):
+        raise HostError(
+            f"saslauthd.service does not start the saslauthd that sendmail asks, at {socket_of(facts)}"
+        )
+    path = defaults_file(facts)
+    text = facts.text(path)
     if text is None:
-        raise HostError(f"{f.SASLAUTHD_DEFAULT} is missing: `apt-get install --reinstall sasl2-bin`")
+        raise HostError(f"{path} is missing: `apt-get install --reinstall sasl2-bin`")
     try:
         return command(text)
     except (EditError, ValueError) as error:
-        raise HostError(f"{f.SASLAUTHD_DEFAULT}: {error}") from error
+        raise HostError(f"{path}: {error}") from error

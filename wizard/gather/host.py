@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import posixpath
 import re
 import shutil
 import tarfile
@@ -23,6 +24,7 @@ from wizard.gather.origin import foreign
 from wizard.model import facts as f
 from wizard.model.facts import AptPlan, Facts, Process, Release, Service
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.asked_saslauthd import INSTANCE, named_socket
 from wizard.sendmail.cf_needs import TlsFiles, mail_owner, refused, without_start, without_tls
 from wizard.sendmail.m4 import expand
 from wizard.sendmail.sasl_files import conf_place, plugin_folders, plugins, users
@@ -105,11 +107,13 @@ def look(
         asked_name = pool.submit(qualified_name, host)
         asked_listeners = pool.submit(listeners, host)
         place, conf = conf_place(host)
-        files, unreadable = read_entries(host, (*f.READ, HOOK, *also, *([conf] if conf else [])))
-        named = TlsFiles.of(_text(files, f.SENDMAIL_CF) or "")
-        own, hidden = read_entries(
-            host, {named.certificate} - files.keys() if named.certificate[:1] == "/" else ()
+        files, unreadable = read_entries(
+            host, (*f.READ, HOOK, *_instances(host), *also, *([conf] if conf else []))
         )
+        socket = named_socket(_text(files, conf)) or f.MUX
+        named = TlsFiles.of(_text(files, f.SENDMAIL_CF) or "")
+        paths = {path for path in (named.certificate, posixpath.dirname(socket)) if path[:1] == "/"}
+        own, hidden = read_entries(host, paths - files.keys())
         files, unreadable = files | own, unreadable | hidden
         tls = refused(host, named) if os.geteuid() == 0 else ()
         wrong = {each.culprit for each in tls if each.mode is not None}
@@ -145,7 +149,7 @@ def look(
         services=asked_services.result(),
         processes=processes,
         listeners=asked_listeners.result(),
-        saslauthd_says=_saslauthd(host, processes),
+        saslauthd_says=_saslauthd(host, processes, socket),
         files=files,
         unreadable=unreadable,
         shipped=shipped_files(host) if (ask_apt or shipped) and missing else {},
@@ -275,13 +279,20 @@ def daemon(pid: int, stat: str, cmdline: str, booted: float) -> Process | None:
     return Process(pid, OTHER_NAMES.get(called, called), argv, started, state)
 
 
-def _saslauthd(host: Host, processes: tuple[Process, ...]) -> str | None:
-    """What answers on saslauthd's socket to a request without a login: it says NO before it asks PAM."""
+def _instances(host: Host) -> tuple[str, ...]:
+    """The defaults files of further saslauthds."""
+    return tuple(
+        f"{f.DEFAULT_FOLDER}/{name}" for name in host.names(f.DEFAULT_FOLDER) if INSTANCE.match(name)
+    )
+
+
+def _saslauthd(host: Host, processes: tuple[Process, ...], socket: str) -> str | None:
+    """What answers on the socket where sendmail asks to a request without a login: it says NO before it asks PAM."""
     stopped = any(process.name == "saslauthd" and process.state == "T" for process in processes)
-    if stopped or not host.exists(f.MUX):
+    if stopped or not host.exists(socket):
         return None
     try:
-        return host.ask_unix_socket(f.MUX, (b"", b"", b"smtp", b""))
+        return host.ask_unix_socket(socket, (b"", b"", b"smtp", b""))
     except HostError:
         return None
 

@@ -16,10 +16,9 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Step
+from wizard.sendmail.asked_saslauthd import defaults_file, folder_of, serves_at, socket_of
 from wizard.steps.saslauthd import answers_on_socket
 from wizard.system.host import Host
-
-FOLDER = f.MUX_FOLDERS[0]
 
 
 class _Options(Step):
@@ -35,20 +34,15 @@ class _Options(Step):
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """The edit, where the words differ."""
         try:
-            text = facts.text(f.SASLAUTHD_DEFAULT)
+            path = defaults_file(facts)
+            text = facts.text(path)
             words = (shell_defaults.value(text or "", self.key) or "").split()
             new = self.wanted(words, facts)
-            change = (
-                setting(facts, f.SASLAUTHD_DEFAULT, self.key, " ".join(new), self.title)
-                if new != words
-                else None
-            )
+            change = setting(facts, path, self.key, " ".join(new), self.title) if new != words else None
         except EditError as error:
-            return Plan.blocked(self.id, f"{f.SASLAUTHD_DEFAULT}: {error}", error.remedy)
+            return Plan.blocked(self.id, f"{path}: {error}", error.remedy)
         if text is None:
-            return Plan.blocked(
-                self.id, f"{f.SASLAUTHD_DEFAULT} is missing", "apt-get install --reinstall sasl2-bin"
-            )
+            return Plan.blocked(self.id, f"{path} is missing", "apt-get install --reinstall sasl2-bin")
         if change is None:
             return Plan.done(self.id, f'{self.key} is "{" ".join(words)}"')
         again = restart(facts, "saslauthd")
@@ -58,23 +52,25 @@ class _Options(Step):
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Its socket answers."""
-        return [answers_on_socket(host)]
+        return [answers_on_socket(host, socket_of(facts))]
 
 
 class MendSaslauthdFolder(_Options):
-    """The place is compiled into libsasl2."""
+    """The place is compiled into libsasl2, or named in its Sendmail.conf."""
 
     id = "mend-saslauthd-folder"
     howto = "2.3"
     title = "Put saslauthd's socket where sendmail asks"
-    why = "sendmail asks at /var/run/saslauthd, and nowhere else."
+    why = "sendmail asks at one socket, in /var/run/saslauthd unless saslauthd_path in Sendmail.conf names another."
 
     def wanted(self, words: list[str], facts: Facts) -> list[str]:
-        """-m /var/run/saslauthd in place of any other."""
+        """-m /var/run/saslauthd, or the folder of saslauthd_path, in place of any other."""
+        socket = socket_of(facts)
+        folder = folder_of(socket)
         if "-m" not in words[:-1]:
-            return [*(word for word in words if word != "-m"), "-m", FOLDER]
+            return [*(word for word in words if word != "-m"), "-m", folder]
         at = words.index("-m") + 1
-        return words if words[at].rstrip("/") in f.MUX_FOLDERS else [*words[:at], FOLDER, *words[at + 1 :]]
+        return words if serves_at(words[at], socket) else [*words[:at], folder, *words[at + 1 :]]
 
 
 class MendSaslauthdCache(_Options):
@@ -131,23 +127,25 @@ class MendSaslauthdSocket(Step):
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """install(1) on the folder."""
+        folder = folder_of(socket_of(facts))
         if _open(facts):
-            return Plan.done(self.id, f"group sasl may enter {FOLDER}")
-        argv = ("install", "-d", "-o", "root", "-g", "sasl", "-m", "0710", FOLDER)
+            return Plan.done(self.id, f"group sasl may enter {folder}")
+        argv = ("install", "-d", "-o", "root", "-g", "sasl", "-m", "0710", folder)
         return Plan.pending(
             self.id,
             "group sasl cannot enter it",
-            CommandChange(argv, f"{FOLDER} as Debian has it", footprint=()),
+            CommandChange(argv, f"{folder} as Debian has it", footprint=()),
         )
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The mode."""
-        says = f"group sasl may {'' if _open(facts) else 'not '}enter {FOLDER}"
+        says = f"group sasl may {'' if _open(facts) else 'not '}enter {folder_of(socket_of(facts))}"
         return verdict("folder", _open(facts), says)
 
 
 def _open(facts: Facts) -> bool:
-    entry = facts.files.get(f.MUX_FOLDER)
+    socket = socket_of(facts)
+    entry = facts.files.get(f.MUX_FOLDER if socket == f.MUX else folder_of(socket))
     return entry is not None and entry.kind is Kind.DIRECTORY and bool(entry.mode & 0o010)
 
 
@@ -202,4 +200,4 @@ class MendSaslauthdRestart(Step):
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Its socket answers."""
-        return [answers_on_socket(host)]
+        return [answers_on_socket(host, socket_of(facts))]

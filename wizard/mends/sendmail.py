@@ -17,6 +17,7 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Step
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail import mc_repair
+from wizard.sendmail.asked_saslauthd import socket_of
 from wizard.sendmail.mc_gate import Gate, Planned
 from wizard.steps.absent import edited
 from wizard.steps.mc_edit import McStep
@@ -203,7 +204,7 @@ class MendUnmask(Step):
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """It serves."""
         if self.service == "saslauthd":
-            return [answers_on_socket(host)]
+            return [answers_on_socket(host, socket_of(facts))]
         return Restart().verify(host, facts, answers)
 
 

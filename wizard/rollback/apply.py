@@ -27,8 +27,16 @@ from wizard.model.plan import Change, Check, Effect, Outcome, Sign
 from wizard.packages.witness import forget
 from wizard.rollback.plan import FROM_MC, REGENERATING_STEPS, Rollback, newer_sources, old_maps
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.asked_saslauthd import (
+    argument,
+    asked_saslauthd,
+    defaults_file,
+    of_another_service,
+    options_folder,
+    serves_at,
+    socket_of,
+)
 from wizard.sendmail.cf_needs import TlsFiles, behind_links
-from wizard.sendmail.password_source import SOCKET_FOLDERS, argument, options_folder, serving
 from wizard.sendmail.sendmailconfig import no_room
 from wizard.steps.order import STEPS
 from wizard.steps.restart import Restart, stale
@@ -244,7 +252,8 @@ class RollbackSession:
                 shall = ran or service_runs(self.host, now, name)
             if not shall or not self._there(name, now):
                 continue
-            read = {"saslauthd": _SASLAUTHD, "sendmail": sendmail}.get(name, set())
+            saslauthd = {*_SASLAUTHD, defaults_file(now).lstrip("/")}
+            read = {"saslauthd": saslauthd, "sendmail": sendmail}.get(name, set())
             # A file that is gone leaves no time behind: what was written counts, too.
             unread = bool(read & written) or name not in _OURS or (name == "sendmail" and stale(now))
             if unread or not (_serves(now, name) if name in _OURS else at_work(self.host, name)):
@@ -287,10 +296,12 @@ class RollbackSession:
     def _answers(self, now: Facts) -> list[str]:
         """Why saslauthd is not what its files say now, by its own command line and its socket, wherever that is to be;
         where sendmail will not find it there it is said."""
-        folder = options_folder(self.host.text(f.SASLAUTHD_DEFAULT))
+        folder, socket = options_folder(self.host.text(defaults_file(now))), socket_of(now)
+        if of_another_service(now):
+            return _failed([answers_on_socket(self.host, socket)])
         bad = _failed([answers_on_socket(self.host, f"{folder}/mux" if folder else f.MUX)])
         runs = {argument(each, "-m").rstrip("/") for each in now.processes if each.name == "saslauthd"}
-        if folder in SOCKET_FOLDERS or self.host.exists(f.MUX):  # perhaps by a link
+        if serves_at(folder, socket) or self.host.exists(socket):  # perhaps by a link
             return bad
         if folder not in runs:
             return [*bad, f"saslauthd does not run with -m {folder}, as its OPTIONS say"]
@@ -409,7 +420,7 @@ def _running(facts: Facts, name: str) -> bool:
 def _serves(facts: Facts, name: str) -> bool:
     """Whether one of our two daemons runs and, where sendmail asks it, answers: a saslauthd with its socket elsewhere is
     for others to ask."""
-    asked = name == "saslauthd" and serving(facts.processes) is not None
+    asked = name == "saslauthd" and asked_saslauthd(facts) is not None
     return facts.saslauthd_says is not None if asked else _running(facts, name)
 
 

@@ -4,8 +4,6 @@ libsasl2's own words are in its options.html: pwcheck_method, auxprop_plugin, me
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wizard.editors import EditError, sasl_conf, shell_defaults
@@ -14,6 +12,7 @@ from wizard.model.answers import SERVABLE, Answers, Auth
 from wizard.model.facts import Facts, Process
 from wizard.model.plan import Ending
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.asked_saslauthd import argument, asked_saslauthd, defaults_file, of_another_service
 
 DEBIAN_LIST = frozenset({"EXTERNAL", "DIGEST-MD5", "CRAM-MD5", "LOGIN", "PLAIN"})
 """The mech_list of Sendmail.conf as Debian's package makes it: nobody's own choice."""
@@ -21,8 +20,6 @@ SASL_M4 = ("DIGEST-MD5", "CRAM-MD5", "NTLM", "LOGIN", "PLAIN")
 """The confAUTH_MECHANISMS of Debian's sasl.m4."""
 SHARED_SECRET = ("CRAM-MD5", "DIGEST-MD5", "NTLM", "OTP", "SRP", "PASSDSS-3DES-1")
 """Mechanisms that need the password itself on the server, and SCRAM-*: a plug-in has it, saslauthd has not."""
-SOCKET_FOLDERS = ("", *f.MUX_FOLDERS)
-"""The -m of a saslauthd that serves sendmail; without one it is the first of these two."""
 _PLUGINS = {
     **{name: f"lib{name.replace('-', '').lower()}" for name in (*SASL_M4, "OTP", "ANONYMOUS")},
     **dict.fromkeys(("GSSAPI", "GSS-SPNEGO"), "libgssapiv2"),
@@ -118,31 +115,9 @@ def offered(facts: Facts) -> tuple[str, ...]:
     return tuple((sendmail_cf.option(cf, "AuthMechanisms") or "").upper().split())
 
 
-def serving(processes: Iterable[Process]) -> Process | None:
-    """The saslauthd that sendmail reaches: others may run for other programs, with a socket elsewhere (-m)."""
-    daemons = [daemon for daemon in processes if daemon.name == "saslauthd"]
-    ours = [daemon for daemon in daemons if argument(daemon, "-m").rstrip("/") in SOCKET_FOLDERS]
-    return min(ours, key=lambda daemon: daemon.started) if ours else None
-
-
-def options_folder(default: str) -> str:
-    """The folder of its socket by the text of its defaults file, empty where that names none, or only sh can read it."""
-    try:
-        words = (shell_defaults.value(default, "OPTIONS") or "").split()
-    except EditError:
-        return ""
-    return words[words.index("-m") + 1].rstrip("/") if "-m" in words[:-1] else ""
-
-
-def argument(process: Process, letter: str) -> str:
-    """The value of an option on its command line, empty where it has none."""
-    values = [value for key, value in itertools.pairwise(process.argv) if key == letter]
-    return values[-1] if values else ""
-
-
 def _asked(facts: Facts) -> str:
     """What saslauthd asks: as its file says, as it runs, else PAM."""
-    configured, process = configured_mechanism(facts), serving(facts.processes)
+    configured, process = configured_mechanism(facts), asked_saslauthd(facts)
     if configured not in ("", "pam") and not (configured == "sasldb" and facts.sasldb == ()):
         return configured
     running = argument(process, "-a") if process is not None else ""
@@ -158,8 +133,10 @@ def configured_mechanism(facts: Facts) -> str:
 
 def mechanisms_line(facts: Facts) -> str | None:
     """MECHANISMS as it is written, None where there is none, or it cannot be read. Raises PermissionError."""
+    if of_another_service(facts) and defaults_file(facts) == f.SASLAUTHD_DEFAULT:
+        return None  # that file is not of the one that is asked
     try:
-        return shell_defaults.value(facts.text(f.SASLAUTHD_DEFAULT) or "", "MECHANISMS")
+        return shell_defaults.value(facts.text(defaults_file(facts)) or "", "MECHANISMS")
     except EditError:
         return None
 
@@ -272,14 +249,14 @@ def to_be_trusted(facts: Facts, answers: Answers) -> frozenset[str]:
 def ends(facts: Facts, answers: Answers) -> tuple[Ending, ...]:
     """Who logs in now and could not any more, since the answers name another source. Raises as `of_host`."""
     now, then = of_host(facts), wanted(facts, answers)
-    if _same_users(now, then) or (now == PAM and serving(facts.processes) is None):
+    if _same_users(now, then) or (now == PAM and asked_saslauthd(facts) is None):
         return ()  # without a saslauthd nobody logs in by PAM
     return (_login_ending(now, then, facts),)
 
 
 def running_ends(facts: Facts, then: PasswordSource) -> tuple[Ending, ...]:
     """The same, where the saslauthd that runs asks something else than its file says, and is restarted."""
-    process = serving(facts.processes)
+    process = asked_saslauthd(facts)
     now = PasswordSource("saslauthd", argument(process, "-a") or "pam") if process is not None else then
     if process is None or _same_users(now, then) or not _knows_somebody(facts, process):
         return ()

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wizard.sendmail.password_source import SOCKET_FOLDERS, argument
+from wizard.model.facts import MUX
+from wizard.sendmail.asked_saslauthd import argument, serves_at
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
@@ -108,5 +109,5 @@ def _daemons(name: str, processes: Iterable[Process], listeners: Iterable[Listen
     if name == "sendmail":
         listening = {listener.pid for listener in listeners}
         return tuple(process for process in daemons if process.pid in listening)
-    ours = [process for process in daemons if argument(process, "-m").rstrip("/") in SOCKET_FOLDERS]
+    ours = [process for process in daemons if serves_at(argument(process, "-m"), MUX)]
     return tuple(process for process in ours if "-d" not in process.argv)

@@ -33,7 +33,8 @@ from wizard.model import facts as f
 from wizard.model.answers import EVERYBODY, GROUPS, Answers, Login
 from wizard.model.facts import Facts, Logins, RecentLogin
 from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
-from wizard.sendmail.password_source import past_pam, serving, wanted
+from wizard.sendmail.asked_saslauthd import asked_saslauthd, of_another_service, socket_of
+from wizard.sendmail.password_source import past_pam, wanted
 from wizard.steps.saslauthd import answers_on_socket
 from wizard.system import pam_account
 from wizard.system.host import Host
@@ -184,7 +185,7 @@ class LoginPolicy(Step):
         checks = [Check("policy", Sign.OK if fine else Sign.FAILED, says)]
         checks += [Check("past-pam", Sign.WARNING, says) for says in past_pam(facts, answers)]
         checks += _asked(host, policy, logins)
-        return [*checks, answers_on_socket(host)] if serving(facts.processes) else checks
+        return [*checks, answers_on_socket(host, socket_of(facts))] if asked_saslauthd(facts) else checks
 
 
 def _look(host: Host, facts: Facts, login: Login, *, lately: bool) -> Logins:
@@ -240,9 +241,13 @@ def _obstacle(logins: Logins, policy: Policy) -> tuple[str, str] | None:
 
 def _forgetting(facts: Facts) -> Iterator[ServiceChange]:
     """A restart of a saslauthd that remembers logins (-c): it would let in whom it knows, without PAM."""
-    process = serving(facts.processes)
-    if process is not None and "-c" in process.argv:
+    if _remembers(facts) and not of_another_service(facts):
         yield ServiceChange("saslauthd", facts.init, enable=False, was_running=True)
+
+
+def _remembers(facts: Facts) -> bool:
+    process = asked_saslauthd(facts)
+    return process is not None and "-c" in process.argv
 
 
 def _notes(facts: Facts, logins: Logins) -> Iterator[str]:
@@ -250,6 +255,11 @@ def _notes(facts: Facts, logins: Logins) -> Iterator[str]:
         yield (
             "saslauthd remembers logins for 8 hours (-c), so it is restarted; whoever leaves a group later stays in for that "
             "time, unless `systemctl restart saslauthd` ends it"
+        )
+    elif _remembers(facts):
+        yield (
+            "saslauthd remembers logins for 8 hours (-c), and a service of your own starts it: restart that one, else whoever is "
+            "refused gets in for that time"
         )
     if logins.unseen:
         yield logins.unseen

@@ -13,13 +13,22 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
-from wizard.sendmail.password_source import (
+from wizard.sendmail.asked_saslauthd import (
     argument,
+    asked_saslauthd,
+    defaults_file,
+    folder_of,
+    misplaced,
+    of_another_service,
+    own_socket,
+    socket_of,
+)
+from wizard.sendmail.password_source import (
+    PasswordSource,
     ends,
     mechanisms_line,
     of_host,
     running_ends,
-    serving,
     wanted,
 )
 from wizard.sendmail.strays import stray_sentence
@@ -100,33 +109,35 @@ class SaslauthdConfig(Step):
         """The edit of the defaults file, or why none is needed."""
         if elsewhere := not_saslauthd(facts, answers, self.id):
             return elsewhere
-        pairs = _wanted(facts, answers)
+        if of_another_service(facts):
+            return _of_another(facts, wanted(facts, answers), self.id)
+        pairs, path = _wanted(facts, answers), defaults_file(facts)
         ending = ends(facts, answers) if of_host(facts).saslauthd else ()
         lines = (f'will set {key}="{value}"' for key, value in pairs)
-        if absent := not_there_yet(facts, self.id, f.SASLAUTHD_DEFAULT, *lines):
+        if absent := not_there_yet(facts, self.id, path, *lines):
             return absent
-        text = facts.text(f.SASLAUTHD_DEFAULT)
+        text = facts.text(path)
         if text is None:
             command = "apt-get install --reinstall -o Dpkg::Options::=--force-confmiss sasl2-bin"
-            return Plan.blocked(self.id, f"{f.SASLAUTHD_DEFAULT} is missing", f"bring it back: {command}")
+            return Plan.blocked(self.id, f"{path} is missing", f"bring it back: {command}")
         try:
             new = text
             for key, value in pairs:
                 new = shell_defaults.set_value(new, key, value)
             options = shell_defaults.value(new, "OPTIONS") or ""
         except EditError as error:
-            return Plan.blocked(self.id, f"{f.SASLAUTHD_DEFAULT}: {error}", error.remedy)
-        notes = assumed_note(facts, f.SASLAUTHD_DEFAULT) + _notes(options)
+            return Plan.blocked(self.id, f"{path}: {error}", error.remedy)
+        notes = assumed_note(facts, path) + _notes(facts, options)
         if new == text:
             named = ", ".join(f'{key}="{value}"' for key, value in pairs)
-            return as_wanted(facts, self.id, f.SASLAUTHD_DEFAULT, f"{f.SASLAUTHD_DEFAULT} has {named}", notes)
-        change = edited(facts, f.SASLAUTHD_DEFAULT, new, self.title)
+            return as_wanted(facts, self.id, path, f"{path} has {named}", notes)
+        change = edited(facts, path, new, self.title)
         reasons = (_lacks(key, shell_defaults.value(text, key), value) for key, value in pairs)
         return Plan.pending(self.id, "; ".join(filter(None, reasons)), change, notes=notes, ends=ending)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The values as the init script will read them."""
-        text = facts.text(f.SASLAUTHD_DEFAULT) or ""
+        text = facts.text(defaults_file(facts)) or ""
         checks = []
         for key, value in _wanted(facts, answers):
             is_now = shell_defaults.value(text, key)
@@ -149,19 +160,21 @@ class SaslauthdStart(Step):
         if elsewhere := not_saslauthd(facts, answers, self.id):
             return elsewhere
         source = wanted(facts, answers)
-        service = facts.services["saslauthd"]
+        if of_another_service(facts):
+            return _of_another(facts, source, self.id)
+        service, socket = facts.services["saslauthd"], socket_of(facts)
         if not service.exists and "install" not in facts.planned:
             why = "there is no saslauthd service on this host"
             return Plan.blocked(self.id, why, "msa-wizard apply install")
         if facts.euid != 0 and facts.saslauthd_says is None and "install" not in facts.planned:
             return Plan.unseen(self.id, "saslauthd can only be asked by root; run this as root")
-        process = serving(facts.processes)
+        process = asked_saslauthd(facts)
         runs = argument(process, "-a") if process is not None else source.asks
         reasons, changes = [], bool({"saslauthd-config", "saslauthd-init"} & facts.planned)
         if facts.saslauthd_says is None:
             active = service.active.startswith("active")
             word = f", although its status word is {service.active}" if active else ""
-            reasons.append(f"nothing answers on {f.MUX}{word}")
+            reasons.append(f"nothing answers on {socket}{word}")
         elif runs != source.asks:
             reasons.append(f"it does not run with -a {source.asks}")
         elif changes:
@@ -172,7 +185,9 @@ class SaslauthdStart(Step):
         if enable:
             reasons.append("it is not enabled at boot")
         if not reasons:
-            return Plan.done(self.id, f"saslauthd answers on {f.MUX} and is enabled at boot")
+            return Plan.done(self.id, f"saslauthd answers on {socket} and is enabled at boot")
+        if folder := misplaced(facts):
+            return Plan.blocked(self.id, *_misplaced(facts, folder))
         change = ServiceChange("saslauthd", facts.init, enable=enable, was_running=facts.saslauthd_runs)
         follows = changes and facts.saslauthd_says is not None and len(reasons) == 1
         return Plan.pending(
@@ -181,7 +196,8 @@ class SaslauthdStart(Step):
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Its socket answers a request; its status word is not asked."""
-        return [answers_on_socket(host), enabled("saslauthd", facts), *counted("saslauthd", facts)]
+        answer = answers_on_socket(host, socket_of(facts))
+        return [answer, enabled("saslauthd", facts), *counted("saslauthd", facts)]
 
 
 def not_saslauthd(facts: Facts, answers: Answers, step: str) -> Plan | None:
@@ -214,29 +230,60 @@ def _lacks(key: str, now: str | None, wanted: str) -> str:
     return f'{key} is {has} and must be "{wanted}"'
 
 
-def _notes(options: str) -> tuple[str, ...]:
+def _of_another(facts: Facts, source: PasswordSource, step: str) -> Plan:
+    """Of a saslauthd that an admin's own service starts: it is left alone, and must answer, and ask what the settings say."""
+    socket, process = socket_of(facts), asked_saslauthd(facts)
+    if facts.saslauthd_says is None and facts.euid != 0:
+        return Plan.unseen(step, "saslauthd can only be asked by root; run this as root")
+    if facts.saslauthd_says is None:
+        why = (
+            f"nothing answers on {socket}, where sendmail asks, and saslauthd.service does not start that one"
+        )
+        return Plan.blocked(step, why, "start the service that does; see `pgrep -a saslauthd`")
+    asks = argument(process, "-a") if process is not None else source.asks
+    if asks != source.asks:
+        why = f"saslauthd on {socket} asks {asks}, not {source.asks}, and saslauthd.service does not start that one"
+        return Plan.blocked(step, why, f"have its own service start it with -a {source.asks}")
+    why = f"sendmail asks on {socket}, and the saslauthd that answers there is not saslauthd.service's"
+    return Plan.not_applicable(step, why)
+
+
+def _misplaced(facts: Facts, folder: str) -> tuple[str, ...]:
+    """Why a start would end all logins, and what to do."""
+    own, socket = own_socket(facts), socket_of(facts)
+    here = f"`saslauthd_path: {folder}/mux` in {facts.sasl_conf or f.SASL_CONF}, then `systemctl restart sendmail`"
+    if own is not None:
+        why = f"sendmail asks on {socket} (saslauthd_path), and {f.SASLAUTHD_DEFAULT} puts saslauthd's socket into {folder}"
+        return why, f"if that saslauthd is meant: {here}", "if it is another one: start it"
+    why = f"OPTIONS of {f.SASLAUTHD_DEFAULT} puts saslauthd's socket into {folder}, and sendmail asks on {socket}"
+    moved = "`msa-wizard troubleshoot --fix saslauthd-elsewhere` moves it"
+    return why, f"{moved}; where another program asks there, too: {here}"
+
+
+def _notes(facts: Facts, options: str) -> tuple[str, ...]:
     words = options.split()
     notes = []
     if "-c" in words:
         note = "OPTIONS has -c: an old password is still accepted for 8 hours after a change, until saslauthd restarts"
         notes.append(note)
-    folder = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
-    if folder not in f.MUX_FOLDERS:
-        note = f"OPTIONS has -m {folder or '(nothing)'}: sendmail asks at /var/run/saslauthd, and will not find it there"
+    if misplaced(facts):
+        folder = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
+        note = f"OPTIONS has -m {folder or '(nothing)'}: sendmail asks at {folder_of(socket_of(facts))}, and will not find it there"
         notes.append(note)
     return tuple(notes)
 
 
-def answers_on_socket(host: Host, mux: str = f.MUX) -> Check:
+def answers_on_socket(host: Host, socket: str) -> Check:
     """Ask it without a login: it says NO at once, before it asks PAM."""
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            host.ask_unix_socket(mux, (b"", b"", b"smtp", b""))
-            return Check("socket", Sign.OK, f"saslauthd answers on {mux}")
+            host.ask_unix_socket(socket, (b"", b"", b"smtp", b""))
+            return Check("socket", Sign.OK, f"saslauthd answers on {socket}")
         except HostError as error:
             if time.monotonic() > end:
-                remedy = "see `journalctl -u saslauthd`; in the foreground: saslauthd -a pam -d -m /var/run/saslauthd"
+                by_hand = f"saslauthd -a pam -d -m {folder_of(socket)}"
+                remedy = f"see `journalctl -u saslauthd`; in the foreground: {by_hand}"
                 return Check("socket", Sign.FAILED, f"saslauthd does not answer: {error}", remedy)
             time.sleep(0.05)
 

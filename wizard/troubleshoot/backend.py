@@ -14,7 +14,8 @@ from wizard.editors import EditError, sasl_conf, shell_defaults
 from wizard.errors import HostError
 from wizard.model import facts as f
 from wizard.model.facts import Process
-from wizard.sendmail.password_source import argument, serving
+from wizard.sendmail.asked_saslauthd import argument, named_socket, serving
+from wizard.sendmail.sasl_files import conf_place
 from wizard.smtp.connection import unreachable
 from wizard.system.host import Host
 
@@ -74,9 +75,15 @@ def look(host: Host, processes: Sequence[Process]) -> Backend:
     return Backend(mechanism, joined, option, servers, wrong, account)
 
 
+def asked_socket(host: Host) -> str:
+    """Where sendmail asks saslauthd."""
+    conf = conf_place(host)[1]
+    return named_socket(host.text(conf) if conf else None) or f.MUX
+
+
 def asked(host: Host, processes: Sequence[Process]) -> tuple[str, bool, str]:
     """The mechanism, whether -r is given, and the value of -O."""
-    process = serving(processes)
+    process = serving(processes, asked_socket(host))
     if process is not None:
         return argument(process, "-a") or "pam", "-r" in process.argv, argument(process, "-O")
     text = host.text(f.SASLAUTHD_DEFAULT)

@@ -84,7 +84,8 @@ def take(
     cf, node, stack = _text(host, f.SENDMAIL_CF), os.uname().nodename, pam.look(host)
     daemons = running(host)
     stopped = {process.name for process in daemons if process.state == "T"}
-    mux = _mux_problem(host, "saslauthd" in stopped)
+    socket = backend.asked_socket(host)
+    mux = _mux_problem(host, socket, "saslauthd" in stopped)
     with ThreadPoolExecutor(max_workers=16) as pool:
         rules = pool.submit(live_rules, host)
         room = pool.submit(storage.look, host)
@@ -131,7 +132,7 @@ def take(
         if tried:
             answer = _logged_answer(log or (), tried)
         else:
-            answer = _socket_login(host, credentials, owner, stack, talks)
+            answer = _socket_login(host, socket, credentials, owner, stack, talks)
         return Picture(
             facts=dataclasses.replace(facts, mc_fault=repair.result()),
             answers=answers,
@@ -156,7 +157,7 @@ def take(
             sasldb=_sasldb(facts),
             aliases_db=_aliases_db(host, cf),
             outside=dataclasses.replace(seen.result(), turned_away=turned_away),
-            mux_mode=_mode(host, f.MUX.rpartition("/")[0]),
+            mux_mode=_mode(host, socket.rpartition("/")[0]),
             milters=tuple(each.result() for each in filters),
             confined=confined.result(),
             weak_tls=weak_tls.result(),
@@ -292,12 +293,12 @@ def _method(host: Host) -> str:
         return ""
 
 
-def _mux_problem(host: Host, stopped: bool) -> str:
+def _mux_problem(host: Host, socket: str, stopped: bool) -> str:
     """Why the socket does not answer, empty where it does."""
     if stopped:
-        return f"{f.MUX} does not answer: saslauthd is stopped"
+        return f"{socket} does not answer: saslauthd is stopped"
     try:
-        host.ask_unix_socket(f.MUX, (b"", b"", b"smtp", b""), timeout=MUX_TIMEOUT)
+        host.ask_unix_socket(socket, (b"", b"", b"smtp", b""), timeout=MUX_TIMEOUT)
     except HostError as error:
         return str(error)
     return ""
@@ -305,6 +306,7 @@ def _mux_problem(host: Host, stopped: bool) -> str:
 
 def _socket_login(
     host: Host,
+    socket: str,
     credentials: Credentials | None,
     owner: Account | None,
     stack: Pam,
@@ -320,7 +322,7 @@ def _socket_login(
     user, _, realm = credentials.user.partition("@")
     words = (user.encode(), credentials.password.encode(), b"smtp", realm.encode())
     try:
-        return host.ask_unix_socket(f.MUX, words, timeout=LOGIN_TIMEOUT)
+        return host.ask_unix_socket(socket, words, timeout=LOGIN_TIMEOUT)
     except HostError as error:
         return str(error)
 

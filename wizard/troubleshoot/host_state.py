@@ -19,6 +19,7 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Sign
 from wizard.packet_filter.nftables import Ruleset
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.asked_saslauthd import socket_of
 from wizard.sendmail.client_name import client_name
 from wizard.sendmail.password_source import PAM, PasswordSource, mechanisms, wanted
 from wizard.smtp.handshakes import Handshake
@@ -234,6 +235,11 @@ class Picture:
             return shell_defaults.value(self._text(path), key) or ""
         except EditError:
             return ""
+
+    @property
+    def mux(self) -> str:
+        """saslauthd's socket, where sendmail asks."""
+        return socket_of(self.facts)
 
     @property
     def asks_saslauthd(self) -> bool:

@@ -120,7 +120,7 @@ def _unknown(picture: Picture) -> Finding | None:
     return Finding(
         "the password is right, but PAM refuses it; none of the known causes was found",
         (
-            Evidence(answer, f.MUX),
+            Evidence(answer, picture.mux),
             Evidence(owner.line, "/etc/shadow"),
             *(Evidence(line.text, line.source) for line in picture.pam.lines[:4]),
             *picture.logged("pam", "PAM", since=picture.began),

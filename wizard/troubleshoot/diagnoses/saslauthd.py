@@ -6,7 +6,16 @@ import re
 
 from wizard.model import facts as f
 from wizard.model.plan import Sign
-from wizard.sendmail.password_source import argument, configured_mechanism, serving
+from wizard.sendmail.asked_saslauthd import (
+    argument,
+    asked_saslauthd,
+    defaults_file,
+    folder_of,
+    of_another_service,
+    own_socket,
+    serves_at,
+)
+from wizard.sendmail.password_source import configured_mechanism
 from wizard.steps.saslauthd import asks_start
 from wizard.troubleshoot.diagnoses.listener import OUTSIDE, outside, overridden, unmasked
 from wizard.troubleshoot.diagnosis import Diagnosis, of_unknown
@@ -18,14 +27,18 @@ USERS_OF_THIS_HOST = ("pam", "shadow", "getpwent")
 
 
 def default(picture: Picture, key: str) -> str:
-    """A setting of /etc/default/saslauthd, empty where there is none."""
-    return picture.setting(f.SASLAUTHD_DEFAULT, key)
+    """A setting of the defaults file of the saslauthd that is asked, empty where there is none."""
+    path = defaults_file(picture.facts)
+    none = (
+        of_another_service(picture.facts) and path == f.SASLAUTHD_DEFAULT
+    )  # which is of one that nobody asks
+    return "" if none else picture.setting(path, key)
 
 
 def _argument(picture: Picture, letter: str) -> str:
     """An argument of the saslauthd that serves sendmail, else of the oldest: one that listens elsewhere may be left over
     from before, for its init script looks for it where the configuration of now says."""
-    process = serving(picture.facts.processes) or picture.facts.process("saslauthd")
+    process = asked_saslauthd(picture.facts) or picture.facts.process("saslauthd")
     return argument(process, letter) if process is not None else ""
 
 
@@ -42,19 +55,27 @@ def _missing(picture: Picture) -> Finding | None:
 
 
 def _no_start(picture: Picture) -> Finding | None:
-    if not _wanted(picture) or not asks_start(picture.facts) or default(picture, "START") == "yes":
+    if not _of_debian(picture) or not asks_start(picture.facts) or default(picture, "START") == "yes":
         return None
     runs = not picture.mux_problem
     return Finding(
         "/etc/default/saslauthd does not say START=yes, and this release's init script demands it"
         + (": it will not come up at the next boot" if runs else ""),
-        (Evidence(f"START={default(picture, 'START') or '(nothing)'}", f.SASLAUTHD_DEFAULT), *_word(picture)),
+        (
+            Evidence(f"START={default(picture, 'START') or '(nothing)'}", defaults_file(picture.facts)),
+            *_word(picture),
+        ),
         Mend(RESTART),
     )
 
 
 def _wanted(picture: Picture) -> bool:
     return picture.asks_saslauthd and "sasl2-bin" in picture.facts.packages
+
+
+def _of_debian(picture: Picture) -> bool:
+    """Whether it is wanted, and Debian's service is what starts it."""
+    return _wanted(picture) and not of_another_service(picture.facts)
 
 
 def _word(picture: Picture) -> tuple[Evidence, ...]:
@@ -80,7 +101,7 @@ def _option(picture: Picture) -> Finding | None:
     return Finding(
         f"saslauthd is not given what MECH_OPTIONS says: {who} {how}",
         (
-            Evidence(f'MECH_OPTIONS="{" ".join(words)}"', f.SASLAUTHD_DEFAULT),
+            Evidence(f'MECH_OPTIONS="{" ".join(words)}"', defaults_file(picture.facts)),
             *picture.logged(f"{mechanism[0]}_init", limit=1, proved=True),
         ),
         Mend(("mend-saslauthd-option",)),
@@ -97,7 +118,7 @@ def _getpwent(picture: Picture) -> Finding | None:
         return None
     return Finding(
         "saslauthd asks getpwent, which reads /etc/passwd alone, and the passwords are in /etc/shadow",
-        (Evidence(f'MECHANISMS="{default(picture, "MECHANISMS")}"', f.SASLAUTHD_DEFAULT),),
+        (Evidence(f'MECHANISMS="{default(picture, "MECHANISMS")}"', defaults_file(picture.facts)),),
         Mend(
             text='the same users by a mechanism that can read it: MECHANISMS="pam" (or "shadow") in /etc/default/saslauthd, '
             "then: `systemctl restart saslauthd`"
@@ -151,7 +172,7 @@ def _dead(picture: Picture) -> Finding | None:
         (
             *_word(picture),
             Evidence("no saslauthd", "/proc"),
-            Evidence(picture.mux_problem, f.MUX),
+            Evidence(picture.mux_problem, picture.mux),
             *picture.logged("generic failure", since=picture.began),
         ),
         Mend(steps),
@@ -159,25 +180,36 @@ def _dead(picture: Picture) -> Finding | None:
 
 
 def _elsewhere(picture: Picture) -> Finding | None:
-    if not _wanted(picture):
+    if not _of_debian(picture):
         return None
     runs, words = _argument(picture, "-m"), default(picture, "OPTIONS").split()
     configured = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
-    bad_now = bool(runs) and runs.rstrip("/") not in f.MUX_FOLDERS
-    bad_next = bool(configured) and configured.rstrip("/") not in f.MUX_FOLDERS
+    bad_now = bool(runs) and not serves_at(runs, picture.mux)
+    bad_next = bool(configured) and not serves_at(configured, picture.mux)
     if not bad_now and not bad_next:
         return None
     later = bool(runs) and not bad_now
     has = "will have, once it is restarted," if later else "has"
     return Finding(
-        f"saslauthd {has} its socket in {runs if bad_now else configured}, but sendmail asks at {f.MUX_FOLDERS[0]}",
+        f"saslauthd {has} its socket in {runs if bad_now else configured}, but sendmail asks at {folder_of(picture.mux)}",
         (
-            Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", f.SASLAUTHD_DEFAULT),
+            Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", defaults_file(picture.facts)),
             *((Evidence(f"-m {runs}", "the running saslauthd"),) if runs else ()),
-            *((Evidence(picture.mux_problem, f.MUX),) if picture.mux_problem else ()),
+            *((Evidence(picture.mux_problem, picture.mux),) if picture.mux_problem else ()),
         ),
-        Mend(("mend-saslauthd-folder",)) if bad_next else Mend(("mend-saslauthd-restart",)),
+        _moved(picture, runs or configured, in_file=bad_next),
         picture.latent if later else Sign.FAILED,
+    )
+
+
+def _moved(picture: Picture, folder: str, *, in_file: bool) -> Mend:
+    """Where Sendmail.conf names the socket, either of the two lines may be the wrong one."""
+    if own_socket(picture.facts) is None:
+        return Mend(("mend-saslauthd-folder" if in_file else "mend-saslauthd-restart",))
+    conf = picture.facts.sasl_conf or f.SASL_CONF
+    return Mend(
+        text=f"let it be `saslauthd_path: {folder.rstrip('/')}/mux` in {conf}, or `-m {folder_of(picture.mux)}` in OPTIONS of "
+        f"{defaults_file(picture.facts)}; then: `systemctl restart saslauthd sendmail`"
     )
 
 
@@ -196,7 +228,7 @@ def _hung(picture: Picture) -> Finding | None:
     return Finding(
         "saslauthd runs but does not answer: it hangs, or is stopped",
         (
-            Evidence(picture.mux_problem, f.MUX),
+            Evidence(picture.mux_problem, picture.mux),
             *(Evidence(f"pid {pid} is stopped (state T)", "/proc") for pid in stopped[:3]),
         ),
         Mend(("mend-saslauthd-restart",)),
@@ -212,7 +244,7 @@ def _socket_gone(picture: Picture) -> Finding | None:
         return None
     return Finding(
         "saslauthd runs, but its socket is gone",
-        (Evidence(picture.mux_problem, f.MUX),),
+        (Evidence(picture.mux_problem, picture.mux),),
         Mend(("mend-saslauthd-restart",)),
     )
 
@@ -227,7 +259,7 @@ def _mechanism(picture: Picture) -> Finding | None:
             f"saslauthd runs with -a {runs}, but its configuration says {configured}: it was not restarted after the change",
             (
                 Evidence(f"-a {runs}", "the running saslauthd"),
-                Evidence(f'MECHANISMS="{configured}"', f.SASLAUTHD_DEFAULT),
+                Evidence(f'MECHANISMS="{configured}"', defaults_file(picture.facts)),
             ),
             Mend(("mend-saslauthd-restart",))
             if configured_mechanism(picture.facts) == wanted
@@ -242,8 +274,8 @@ def _mechanism(picture: Picture) -> Finding | None:
     return Finding(
         f"saslauthd asks {now}, not the users of this host",
         (
-            Evidence(f'MECHANISMS="{configured}"', f.SASLAUTHD_DEFAULT),
-            *((Evidence(picture.socket_login, f.MUX),) if picture.socket_login else ()),
+            Evidence(f'MECHANISMS="{configured}"', defaults_file(picture.facts)),
+            *((Evidence(picture.socket_login, picture.mux),) if picture.socket_login else ()),
         ),
         Mend(RESTART)
         if now == "sasldb" or picture.answers.auth.saslauthd_mechanism
@@ -263,8 +295,8 @@ def _nobody(picture: Picture, mechanism: str) -> Finding:
     return Finding(
         f"saslauthd asks {mechanism}, which is not set up: nobody can log in",
         (
-            Evidence(f'MECHANISMS="{default(picture, "MECHANISMS")}"', f.SASLAUTHD_DEFAULT),
-            *((Evidence(picture.socket_login, f.MUX),) if picture.socket_login else ()),
+            Evidence(f'MECHANISMS="{default(picture, "MECHANISMS")}"', defaults_file(picture.facts)),
+            *((Evidence(picture.socket_login, picture.mux),) if picture.socket_login else ()),
         ),
         Mend(
             text=f"set {mechanism} up (saslauthd(8)), or have saslauthd ask PAM: `msa-wizard answers --save "
@@ -301,7 +333,7 @@ def _closed(picture: Picture) -> Finding | None:
     return Finding(
         f"the directory of saslauthd's socket is closed to sendmail's users: {why}",
         (
-            Evidence(f"mode {mode:04o}", f.MUX.rpartition("/")[0]),
+            Evidence(f"mode {mode:04o}", folder_of(picture.mux)),
             Evidence(f"sasl: {' '.join(sorted(members)) or 'nobody'}", "/etc/group"),
         ),
         Mend(("mend-saslauthd-socket",)) if not mode & 0o010 else Mend(("sendmail-auth",)),
@@ -311,7 +343,7 @@ def _closed(picture: Picture) -> Finding | None:
 
 def _boot(picture: Picture) -> Finding | None:
     service = picture.facts.services.get("saslauthd")
-    if not _wanted(picture) or service is None or not service.exists or service.enabled:
+    if not _of_debian(picture) or service is None or not service.exists or service.enabled:
         return None
     return Finding(
         "saslauthd is not enabled at boot: logins will fail after the next boot",
@@ -329,7 +361,7 @@ def _realm(picture: Picture) -> Finding | None:
     return Finding(
         f"saslauthd runs with -r and so asks for the user {owner.user}, but here it is {owner.bare}, without the realm",
         (
-            Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", f.SASLAUTHD_DEFAULT),
+            Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", defaults_file(picture.facts)),
             Evidence(f"{owner.user}: not found; {owner.bare}: found", "getent passwd"),
         ),
         Mend(("mend-saslauthd-realm",))
@@ -353,8 +385,8 @@ def _cache(picture: Picture) -> Finding | None:
     return Finding(
         "saslauthd accepts old passwords from its cache (-c) for up to 8 hours after a change",
         (
-            Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", f.SASLAUTHD_DEFAULT),
-            Evidence(picture.socket_login or "accepted", f.MUX),
+            Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", defaults_file(picture.facts)),
+            Evidence(picture.socket_login or "accepted", picture.mux),
             Evidence(evidence, "/etc/shadow"),
         ),
         Mend(("mend-saslauthd-cache",)),
@@ -370,7 +402,7 @@ def _unknown(picture: Picture) -> Finding | None:
         return None
     return Finding(
         "saslauthd does not answer on its socket, and none of the known causes was found",
-        (Evidence(picture.mux_problem, f.MUX), *_word(picture)),
+        (Evidence(picture.mux_problem, picture.mux), *_word(picture)),
         next_looks(Layer.SASLAUTHD),
     )
 

@@ -1,0 +1,132 @@
+"""Which saslauthd sendmail asks. Several may run: Debian's init script starts one for each /etc/default/saslauthd*, an admin
+has units of his own, and each has its socket in a folder of its own (-m). libsasl2 asks at one socket: the one that is compiled
+into it, or that saslauthd_path in Sendmail.conf names (lib/checkpw.c). Pure."""
+
+from __future__ import annotations
+
+import itertools
+import posixpath
+import re
+from collections.abc import Iterable
+
+from wizard.editors import EditError, sasl_conf, shell_defaults
+from wizard.model import facts as f
+from wizard.model.facts import Facts, Process
+
+INSTANCE = re.compile(r"saslauthd[\w-]+\Z", re.ASCII)
+"""The names in /etc/default of further saslauthds, as the init script looks for them."""
+_INSTANCE_FILE = re.compile(rf"{f.DEFAULT_FOLDER}/{INSTANCE.pattern}", re.ASCII)
+UNIT = "saslauthd.service"
+
+
+def named_socket(conf: str | None) -> str | None:
+    """saslauthd_path of this text of Sendmail.conf; libsasl2 drops the whole of a file that it does not understand."""
+    try:
+        return sasl_conf.value(conf or "", "saslauthd_path")
+    except EditError:
+        return None
+
+
+def own_socket(facts: Facts) -> str | None:
+    """saslauthd_path, None where there is none, or only root may read it."""
+    try:
+        return named_socket(facts.text(facts.sasl_conf) if facts.sasl_conf is not None else None)
+    except PermissionError:
+        return None
+
+
+def socket_of(facts: Facts) -> str:
+    """Where sendmail asks."""
+    return own_socket(facts) or f.MUX
+
+
+def folder_of(socket: str) -> str:
+    """Its folder, as Debian's files write it."""
+    return f.MUX_FOLDERS[0] if socket == f.MUX else posixpath.dirname(socket)
+
+
+def serves_at(folder: str, socket: str) -> bool:
+    """Whether a saslauthd with this -m (empty: it has none) has its socket there; /var/run is /run."""
+    return _in_run(f"{folder or f.MUX_FOLDER}/mux") == _in_run(socket)
+
+
+def _in_run(path: str) -> str:
+    path = posixpath.normpath(path)
+    return path.removeprefix("/var") if path.startswith("/var/run/") else path
+
+
+def serving(processes: Iterable[Process], socket: str) -> Process | None:
+    """The saslauthd that sendmail reaches: others may run for other programs, with a socket elsewhere."""
+    daemons = [daemon for daemon in processes if daemon.name == "saslauthd"]
+    ours = [daemon for daemon in daemons if serves_at(argument(daemon, "-m"), socket)]
+    return min(ours, key=lambda daemon: daemon.started) if ours else None
+
+
+def asked_saslauthd(facts: Facts) -> Process | None:
+    """The one that serves sendmail on this host."""
+    return serving(facts.processes, socket_of(facts))
+
+
+def argument(process: Process, letter: str) -> str:
+    """The value of an option on its command line, empty where it has none."""
+    values = [value for key, value in itertools.pairwise(process.argv) if key == letter]
+    return values[-1] if values else ""
+
+
+def options_folder(default: str) -> str:
+    """The folder of its socket by the text of its defaults file, empty where that names none, or only sh can read it."""
+    try:
+        return _folder(default)
+    except EditError:
+        return ""
+
+
+def _folder(default: str) -> str:
+    words = (shell_defaults.value(default, "OPTIONS") or "").split()
+    return words[words.index("-m") + 1].rstrip("/") if "-m" in words[:-1] else ""
+
+
+def defaults_file(facts: Facts) -> str:
+    """The defaults file of the saslauthd that sendmail asks: Debian's own, unless another has the socket there."""
+    return _found(facts) or f.SASLAUTHD_DEFAULT
+
+
+def _found(facts: Facts) -> str | None:
+    """The one whose OPTIONS have the socket where sendmail asks; Debian's own where only sh can tell, or that is missing."""
+    further = sorted(path for path in facts.files if _INSTANCE_FILE.match(path))
+    for path in (f.SASLAUTHD_DEFAULT, *further):
+        text = facts.text(path)
+        try:
+            folder = _folder(text or "")
+        except EditError:
+            return path
+        if any(serves_at(folder, place) for place in _places(facts)):
+            return path
+    return None
+
+
+def _places(facts: Facts) -> tuple[str, ...]:
+    """The socket where sendmail asks, and where a link in place of its folder leads."""
+    socket = socket_of(facts)
+    folder, name = posixpath.split(socket)
+    link = facts.files.get(f.MUX_FOLDER if socket == f.MUX else folder)
+    if link is None or link.kind != "symlink":
+        return (socket,)
+    return socket, posixpath.join(folder, link.content.decode("latin-1"), name)
+
+
+def of_another_service(facts: Facts) -> bool:
+    """Whether it is none that Debian's service starts: an admin's unit does, with a defaults file of its own, or without."""
+    path, native = _found(facts), facts.services["saslauthd"].native
+    if path is not None:
+        return native and path != f.SASLAUTHD_DEFAULT
+    process = asked_saslauthd(facts)
+    return process is not None and process.unit not in (None, UNIT)
+
+
+def misplaced(facts: Facts) -> str:
+    """The folder that Debian's defaults file names, where a start would put the socket, and sendmail does not ask; empty where
+    it does, or asks the saslauthd of another service."""
+    if _found(facts) is not None or of_another_service(facts):
+        return ""
+    return options_folder(facts.text(f.SASLAUTHD_DEFAULT) or "") or f.MUX_FOLDER
