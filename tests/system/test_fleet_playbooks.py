@@ -61,3 +61,17 @@ def test_all_are_told_the_same_of_those_that_cannot_be_set_up(programs: Path, tm
     }
     assert says == {" b"}
     assert fleet.applied() == set()
+
+
+def test_a_password_that_looks_like_a_template_is_never_printed(programs: Path, tmp_path: Path) -> None:
+    """Written into the vault as its example has it."""
+    fleet = MadeUp(tmp_path, programs, ["a"])
+    group = fleet.folder / "inventory/group_vars/msa"
+    example = (group / "vault.yml.example").read_text()
+    (group / "vault.yml").write_text(example.replace("the password of msa_test_user", "S3cr3t{#et{{''%}"))
+    done = fleet.play("site.yml", "--check", "-vvv", msa_test_user="alice")
+    assert done.returncode == 0, done.stdout[-3000:]
+    failed = fleet.play("troubleshoot.yml", "-vvv", msa_test_user="alice")
+    for run in (done, failed):
+        assert "S3cr3t" not in run.stdout + run.stderr
+    assert "S3cr3t" not in fleet.report_file.read_text()
