@@ -193,7 +193,7 @@ def event_line(event: Event, columns: int = 0) -> str:
             )
         case Checked(_, check):
             return check_content(check, columns).plain
-        case Failed(step, why, _, _, _):
+        case Failed(step, why, reported=False):
             return f"{step.id} failed: {clean(why)}"
         case Recorded() | Drifted():
             return event_text(event).strip()

@@ -343,7 +343,7 @@ class StepRun(Frame[None]):
                 self.sum_up()
 
         failure = self.failure
-        if failure is None or failure.step.id != name:
+        if failure is None or failure.step.id != name or failure.reported:  # the cause is one of its checks
             failed = [check.says for check in self.board.seen.checks.get(name, ()) if check.sign == "failed"]
             screen = StepFailed(name, "; ".join(failed), self._last)
         else:

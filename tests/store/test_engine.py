@@ -515,7 +515,13 @@ def test_a_step_that_only_reports_does_so_when_it_is_named(bench: Bench) -> None
         reports = True
 
     reports = Reports("one", bench.host, {}, verify=lambda: False)
-    assert bench.apply(Made("first", bench.host, {}), reports, wanted=("one",)).failed == "one"
+    run = bench.apply(Made("first", bench.host, {}), reports, wanted=("one",))
+    assert run.failed == "one"
+    assert bench.failure() == Failed(reports, "it is as it should be, or not", (), (), "look", reported=True)
+    assert as_json.run(replace(run, plans={}), bench.events)["failures"] == [
+        {"step": "one", "why": "it is as it should be, or not", "undone": [], "not_undone": []}
+    ]
+    assert event_text(bench.failure()) == "", "its check has said so"
     assert bench.apply(Made("first", bench.host, {}), reports).failed is None
 
 

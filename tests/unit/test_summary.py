@@ -25,7 +25,7 @@ from wizard.engine.overview import Overview, _opened, found
 from wizard.engine.summary import summary
 from wizard.model import facts as f
 from wizard.model.answers import Answers
-from wizard.model.events import Failed, Recorded
+from wizard.model.events import Checked, Failed, Recorded
 from wizard.model.facts import Process
 from wizard.model.plan import Check, Plan, Sign
 from wizard.model.session import Session, TakenBack
@@ -101,6 +101,18 @@ def test_a_failed_step_says_what_was_undone_and_what_was_not() -> None:
     assert "msa-wizard status" in shown, "nobody has looked at the host since"
     told.heard(lambda _: None)(Recorded(STEP["restart"], "abc", 1.0))
     assert not told.failed
+
+
+def test_a_test_that_failed_has_undone_nothing_and_is_over_once_it_passes() -> None:
+    told, test = Session(), STEP["auth-test"]
+    hear = told.heard(lambda _: None)
+    hear(Checked(test, Check("starttls", Sign.OK, "STARTTLS is offered")))
+    hear(Checked(test, Check("port-25", Sign.FAILED, "port 25 offers AUTH")))
+    hear(Failed(test, "port 25 offers AUTH", (), (), "look", reported=True))
+    hear(Checked(test, Check("troubleshoot", Sign.FAILED, "Cause: smtp-port is skipped.")))
+    assert summary(seen(), told, needing).done == (("failed", "auth-test: port 25 offers AUTH"),)
+    hear(Checked(test, Check("starttls", Sign.OK, "STARTTLS is offered")))
+    assert told.nothing
 
 
 def test_what_was_rolled_back_is_not_done_any_more() -> None:

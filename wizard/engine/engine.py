@@ -40,6 +40,8 @@ FRESH = 0.5
 ROUNDS = 3
 """How often a step may find more to do after its changes: update_auth first makes the file that is then edited."""
 
+AGAIN = "fix the cause and run the same command again"
+"""What is to do where all of it could be undone, or nothing was changed."""
 BY_HAND = "put right by hand what could not be undone, then `msa-wizard recover`"
 """What is to do where a step could be undone only in part."""
 AHEAD = ("pexpect", "jinja2", "wizard.smtp.session", "wizard.smtp.login_test", "asn1crypto.x509")
@@ -299,8 +301,7 @@ class Session:
         self.facts = self._look()
         checks = self._verify(step)
         if bad := [check for check in checks if check.sign is Sign.FAILED]:
-            remedies = "; ".join(dict.fromkeys(check.remedy for check in bad if check.remedy))
-            to_do = f". What to do: {remedies}" if remedies else ""
+            to_do = f". What to do: {remedies}" if (remedies := _remedies(bad)) else ""
             raise ChangeError("; ".join(check.says for check in bad) + to_do)
         return checks
 
@@ -309,9 +310,12 @@ class Session:
         worth_it = self.run.applied or step.id == "preflight" or step.id in self.wanted
         if not (step.reports or step.always_reports) or not worth_it:
             return True
-        if any(check.sign is Sign.FAILED for check in self._verify(step)):
+        bad = [check for check in self._verify(step) if check.sign is Sign.FAILED]
+        if bad:
             self.run.failed = step.id
-        return self.run.failed is None
+            says, to_do = "; ".join(check.says for check in bad), _remedies(bad) or AGAIN
+            self.engine.report(Failed(step, says, (), (), to_do, reported=True))
+        return not bad
 
     def _verify(self, step: Step) -> list[Check]:
         try:
@@ -335,7 +339,7 @@ class Session:
         if unconfirmed and not not_undone:
             self.recorder.note(f"{step.id}: rolled back, {error}", step.id)
         self.run.failed = step.id
-        to_do = "fix the cause and run the same command again"
+        to_do = AGAIN
         if any(each.id == step.id for each in STEPS):  # `plan` knows no others
             to_do += f" (`msa-wizard plan {step.id}` shows what it would do)"
         if unconfirmed:
@@ -349,6 +353,10 @@ class Session:
             to_do += ". sendmail has not been started yet"
         why = str(error) or type(error).__name__
         self.engine.report(Failed(step, why, undone, not_undone, to_do, rolled_back))
+
+
+def _remedies(checks: Sequence[Check]) -> str:
+    return "; ".join(dict.fromkeys(check.remedy for check in checks if check.remedy))
 
 
 class Undecided(Exception):

@@ -92,6 +92,8 @@ def _blocked(plans: Iterable[Plan]) -> Iterator[str]:
 def _failure(name: str, session: Session) -> Iterator[str]:
     failed = session.failed[name]
     yield f"{name}: {failed.why}"
+    if failed.reported:
+        return
     yield f"undone: {', '.join(failed.undone) or 'there was nothing to undo'}"
     yield from (f"NOT undone: {line}" for line in failed.not_undone)
 

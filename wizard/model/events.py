@@ -70,6 +70,8 @@ class Failed:
     next: str
     also: tuple[str, ...] = ()
     """Earlier steps of the run that were rolled back with it: they are applied no more."""
+    reported: bool = False
+    """It had nothing to change, and one of its checks failed, each of which is an event before this one."""
 
 
 Event = Planned | Output | Progress | Checked | Recorded | Drifted | Failed

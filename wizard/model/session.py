@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from wizard.model.events import Event, Failed, Recorded, Report
+from wizard.model.events import Checked, Event, Failed, Recorded, Report
+from wizard.model.plan import Sign
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,9 @@ class Session:
                     self.failed.pop(step.id, None)
                     self.skipped.discard(step.id)
                     self.events += 1
+                case Checked(step, check) if check.sign is Sign.OK:
+                    if (failed := self.failed.get(step.id)) and failed.reported:
+                        del self.failed[step.id]  # it is looked at anew; where it fails again that follows
                 case Failed(step, also=also):
                     self.failed[step.id] = event
                     for name in also:

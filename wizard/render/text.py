@@ -222,16 +222,15 @@ def show(event: Event) -> None:
     log_event(event)
     text = event_text(event)
     whole = isinstance(event, Planned)  # its sentences are folded, its diff is not to be
-    if isinstance(event, Failed) or (isinstance(event, Planned) and event.plan.outcome is Outcome.BLOCKED):
-        error(text, whole=whole)
-    elif text:
-        out(text, whole=whole)
+    bad = isinstance(event, Failed) or (isinstance(event, Planned) and event.plan.outcome is Outcome.BLOCKED)
+    if text:
+        (error if bad else out)(text, whole=whole)
 
 
 def log_event(event: Event) -> None:
     """Note one event of a run in the log, which has the output of commands already."""
-    if not isinstance(event, Output | Progress):
-        log.note(event_text(event))
+    if not isinstance(event, Output | Progress) and (text := event_text(event)):
+        log.note(text)
 
 
 def collector(events: list[Event]) -> Report:
@@ -278,6 +277,8 @@ def event_text(event: Event) -> str:
             more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
             some = ", ".join(clean(f"/{path}") for path in paths[:3]) + more
             return f"   changes made outside msa-wizard were recorded first as {commit}: {some}"
+        case Failed(reported=True):  # its checks have said it, with what to do
+            return ""
         case Failed(step, why, undone, not_undone, then):
             undoing = f"  undone: {', '.join(map(clean, undone)) or 'there was nothing to undo'}"
             if not_undone:
