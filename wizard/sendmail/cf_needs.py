@@ -106,6 +106,11 @@ class TlsFiles:
         )
 
     @property
+    def several(self) -> bool:
+        """Whether the server has more than one pair."""
+        return bool(self.more_certificates or self.more_keys)
+
+    @property
     def certificates(self) -> tuple[str, ...]:
         """The server's."""
         return (self.certificate, *self.more_certificates) if self.certificate else ()

@@ -155,6 +155,8 @@ class CertificateStep(Step):
             why = f"sendmail.cf names one file for certificate and key, {self.files.key}"
             remedy = "let confSERVER_CERT and confSERVER_KEY in sendmail.mc name two, then `msa-wizard apply sendmailconfig`"
             return why, remedy
+        if self.files.several and any(self._changes(facts)):
+            return _several(self.files)
         folders = [path for path, entry in self.beside if entry.kind is Kind.DIRECTORY]
         if obstacle := no_folder(facts, folders):
             return obstacle
@@ -165,6 +167,14 @@ class CertificateStep(Step):
         if self.pair.key is None and (kept is None or kept.content != self.key_before):
             return f"{self.files.key} has changed since this was worked out", "run the same command again"
         return None
+
+
+def _several(files: TlsFiles) -> tuple[str, str]:
+    """Why a pair must not be put beside another: OpenSSL keeps one for each type of key, and gives most clients the EC one."""
+    named = " and ".join(files.certificates)
+    why = f"sendmail.cf names more than one server certificate or key ({named}): clients may go on getting the other"
+    remedy = "let confSERVER_CERT and confSERVER_KEY in sendmail.mc name one file each, then `msa-wizard apply sendmailconfig restart`"
+    return why, remedy
 
 
 def put(facts: Facts, entries: Iterable[tuple[str, Entry]]) -> Iterator[FileChange]:

@@ -69,6 +69,13 @@ def test_nothing_is_planned_unasked() -> None:
     assert (made.outcome, made.reason) == (Outcome.NOT_APPLICABLE, OPTIONAL)
 
 
+def test_beside_another_certificate_no_authority_is_asked() -> None:
+    cf = CF.replace(f"{f.SERVER_CERT}\n", f"{f.SERVER_CERT}, /etc/mail/tls/ec.pem\n")
+    made = plan(host(files={f.SENDMAIL_CF: file(cf)}))
+    assert (made.outcome, made.changes) == (Outcome.BLOCKED, ())
+    assert "more than one server certificate" in made.reason
+
+
 def test_what_will_be_done_is_shown_first() -> None:
     made = plan(host(replace(FINE, missing=("certbot",))))
     assert made.outcome is Outcome.PENDING

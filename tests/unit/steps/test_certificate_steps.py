@@ -104,6 +104,26 @@ def test_all_files_that_cannot_be_read_are_named_at_once(host: Host) -> None:
     assert all(f"/root/{name}.pem cannot be read" in str(refused.value) for name in ("cert", "key", "chain"))
 
 
+def test_beside_another_certificate_nothing_is_put(host: Host, authority: Authority) -> None:
+    """Clients would go on getting that one, and the check that the new one is presented would fail."""
+    second = CF.replace("server.crt\nO ServerKey", "server.crt, /etc/mail/tls/ec.pem\nO ServerKey")
+    host.path(f.SENDMAIL_CF).write_text(
+        second.replace("common.key\nO Client", "common.key,/etc/mail/tls/ec.key\nO Client")
+    )
+    for step in (renewed(host, [NAME], DAYS, replace_authority=False), install(host, authority)):
+        made = plan(host, step)
+        assert made.outcome is Outcome.BLOCKED
+        assert (
+            f"more than one server certificate or key ({f.SERVER_CERT} and /etc/mail/tls/ec.pem)"
+            in made.reason
+        )
+        there = replace(
+            step, pair=replace(step.pair, certificate=host.small_file(f.SERVER_CERT, 9999)[0], key=None)
+        )
+        known = replace(there, key_before=host.small_file(f.COMMON_KEY, 9999)[0], beside=())
+        assert plan(host, known).outcome is Outcome.DONE, "as long as there is nothing to put"
+
+
 def test_renew_keeps_a_good_key(host: Host) -> None:
     step = renewed(host, [NAME], DAYS, replace_authority=False)
     made = plan(host, step)
