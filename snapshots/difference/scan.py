@@ -70,6 +70,8 @@ def scan(root: Path, source: Source, recorded: Recorded, keep: Callable[[bytes],
         walk.outcome.folders = dict(recorded.folders)
         for path in sorted(source, reverse=True):  # what is in a folder before the folder
             walk.give(path, source[path])
+        for path in source:
+            walk.must_be_in_folders(path)
     else:
         for top in source:
             walk.top(top)
@@ -246,6 +248,22 @@ class _Walk:
                 self._keep(entry.content)
             self.outcome.changes.append(Change(path, before, row))
         self.outcome.folders[folder] = rows
+
+    def must_be_in_folders(self, path: bytes) -> None:
+        """Raises StoreError for what would lie below something else: git makes that a folder, and it is lost."""
+        folder, name = layout.split(path)
+        if name not in self.outcome.folders.get(folder, {}):
+            return
+        while folder:
+            inside = folder
+            folder, name = layout.split(folder)
+            row = self.outcome.folders.get(folder, {}).get(name)
+            kind = self._recorded.fields[row.fields].split(b" ", 1)[0] if row else b"directory"
+            if kind != b"directory":
+                raise StoreError(
+                    f"{os.fsdecode(path)!r} cannot be recorded: {os.fsdecode(inside)!r} is no folder but a "
+                    f"{kind.decode()}. Nothing was recorded."
+                )
 
     def _fields(self, entry: Entry, before: Row | None) -> int:
         # What a number is called may have changed since: that alone is no change of this path.

@@ -7,9 +7,11 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snapshots.errors import StoreError
 from snapshots.live.entry import Entry, Kind, read_entry, remove_entry, write_entry
 from snapshots.store import Store
 from tests.store.machine import ALICE, Machine, commit, make_machine
@@ -64,6 +66,22 @@ def test_a_folder_that_still_holds_something_stays(machine: Machine) -> None:
     give(store, {"etc/d": None, "etc/d/x": None})
     assert store.entry("HEAD", "etc/d") is None
     assert store.entry("HEAD", "etc/d/x") is None
+
+
+@pytest.mark.parametrize("at", ["etc/link/x", "etc/link/deep/x", "etc/a/x"])
+def test_nothing_is_recorded_below_what_is_no_folder(machine: Machine, at: str) -> None:
+    """git would make a folder of it, and its content would be in no commit any more."""
+    (machine.root / "etc/real").mkdir()
+    (machine.root / "etc/link").symlink_to("real")
+    (machine.root / "etc/a").write_text("a\n")
+    store = machine.open()
+    commit(store, "baseline")
+    with pytest.raises(StoreError, match=r"is no folder but a (symlink|file)\. Nothing was recorded"):
+        give(store, {at: own(b"x"), "etc/new": own(b"new")})
+    assert [one.operation for one in store.history()] == ["baseline"]
+    assert not machine.open().pending()
+    give(store, {"etc/a": own(kind=Kind.DIRECTORY, mode=0o755), "etc/a/x": own(b"x")})
+    assert store.entry("HEAD", "etc/a/x") == own(b"x")
 
 
 STATES = st.dictionaries(st.sampled_from(PATHS), st.binary(max_size=3) | st.none(), max_size=6)

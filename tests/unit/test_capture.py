@@ -353,3 +353,22 @@ def test_killed_while_a_command_is_at_work_nothing_has_changed(host: Host, tmp_p
     os.killpg(int(flag.read_text()), signal.SIGKILL)  # the command itself goes on, where nobody sees it
     assert tree(host) == before
     assert str(host.root) not in Path("/proc/self/mountinfo").read_text()
+
+
+@pytest.mark.parametrize("target", ["/srv/mail", "mail.real", "gone"])
+def test_nothing_is_run_where_a_folder_of_it_is_a_link(tmp_path: Path, target: str) -> None:
+    """A view of /etc is none of what lies elsewhere: the scripts would write to the host itself."""
+    for folder in ("etc/mail.real", "srv/mail"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "etc/mail").symlink_to(target)
+    with pytest.raises(ChangeError, match=r"^/etc/mail is a symbolic link.*; nothing was run$"):
+        captured(Host(tmp_path), lambda _: pytest.fail("it ran"), lambda _: None)
+
+
+def test_a_copied_link_leaves_the_folder_that_it_leads_to_alone(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (host.root / "etc/mail").rename(host.root / "etc/mail.old")
+    (host.root / "etc/mail").symlink_to(tmp_path / "elsewhere")
+    with host.private_view(("/etc",), copied=["/etc/mail"]) as view:
+        assert view.entry("/etc/mail") is not None
+    assert [name for name in os.listxattr(tmp_path / "elsewhere") if "overlay" in name] == []

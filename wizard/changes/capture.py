@@ -20,6 +20,7 @@ from wizard.errors import ChangeError, StaleError, WizardError
 from wizard.model.facts import DECLARED
 from wizard.model.generated_files import derived, in_order
 from wizard.system.host import Host, Say
+from wizard.system.links import in_the_way, linked
 from wizard.system.private_view import ViewError
 
 FOLDERS = ("/etc", *sorted({f"/{path.rpartition('/')[0]}" for path in DECLARED}))
@@ -85,6 +86,8 @@ def picture(host: Host) -> Seen:
 
 def _round(host: Host, act: Callable[[Host], str]) -> tuple[Capture, list[str]]:
     """One run, and what changed on the host meanwhile of all that it has to do with."""
+    for why, _ in in_the_way(linked(host)):
+        raise ChangeError(f"{why}; nothing was run")  # a view of /etc is none of what lies elsewhere
     try:
         accounts = [f"/etc/{name}" for name in host.names("/etc") if database(f"etc/{name}")]
         # First the picture, then the copies: what changes between the two counts as changed.

@@ -19,6 +19,7 @@ from wizard.model.generated_files import derived, in_order, same_but_dated
 from wizard.model.plan import Change, Description
 from wizard.sendmail.sendmailconfig import ARGV, QUESTIONS, converse
 from wizard.system.host import Host, Say
+from wizard.system.links import inside_etc
 
 MEMBERS = ("smmta", "smmsp")
 """The users that update_auth puts into a group."""
@@ -185,7 +186,7 @@ class LiveCommand:
             output = self.command.run(host, say)
         except ChangeError as error:
             raise ChangeError(str(error), self.expect(host)) from error
-        writes = _written(before, _footprint(host, self.touches))
+        writes = _written(host, before, _footprint(host, self.touches))
         return CommandEffect(self.command.argv, output, tuple(writes))
 
 
@@ -224,7 +225,7 @@ def _footprint(host: Host, paths: Iterable[str]) -> dict[str, Entry]:
     return {path: entry for path, entry in entries.items() if entry is not None}
 
 
-def _written(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> Iterator[FileEffect]:
+def _written(host: Host, before: Mapping[str, Entry], after: Mapping[str, Entry]) -> Iterator[FileEffect]:
     """What a script made, of all that differs: its own files, and its users in group sasl."""
     paths = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
     for path in in_order(path[1:] for path in paths):
@@ -236,4 +237,4 @@ def _written(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> Iterato
         elif not _MADE.match(f"/{path}"):
             continue
         if old != new:
-            yield FileEffect(f"/{path}", old, new)
+            yield FileEffect(inside_etc(host, f"/{path}"), old, new)

@@ -23,6 +23,7 @@ from wizard.model.claim import Claim
 from wizard.model.generated_files import derived, in_order, made_of
 from wizard.model.plan import Description
 from wizard.system.host import Host, Say, group_name, user_name
+from wizard.system.links import inside_etc
 
 ATTEMPTS = 200
 """How often a file that others keep writing to is merged again, within milliseconds each, until a write meets it."""
@@ -108,8 +109,9 @@ class FileChange:
         return Description(title, file_diff(self.path, self.before, self.after), before=before, after=after)
 
     def expect(self, host: Host) -> FileEffect:
-        """The file before and after."""
-        return FileEffect(self.path, self.before, self.after, dated=host.dated(self.path))
+        """The file before and after, where it really is. Raises HostError where that is in no snapshot."""
+        path = inside_etc(host, self.path)
+        return FileEffect(path, self.before, self.after, dated=host.dated(path))
 
     def apply(self, host: Host, say: Say) -> FileEffect:
         """Pass the gate, look again, write; what others wrote at that very moment is kept.
@@ -129,8 +131,9 @@ class FileChange:
             say("checked: it was accepted when it was planned")
         met: Entry | None = None
         for attempt in range(ATTEMPTS):
-            old = host.hold(self.path)
-            live, dated = host.entry(self.path), host.dated(self.path)
+            path = inside_etc(host, self.path)  # others may have made links since it was planned
+            old = host.hold(path)
+            live, dated = host.entry(path), host.dated(path)
             if old is not None and (live is None or live.content != old.content):
                 continue  # written to between these two looks
             merge = self._merged(host, live, over)
@@ -142,24 +145,24 @@ class FileChange:
             if wanted != live or self.before == self.after:  # the same once more: with a new date
                 try:
                     date = self.dated if wanted == self.after else None
-                    met = _put(host, self.path, wanted, old, say, date)
+                    met = _put(host, path, wanted, old, say, date)
                 except HostError as error:  # nobody knows whether the rename was before it
-                    raise ChangeError(str(error), FileEffect(self.path, live, wanted, dated=dated)) from error
+                    raise ChangeError(str(error), FileEffect(path, live, wanted, dated=dated)) from error
             # What is there already came by what we did before: apt removed it, or a killed run wrote it.
             replaced = self.before if live == self.after else live
             date = dated if replaced == live else None
-            effect = FileEffect(self.path, replaced, wanted, (old,) if old else (), date)
+            effect = FileEffect(path, replaced, wanted, (old,) if old else (), date)
             try:
                 effect = (
                     self._bring_back(host, effect, met, say) if met else self._look_again(host, effect, say)
                 )
                 if self._must_pass(wanted, passed):  # it was written to faster than the gate can look
-                    self._let_by(host, host.entry(self.path), say, effect)
+                    self._let_by(host, host.entry(path), say, effect)
             except (HostError, PermissionError) as error:
                 # It cannot be looked at, and is written all the same.
                 raise ChangeError(str(error), effect) from error
             if merge.conflicts:
-                raise ChangeError(kept_sentence(self.path, merge), effect)
+                raise ChangeError(kept_sentence(path, merge), effect)
             return effect
         raise StaleError(f"{self.path} is written to again and again; nothing was written")
 
@@ -185,20 +188,20 @@ class FileChange:
         """Somebody saved another file under this name between our last look and the rename: it is merged, too."""
         seen = next((held.content for held in effect.held), b"")
         if met.kind is not Kind.FILE:
-            _put(host, self.path, met, None, say, None)
-            why = f"{self.path} was replaced by something else at the same time; that stays"
+            _put(host, effect.path, met, None, say, None)
+            why = f"{effect.path} was replaced by something else at the same time; that stays"
             raise ChangeError(why, effect)
         return _into(host, effect, seen, met.content, say)
 
     def _look_again(self, host: Host, effect: FileEffect, say: Say) -> FileEffect:
         """What came into the old file while it was replaced goes into the new one, at once."""
-        now = host.entry(self.path)
+        now = host.entry(effect.path)
         for held in effect.held:
             seen = held.content
             if (late := held.late()) is not None:
                 return _into(host, effect, seen, late, say)
         if now != effect.after and not (derived(self.path[1:]) or _still_there(effect.after, now)):
-            why = f"{self.path} does not hold what was written; see `dmesg` for file system errors"
+            why = f"{effect.path} does not hold what was written; see `dmesg` for file system errors"
             raise ChangeError(why, effect)
         return effect
 

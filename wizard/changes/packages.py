@@ -31,6 +31,7 @@ from wizard.packages.footprint import footprint, own_paths, own_tops
 from wizard.packages.start_policy import not_started
 from wizard.packages.witness import evidence_of, owns
 from wizard.system.host import Completed, Host, Say
+from wizard.system.links import real
 
 OPTIONS = ("-o", "Dpkg::Options::=--force-confold", "-o", "Dpkg::Use-Pty=0")
 """Of apt: the configuration files that are there stay, and its output comes line by line."""
@@ -477,7 +478,8 @@ class PackagesReversal:
         """All packages as they are now, and what goes with those that go. Raises HostError."""
         named = (*self.came, *(name for name, _ in self.gone))
         try:
-            tops = (*own_tops(host, self.came), *own_paths(host, self.came))
+            listed = (real(host, path) for path in own_tops(host, self.came))
+            tops = (*listed, *own_paths(host, self.came))
             accounts = tuple(sorted(footprint(host, self.came).accounts))
         except OSError as error:
             raise HostError(f"dpkg's own files cannot be read: {error}") from error

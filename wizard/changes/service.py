@@ -11,7 +11,7 @@ from typing import Literal
 from wizard.errors import ChangeError, HostError
 from wizard.gather.host import running
 from wizard.model import facts as f
-from wizard.model.claim import Claim, links_of_service
+from wizard.model.claim import Claim, by_links, links_of_service
 from wizard.model.facts import Process
 from wizard.model.plan import Description
 from wizard.sendmail import cf as sendmail_cf
@@ -19,6 +19,7 @@ from wizard.sendmail.asked_saslauthd import argument, options_folder
 from wizard.sendmail.strays import inside, members, outside
 from wizard.smtp.session import TIMEOUT, greeting
 from wizard.system.host import Host, Say
+from wizard.system.links import linked
 from wizard.system.services import rc_enabled, service_lock
 from wizard.system.sockets import listeners
 
@@ -68,7 +69,7 @@ class ServiceEffect:
 
     def claim(self, host: Host) -> Claim:
         """The links that enable it, and what its start makes."""
-        return Claim(links_of_service(self.name))
+        return Claim(by_links(links_of_service(self.name), linked(host)))
 
     def record(self) -> dict[str, object]:
         """State before and after."""

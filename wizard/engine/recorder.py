@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from snapshots.errors import StoreError
 from snapshots.format.message import author_from_environment
@@ -27,6 +27,7 @@ from wizard.model.generated_files import KEPT_UP
 from wizard.model.plan import Check, Effect, Plan, Step
 from wizard.packages.witness import evidence_of
 from wizard.system.host import Host, Say
+from wizard.system.links import real
 
 if TYPE_CHECKING:
     from snapshots.live.entry import Entry
@@ -50,13 +51,24 @@ class Recorder:
         author = author_from_environment(os.environ)
         self.who = author.name
         """The admin behind sudo or SSH."""
-        self._commit = partial(store.commit, run=run, author=author)
+        self._kept = partial(store.commit, run=run, author=author)
         self.steps: dict[str, str] = {}
         """The commits of this run's steps."""
         self.started_with = True
         """Whether sendmail is known to have started with the configuration that the run found."""
         self.looked = 0.0
         """When it last looked for what others have done, in seconds since the epoch."""
+
+    def _commit(self, *, entries: States | None = None, **more: Any) -> Commit | None:
+        """A commit of the store, each of the entries by the one name that the history has for it."""
+        return self._kept(entries=None if entries is None else self._placed(entries), **more)
+
+    def _placed(self, entries: States) -> States:
+        """What lies outside /etc behind a link is in no snapshot."""
+        places = {path: real(self.host, f"/{path}")[1:] for path in entries if path.startswith("etc/")}
+        behind = {place: entries[path] for path, place in places.items() if place != path}
+        below = {path: entry for path, entry in behind.items() if path.startswith("etc/")}
+        return below | {path: entry for path, entry in entries.items() if places.get(path, path) == path}
 
     def baseline(self) -> None:
         """The host as it is found, before the first change ever. What has changed since the last run is drift."""

@@ -23,6 +23,7 @@ from wizard.sendmail.local_mail import DESTINATION, destination, refused_by
 from wizard.sendmail.m4 import expand_text
 from wizard.sendmail.mc_gate import Gate, Planned, SubmitGate, unplanned
 from wizard.system.host import Host
+from wizard.system.links import WRITTEN, in_the_way, linked
 
 EFFECTS = "mc-effects"
 """Lines of sendmail.cf that would change, though the step does not mean them."""
@@ -71,6 +72,8 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
     """The plan with what its gates say of it; blocked where one of them refuses."""
     if plan.outcome is not Outcome.PENDING:
         return plan
+    if obstacle := _behind_links(host, plan):
+        return Plan.blocked(plan.step, *obstacle)
     edits = False
     for change in plan.changes:
         if isinstance(change, FileChange) and isinstance(change.gate, Gate):
@@ -87,6 +90,15 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
             plan = replace(plan, ends=(*plan.ends, *ours, *submit, *links))
             plan = plan if edits else _rewritten(host, facts, plan)
     return plan
+
+
+def _behind_links(host: Host, plan: Plan) -> tuple[str, ...] | None:
+    """Why it must not be carried out, and what to do, where what it writes lies behind a symbolic link."""
+    folders = {each.path.rpartition("/")[0] for each in plan.changes if isinstance(each, FileChange)}
+    if any(each.kind in ("command", "dialogue", "packages") for each in plan.changes):
+        folders |= {*WRITTEN}
+    etc = sorted(folder for folder in folders if f"{folder}/".startswith("/etc/"))
+    return next(in_the_way(linked(host, etc)), None)
 
 
 def _gated(host: Host, facts: Facts, plan: Plan, change: FileChange, gate: Gate) -> Plan:

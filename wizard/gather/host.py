@@ -31,6 +31,7 @@ from wizard.sendmail.sasl_files import conf_place, plugin_folders, plugins, user
 from wizard.sendmail.strays import unit_of
 from wizard.system.accepted_login import accepted_login
 from wizard.system.host import Host
+from wizard.system.links import linked
 from wizard.system.services import rc_enabled
 from wizard.system.sockets import (
     OTHER_NAMES,
@@ -152,6 +153,7 @@ def look(
         saslauthd_says=_saslauthd(host, processes, socket),
         files=files,
         unreadable=unreadable,
+        links=linked(host),
         shipped=shipped_files(host) if (ask_apt or shipped) and missing else {},
         apt_plan=apt.result() if apt else None,
         groups=groups(host.text("/etc/group")),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from snapshots.live.entry import Entry
 from wizard.model.generated_files import derived
+from wizard.system.links import other_names
 
 Owns = Callable[[str, Entry | None, Entry | None], bool]
 """Path (relative to the root), what was there before, what is there now: whether the command did that."""
@@ -43,6 +44,16 @@ def below(*tops: str) -> Owns:
         return any(path == name or path.startswith(name + "/") for name in names)
 
     return owns
+
+
+def by_links(owns: Owns, links: Mapping[str, str]) -> Owns:
+    """The same, also on what the links (`wizard.system.links`, linked) lead to by a name that it claims."""
+
+    def any_name(path: str, before: Entry | None, after: Entry | None) -> bool:
+        names = (name[1:] for name in other_names(f"/{path}", links))
+        return owns(path, before, after) or any(owns(name, before, after) for name in names)
+
+    return any_name
 
 
 def links_of_service(name: str) -> Owns:

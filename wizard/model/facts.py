@@ -397,6 +397,8 @@ class Facts:
     """What answered on saslauthd's socket, None when nothing did."""
     files: Mapping[str, Entry | None] = field(default_factory=dict)
     unreadable: frozenset[str] = frozenset()
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Folders of /etc that steps write in and that are symbolic links (`wizard.system.links`, linked)."""
     starts_later: bool = False
     """Whether a sendmail that this run installs is started by the step restart, and not by its package."""
     shipped: Mapping[str, Entry] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from snapshots.live.entry import Entry, Kind
 from wizard.system.host import Host
+from wizard.system.links import linked, other_names
 
 DPKG = "/var/lib/dpkg"
 INFO = f"{DPKG}/info"
@@ -78,6 +79,9 @@ class Footprint:
     """The MD5 of every file that they ship anywhere: a script may copy it into a folder of theirs."""
     links: Mapping[str, str] = field(default_factory=dict)
     """Where each link in /etc/ssl/certs leads: a hash leads to a name there, and that to a package's file."""
+    behind: Mapping[str, str] = field(default_factory=dict)
+    """The folders that are symbolic links, and those that they lead to (`wizard.system.links`, linked): what is in these
+    goes by both names."""
 
     def owns(self, path: str, before: Entry | None, after: Entry | None) -> bool:
         """Whether there is evidence that these packages made, changed or removed `path`, which differs.
@@ -87,6 +91,9 @@ class Footprint:
         bytes are known to dpkg: with others somebody has edited it, and it stays. With the same bytes as before
         and another owner or mode, it is theirs where a script names it."""
         full = "/" + path.strip("/")
+        return any(self._owns(name, before, after) for name in (full, *other_names(full, self.behind)))
+
+    def _owns(self, full: str, before: Entry | None, after: Entry | None) -> bool:
         entry = after or before
         if entry is None:
             return False
@@ -173,6 +180,7 @@ def footprint(host: Host, packages: Iterable[str]) -> Footprint:
         copies=frozenset(shipped.values()),
         alternatives=frozenset(_alternatives(host, listed)),
         links=_links(host, CERTIFICATES),
+        behind=linked(host),
     )
 
 

@@ -13,6 +13,7 @@ from wizard.sendmail.cf import listeners
 from wizard.sendmail.cf_needs import REMEDY, certificate_is_there, tls_sentence
 from wizard.sendmail.own_address import elsewhere, remedy, why
 from wizard.system.host import Host
+from wizard.system.links import in_the_way
 from wizard.system.sockets import Listener
 
 OLDEST = 12
@@ -48,7 +49,7 @@ def checks(facts: Facts, answers: Answers) -> list[Check]:
     """All checks; one that makes the others pointless stands alone."""
     if (system := _release(facts)).sign is Sign.FAILED:
         return [system]
-    first = [system, _root(facts), _mta(facts, answers), _fqdn(facts), *_named(facts)]
+    first = [system, _root(facts), _mta(facts, answers), _fqdn(facts), *_links(facts), *_named(facts)]
     first += _elsewhere(facts, answers)
     return [*first, *_ports(facts, answers), *_masked(facts), _disk(facts), *_usr(facts), _clock()]
 
@@ -112,6 +113,11 @@ def _fqdn(facts: Facts) -> Check:
     if certificate_is_there(facts):
         sign, why = Sign.WARNING, "each start of sendmail waits a minute for it"
     return Check("fqdn", sign, f"{shown!r} is not a qualified name that resolves: {why}", remedy)
+
+
+def _links(facts: Facts) -> list[Check]:
+    """Nothing is said of folders that are none of them symbolic links, or lead to others that the snapshots hold."""
+    return [Check("links", Sign.FAILED, says, remedy) for says, remedy in in_the_way(facts.links)]
 
 
 def _named(facts: Facts) -> list[Check]:

@@ -206,7 +206,8 @@ class PrivateView:
     def _freeze(self) -> None:
         """Nothing of the host's shines through the folders that were copied, not even what is new there."""
         for number, name in self._inside(self._copied):
-            for folder, _, _ in os.walk(self._upper(number) / name):
+            top = self._upper(number) / name
+            for folder, _, _ in os.walk(top) if not top.is_symlink() else ():  # its folder is the host's own
                 try:
                     os.setxattr(folder, _OPAQUE, b"y")
                 except OSError as error:

@@ -497,6 +497,9 @@ def test_debian_13_leaves_sendmail_disabled() -> None:
         ({"listeners": (Listener("0.0.0.0", 587, "python3", 42),)}, "port-587"),
         ({"disk_free": 10_000_000}, "disk"),
         ({"usr_readonly": True}, "usr"),
+        ({"links": {"/etc/mail": "/srv/mail"}}, "links"),
+        ({"links": {"/etc/default": "/etc/default.real", "/etc/mail": "/etc/mail.real"}}, "links"),
+        ({"links": {"/etc/default": ""}}, "links"),
     ],
 )
 def test_obstacles_are_named(overrides: dict[str, object], check_id: str) -> None:

@@ -1,0 +1,137 @@
+"""Folders that are symbolic links: what is written behind them is in the history by one name, and can be rolled back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from snapshots.live.entry import Kind
+from tests.store.test_engine import Bench, Made, entry
+from wizard.changes.file import FileChange, in_turn
+from wizard.errors import ChangeError, HostError
+from wizard.model.plan import Outcome
+from wizard.system.host import Host
+from wizard.system.links import in_the_way, linked, real
+
+FILE = "/etc/default/saslauthd"
+INSIDE = {
+    "relative": {"default": "default.real"},
+    "by dots": {"default": "../etc/./old/../default.real"},
+    "chain": {"default": "default.new", "default.new": "default.real"},
+}
+OUTSIDE = {
+    "absolute": {"default": "/srv/default"},
+    "relative": {"default": "../srv/default"},
+    "chain": {"default": "default.new", "default.new": "/srv/default"},
+    "dangling": {"default": "default.gone"},
+}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    made = Bench(tmp_path, monkeypatch)
+    for folder in ("etc/default.real", "etc/old", "srv/default"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "saslauthd").write_text("START=no\n")
+    return made
+
+
+def link(bench: Bench, links: dict[str, str]) -> None:
+    for name, target in links.items():
+        (bench.root / "etc" / name).symlink_to(target)
+
+
+def step(bench: Bench, good: bool = True) -> Made:
+    return Made("one", bench.host, {FILE: "START=yes\n"}, lambda: good)
+
+
+@pytest.mark.parametrize("kind", INSIDE)
+def test_what_lies_behind_a_link_is_recorded_where_it_is_and_goes_back(bench: Bench, kind: str) -> None:
+    link(bench, INSIDE[kind])
+    assert list(bench.apply(step(bench)).applied) == ["one"]
+    assert [item.path for item in bench.store.changed("one")] == ["etc/default.real/saslauthd"]
+    assert not bench.store.pending()
+    before = bench.store.entry("HEAD", "etc/default")
+    assert before is not None
+    assert before.kind is Kind.SYMLINK
+    reversal = bench.store.reverse([bench.store.find("one")])
+    for change in in_turn(reversal.targets):
+        change.apply(bench.host, lambda _: None)
+    assert bench.text("/etc/default.real/saslauthd") == "START=no\n"
+    assert not [one for one in bench.store.pending() if one.path != "etc/default.real/saslauthd"]
+
+
+def test_a_step_that_fails_behind_a_link_is_undone(bench: Bench) -> None:
+    link(bench, INSIDE["relative"])
+    assert bench.apply(step(bench, good=False)).failed == "one"
+    assert not bench.failure().not_undone
+    assert bench.text("/etc/default.real/saslauthd") == "START=no\n"
+    assert not bench.store.pending()
+
+
+@pytest.mark.parametrize("kind", OUTSIDE)
+def test_nothing_is_written_where_no_snapshot_is(bench: Bench, kind: str) -> None:
+    link(bench, OUTSIDE[kind])
+    run = bench.apply(step(bench))
+    assert run.blocked == "one"
+    plan = run.plans["one"]
+    assert plan.outcome is Outcome.BLOCKED
+    assert "/etc/default is a symbolic link" in plan.reason
+    assert "/etc/default" in plan.remedy[0]
+    assert bench.text("/srv/default/saslauthd") == "START=no\n"
+    assert bench.operations() == ["baseline"]
+
+
+def test_a_link_that_others_make_once_it_is_planned(bench: Bench) -> None:
+    (bench.root / "etc/default").mkdir()
+    (bench.root / FILE[1:]).write_text("START=no\n")
+    change = FileChange(FILE, bench.host.entry(FILE), entry("START=yes\n"))
+    (bench.root / "etc/default").rename(bench.root / "etc/default.own")
+    link(bench, OUTSIDE["absolute"])
+    with pytest.raises(ChangeError, match=r"/srv/default/saslauthd.*Nothing was written"):
+        change.apply(bench.host, lambda _: None)
+    assert bench.text("/srv/default/saslauthd") == "START=no\n"
+    (bench.root / "etc/default").unlink()
+    link(bench, {"default": "default.own"})
+    assert change.apply(bench.host, lambda _: None).path == "/etc/default.own/saslauthd"
+
+
+def test_which_links_are_in_the_way(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    for folder in ("etc/mail/tls", "etc/default.real", "etc/ssl.real/certs", "srv/cron"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name, target in {
+        "default": "default.real",
+        "ssl": "ssl.real",
+        "cron.d": "/srv/cron",
+        "pam.d": "gone",
+        "mail/sasl": "tls",
+    }.items():
+        (tmp_path / "etc" / name).symlink_to(target)
+    links = linked(host)
+    assert links == {
+        "/etc/mail/sasl": "/etc/mail/tls",
+        "/etc/default": "/etc/default.real",
+        "/etc/cron.d": "/srv/cron",
+        "/etc/pam.d": "",
+        "/etc/ssl": "/etc/ssl.real",
+    }
+    assert [why.split(" ")[0] for why, _ in in_the_way(links)] == [
+        "/etc/mail/sasl",
+        "/etc/cron.d",
+        "/etc/pam.d",
+    ]
+    assert real(host, "/etc/ssl/certs/x") == "/etc/ssl.real/certs/x"
+
+
+def test_absolute_links_and_circles(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    (tmp_path / "etc/new").mkdir(parents=True)
+    for name, target in {"old": "/etc/older", "older": "//etc/./new/", "a": "/etc/b", "b": "a/c"}.items():
+        (tmp_path / "etc" / name).symlink_to(target)
+    assert real(host, "/etc/old/x") == "/etc/new/x"
+    assert real(host, "/etc/old") == "/etc/old"
+    with pytest.raises(HostError, match="lead in a circle"):
+        real(host, "/etc/a/x")
+    assert linked(host, ("/etc/old", "/etc/a")) == {"/etc/old": "/etc/new", "/etc/a": ""}
