@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.steps.recorded import RECORDED
-from wizard.engine.trial import may_rewrite
+from wizard.engine.rewritten import may_rewrite
 
 
 @pytest.mark.parametrize("release", ["debian-12", "debian-13", "debian-14"])

@@ -4,24 +4,22 @@ Planning is pure; this is its edge. The gate that each new sendmail.mc passes is
 
 from __future__ import annotations
 
-import difflib
-import re
 from dataclasses import replace
 
 from snapshots.live.entry import Kind
-from wizard.changes.capture import NoCaptureError, captured
 from wizard.changes.command import DialogueChange
 from wizard.changes.file import FileChange
 from wizard.console import count
 from wizard.editors import EditError, sendmail_mc
-from wizard.errors import ChangeError, GateError, HostError
+from wizard.engine.rewritten import rewritten
+from wizard.errors import GateError, HostError
 from wizard.model import facts as f
 from wizard.model.facts import Facts
 from wizard.model.plan import Ending, Outcome, Plan
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.local_mail import DESTINATION, destination, refused_by
 from wizard.sendmail.m4 import expand_text
-from wizard.sendmail.mc_gate import Gate, Planned, SubmitGate, unplanned
+from wizard.sendmail.mc_gate import Gate, SubmitGate
 from wizard.system.host import Host
 from wizard.system.links import WRITTEN, in_the_way, linked
 
@@ -35,37 +33,9 @@ LINKS = "links"
 """Symbolic links that regular files take the place of."""
 _RENAMED = (f.SENDMAIL_CF, f.SUBMIT_MC, f.SUBMIT_CF, f.ACCESS)
 _DEBIAN_SUBMIT_MC = "/usr/share/sendmail/cf/debian/submit.mc"
-REWRITTEN = "mc-rewritten"
-"""Lines of sendmail.cf that would change, since sendmailconfig itself edits sendmail.mc."""
-_OURS = Planned(sets=frozenset({"TrustedUser"}))
-"""mc-includes sets it where update_mc would."""
 _EDITS = frozenset({"mc-includes", "submission-port", "auth-options", "smtp-port"})
 """The first of these to be carried out lists what goes: Debian's start of sendmail makes a sendmail.cf again that is older
 than sendmail.mc (tried on 12 and 13), so a run must not stop between them."""
-UPDATE_MC = "/usr/share/sendmail/update_mc"
-"""What sendmailconfig itself changes in sendmail.mc, before it makes sendmail.cf. It adds what Debian's own file has (the
-include of cf.m4, _USE_ETC_MAIL_, DOMAIN(`debian-mta'), an area for sendmail.conf), makes OSTYPE(`linux') OSTYPE(`debian'),
-and corrects some FEATUREs (update_mc of 8.17.1.9 and 8.18.1)."""
-_HAS = tuple(
-    re.compile(pattern, re.MULTILINE)
-    for pattern in (
-        r"^\s*`?include\(`?/usr/share/sendmail/cf/m4/cf\.m4'?\)",
-        r"^\s*`?define\(`?_USE_ETC_MAIL_",
-        r"^\s*`?DOMAIN\(`?debian-mta'?\)",
-        r"^dnl # Items controlled by /etc/mail/sendmail\.conf",
-    )
-)
-_CHANGES = re.compile(
-    r"^\s*`?(?:OSTYPE\(`?linux'?\)|include\(`?/etc/mail/(?:dialup|provider)\.m4"
-    r"|FEATURE\(`?(?:mailertable'?, `text |smrsh'?\s*,|nouucp'?\)|dont_masquerade_local'?\)"
-    r"|access_db'?\s*,\s*`?hash\s*(?:-o)?\s*/etc/mail/access\.db))",
-    re.MULTILINE,
-)
-_STATUS = {
-    "n": re.compile(r"^dnl undefine\(`confHOST_STATUS_DIRECTORY'\)dnl", re.MULTILINE),
-    "y": re.compile(r"^undefine\(`confHOST_STATUS_DIRECTORY'\)dnl", re.MULTILINE),
-}
-"""What is switched by the first letter of DAEMON_HOSTSTATS in sendmail.conf."""
 
 
 def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
@@ -81,14 +51,14 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
             if not facts.planned & _EDITS and plan.outcome is Outcome.PENDING:
                 edits = True
                 plan = replace(plan, ends=(*plan.ends, *lost(facts), *_links(facts)))
-                plan = _rewritten(host, facts, plan)
+                plan = rewritten(host, facts, plan)
         elif isinstance(change, FileChange) and isinstance(change.gate, SubmitGate):
             plan = _submit_gated(host, facts, plan, change, change.gate)
         elif isinstance(change, DialogueChange):
             submit = _lost_of_submit(facts, _submit_given(host, facts))
             ours, links = ((), ()) if edits else (lost(facts), _links(facts))
             plan = replace(plan, ends=(*plan.ends, *ours, *submit, *links))
-            plan = plan if edits else _rewritten(host, facts, plan)
+            plan = plan if edits else rewritten(host, facts, plan)
     return plan
 
 
@@ -146,37 +116,6 @@ def _not_now(facts: Facts, mc: str) -> str:
         if path in included and facts.files.get(path) is None:
             return f"what this changes in sendmail.cf is looked at once {path} is made"
     return ""
-
-
-def _rewritten(host: Host, facts: Facts, plan: Plan) -> Plan:
-    """The plan with what sendmailconfig's own edit of sendmail.mc changes in sendmail.cf: update_mc is tried in a private
-    view of the host, and nothing is written."""
-    entry = host.entry(f.SENDMAIL_MC) if facts.euid == 0 and "sendmailconfig" in facts.tools else None
-    if entry is None or not host.exists(UPDATE_MC):
-        return plan
-    if not may_rewrite(entry.content.decode("latin-1"), facts.text(f.SENDMAIL_CONF) or ""):
-        return plan
-    try:
-        capture = captured(host, lambda view: view.run([UPDATE_MC], timeout=60).stdout, lambda _: None)
-    except (NoCaptureError, HostError, ChangeError) as error:
-        note = f"whether sendmailconfig edits sendmail.mc itself cannot be seen before ({error})"
-        return replace(plan, notes=(*plan.notes, note))
-    _, after = capture.writes.get(f.SENDMAIL_MC, (None, None))
-    if after is None:
-        return plan
-    old, new = (expand_text(host, text.content).text for text in (entry, after))
-    lines = unplanned(old, new, _OURS)
-    if not lines:
-        return plan
-    old_mc, new_mc = (text.content.decode("latin-1").splitlines() for text in (entry, after))
-    diff = difflib.unified_diff(old_mc, new_mc, n=0, lineterm="")
-    edits = (line for line in diff if not line.startswith(("---", "+++", "@@")))
-    says = (
-        f"sendmailconfig edits sendmail.mc itself (Debian's update_mc), and with that {count(len(lines), 'line')} of sendmail.cf "
-        "would change that no step plans to change"
-    )
-    shown = (*(f"sendmail.mc: {line}" for line in edits), *(f"sendmail.cf: {line}" for line in lines))
-    return replace(plan, ends=(*plan.ends, Ending(REWRITTEN, says, shown)))
 
 
 def lost(facts: Facts) -> tuple[Ending, ...]:
@@ -242,14 +181,3 @@ def _lost_of_submit(facts: Facts, given: str | None) -> tuple[Ending, ...]:
         "them into submit.mc"
     )
     return (Ending(SUBMIT_CF_LINES, says, lines),)
-
-
-def may_rewrite(mc: str, conf: str) -> bool:
-    """Whether update_mc has perhaps something to change in this text, with this sendmail.conf: it is worth the time to ask."""
-    chosen = re.findall(r"^\s*DAEMON_HOSTSTATS=[\"']?(\w)", conf, re.MULTILINE)
-    status = _STATUS.get(chosen[-1].lower()) if chosen else None
-    return (
-        not all(pattern.search(mc) for pattern in _HAS)
-        or _CHANGES.search(mc) is not None
-        or (status is not None and status.search(mc) is not None)
-    )
