@@ -369,9 +369,16 @@ def test_what_no_run_had_made_keeps_its_bytes(machine: BootMachine) -> None:
 
 @pytest.mark.default_on("bookworm")
 def test_what_sendmailconfig_edits_by_itself_is_listed_and_asked_about(machine: BootMachine) -> None:
-    """A sendmail.mc of another system, made into sendmail.cf by m4: Debian's update_mc turns it into Debian's own."""
+    """A sendmail.mc of another system, made into sendmail.cf by m4: Debian's update_mc turns it into Debian's own. And what
+    the admin did beside it: other scripts of Debian's undo that."""
     debian = machine("mail")
     add_alice(debian)
+    debian.run(
+        r"sed -i 's/^MAILER_DEF/include(`\/etc\/mail\/tls\/starttls.m4\x27)dnl\n&/' /etc/mail/sendmail.mc;"
+        r"echo 'define(`confCIPHER_LIST\x27, `HIGH\x27)dnl' | sed 's/.x27/\x27/g' >> /etc/mail/tls/starttls.m4;"
+        "groupadd lists; cd /etc/mail; touch virtusertable; chgrp lists virtusertable; chmod 664 virtusertable;"
+        "echo '7 * * * * root true' >> /etc/cron.d/sendmail; echo 'ALL: LOCAL' > /etc/hosts.allow; echo 'ALL: ALL' > /etc/hosts.deny"
+    )
     debian.run(r"sed -i '/^DOMAIN/d; s/^OSTYPE.*/OSTYPE(`linux\x27)dnl/' /etc/mail/sendmail.mc")
     debian.run(
         r"sed -i 's/^MAILER_DEF/define(`ALIAS_FILE\x27, `\/etc\/aliases\x27)dnl\n&/' /etc/mail/sendmail.mc"
@@ -385,9 +392,20 @@ def test_what_sendmailconfig_edits_by_itself_is_listed_and_asked_about(machine: 
     assert "WOULD END [mc-rewritten]" in shown
     assert "| sendmail.mc: -OSTYPE(`linux')dnl" in shown
     assert "| sendmail.cf: +O PidFile=" in shown
+    for line in (
+        "/etc/mail/tls/starttls.m4: -define(`confCIPHER_LIST', `HIGH')dnl",
+        "sendmail.cf: -O CipherList=HIGH",
+        "/etc/cron.d/sendmail: -7 * * * * root true",
+        "/etc/mail/virtusertable: 0664 root:lists -> 0644 root:lists",
+        "ALL: ALL",
+    ):
+        assert f"| {line}\n" in shown
+    assert differences(before, picture(debian, "/etc")) == []
     stopped = wizard(debian, "apply", "--yes")
     assert (stopped.returncode, debian.read(MC)) == (4, mc), stopped.stderr
-    apply(debian, "--accept", "mc-rewritten")
+    ids = ("mc-rewritten", "generated-edits", "mail-rights", "hosts-allow")
+    assert all(f"--accept {name}" in stopped.stderr for name in ids)
+    apply(debian, *(word for name in ids for word in ("--accept", name)))
     assert b"DOMAIN(`debian-mta')" in debian.read(MC)
     assert alice_logs_in(debian)
     undone = wizard(debian, "rollback", "--all", "--yes")

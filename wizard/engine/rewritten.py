@@ -4,23 +4,49 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from wizard.changes.capture import NoCaptureError, captured
+from snapshots.live.entry import Entry
+from wizard.changes.capture import Capture, NoCaptureError, below, captured
+from wizard.changes.file import FileChange
 from wizard.console import count
+from wizard.editors import EditError, sendmail_mc
 from wizard.errors import ChangeError, HostError
 from wizard.model import facts as f
 from wizard.model.facts import Facts
 from wizard.model.plan import Ending, Plan
+from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.m4 import expand_text
 from wizard.sendmail.mc_gate import Planned, unplanned
+from wizard.sendmail.rights import MAIL_FOLDER, taken_away
+from wizard.sendmail.written_anew import ITS_MAKING, crontab_as_written, jobs, m4_as_written
 from wizard.system.host import Host
+from wizard.system.tcp_wrappers import names_sendmail, refusing
 
 REWRITTEN = "mc-rewritten"
 """Lines of sendmail.cf that would change, since sendmailconfig itself edits sendmail.mc."""
+EDITS = "generated-edits"
+"""What was changed by hand in files that Debian's scripts write anew each time."""
+RIGHTS = "mail-rights"
+"""What somebody may do below /etc/mail, and no more once the scripts have set owner and mode there."""
+LET_IN = "hosts-allow"
+"""That rules of TCP wrappers keep clients away from sendmail."""
 _OURS = Planned(sets=frozenset({"TrustedUser"}))
 """mc-includes sets it where update_mc would."""
-UPDATE_MC = "/usr/share/sendmail/update_mc"
+_SCRIPTS = "/usr/share/sendmail"
+CRONTAB = "/etc/cron.d/sendmail"
+_CRONTAB = (f"{_SCRIPTS}/update_conf", "--static", "--output-file", CRONTAB)
+"""With --output-file it leaves inetd and /var alone."""
+_M4 = {f.SASL_M4: f"{_SCRIPTS}/update_authm4", f.STARTTLS_M4: f"{_SCRIPTS}/update_tlsm4"}
+_M4_FILES = (
+    ("rm", "-f", "/etc/mail/databases"),
+    (f"{_SCRIPTS}/parse_mc",),
+    *((script,) for script in _M4.values()),
+)
+"""Makes sasl.m4 and starttls.m4, as update_sendmail does. Of its other scripts update_sys changes /var, and update_db is slow."""
+_BETWEEN = "\0"
+UPDATE_MC = f"{_SCRIPTS}/update_mc"
 """What sendmailconfig itself changes in sendmail.mc, before it makes sendmail.cf. It adds what Debian's own file has (the
 include of cf.m4, _USE_ETC_MAIL_, DOMAIN(`debian-mta'), an area for sendmail.conf), makes OSTYPE(`linux') OSTYPE(`debian'),
 and corrects some FEATUREs (update_mc of 8.17.1.9 and 8.18.1)."""
@@ -47,34 +73,145 @@ _STATUS = {
 
 
 def rewritten(host: Host, facts: Facts, plan: Plan) -> Plan:
-    """The plan with what sendmailconfig's own edit of sendmail.mc changes in sendmail.cf: update_mc is tried in a private
+    """The plan with what Debian's scripts, which sendmailconfig runs, change of the admin's own: they are tried in a private
     view of the host, and nothing is written."""
     entry = host.entry(f.SENDMAIL_MC) if facts.euid == 0 and "sendmailconfig" in facts.tools else None
     if entry is None or not host.exists(UPDATE_MC):
         return plan
-    if not may_rewrite(entry.content.decode("latin-1"), facts.text(f.SENDMAIL_CONF) or ""):
-        return plan
+    files = (change for change in plan.changes if isinstance(change, FileChange))
+    planned = next((change.after for change in files if change.path == f.SENDMAIL_MC), None) or entry
+    ends = (*plan.ends, *_rights(host, facts), *_let_in(host))
     try:
-        capture = captured(host, lambda view: view.run([UPDATE_MC], timeout=60).stdout, lambda _: None)
+        return replace(plan, ends=(*ends, *_tried(host, facts, planned)))
     except (NoCaptureError, HostError, ChangeError) as error:
-        note = f"whether sendmailconfig edits sendmail.mc itself cannot be seen before ({error})"
-        return replace(plan, notes=(*plan.notes, note))
-    _, after = capture.writes.get(f.SENDMAIL_MC, (None, None))
-    if after is None:
-        return plan
-    old, new = (expand_text(host, text.content).text for text in (entry, after))
+        note = f"what sendmailconfig changes by itself besides cannot be seen before ({error})"
+        return replace(plan, ends=ends, notes=(*plan.notes, note))
+
+
+def _tried(host: Host, facts: Facts, planned: Entry) -> tuple[Ending, ...]:
+    """What ends by what the scripts write, where sendmail.mc is as `planned`. Raises NoCaptureError, HostError, ChangeError."""
+    mc, conf = planned.content.decode("latin-1"), facts.text(f.SENDMAIL_CONF) or ""
+    made = _made_with_m4(host, mc) if any(_own(host, path, script) for path, script in _M4.items()) else ()
+    scripts = [*([(UPDATE_MC,)] if may_rewrite(mc, conf) else ()), *(_M4_FILES if made else ())]
+    if host.exists(CRONTAB) and not crontab_as_written(host.text(CRONTAB), conf):
+        scripts.append(_CRONTAB)
+    if not scripts:
+        return ()
+    with host.in_memory(planned.content) as source:
+        # The file stays what it is, with its owner and mode: it gets the content.
+        scripts.insert(0, ("cp", source, f.SENDMAIL_MC))
+        capture = captured(host, lambda view: _ran(view, scripts, made), lambda _: None)
+    _, written = capture.writes.get(f.SENDMAIL_MC, (None, planned))
+    return (*_edits_of_mc(host, planned, written), *_edits_that_go(host, capture, made, written))
+
+
+def _own(host: Host, path: str, script: str) -> bool:
+    """Whether the file has perhaps something that the script does not write."""
+    return host.exists(path) and not m4_as_written(host.text(path), host.text(script))
+
+
+def _made_with_m4(host: Host, mc: str) -> tuple[str, ...]:
+    """The .mc files that include something of what update_authm4 and update_tlsm4 write anew."""
+    sources = ((f.SENDMAIL_MC, mc), (f.SUBMIT_MC, host.text(f.SUBMIT_MC)))
+    return tuple(path for path, text in sources if not _M4.keys().isdisjoint(_included(text)))
+
+
+def _included(mc: str) -> tuple[str, ...]:
+    try:
+        return sendmail_mc.includes(mc)
+    except EditError:
+        return ()
+
+
+def _ran(view: Host, scripts: Sequence[Sequence[str]], made: Sequence[str]) -> str:
+    """What m4 makes of the .mc files once the scripts have run, one behind the other."""
+    for argv in scripts:
+        view.run(argv, timeout=60)
+    runs = (view.run(["m4", path], timeout=30, cwd="/etc/mail", encoding="latin-1") for path in made)
+    return _BETWEEN.join(run.stdout for run in runs)
+
+
+def _edits_of_mc(host: Host, before: Entry, after: Entry | None) -> tuple[Ending, ...]:
+    """What update_mc changes in sendmail.mc, and what that changes in sendmail.cf."""
+    if after is None or after.content == before.content:
+        return ()
+    old, new = (expand_text(host, text.content).text for text in (before, after))
     lines = unplanned(old, new, _OURS)
     if not lines:
-        return plan
-    old_mc, new_mc = (text.content.decode("latin-1").splitlines() for text in (entry, after))
-    diff = difflib.unified_diff(old_mc, new_mc, n=0, lineterm="")
-    edits = (line for line in diff if not line.startswith(("---", "+++", "@@")))
+        return ()
     says = (
         f"sendmailconfig edits sendmail.mc itself (Debian's update_mc), and with that {count(len(lines), 'line')} of sendmail.cf "
         "would change that no step plans to change"
     )
-    shown = (*(f"sendmail.mc: {line}" for line in edits), *(f"sendmail.cf: {line}" for line in lines))
-    return replace(plan, ends=(*plan.ends, Ending(REWRITTEN, says, shown)))
+    shown = (*_differing("sendmail.mc", before, after), *(f"sendmail.cf: {line}" for line in lines))
+    return (Ending(REWRITTEN, says, shown),)
+
+
+def _edits_that_go(host: Host, capture: Capture, made: Sequence[str], mc: Entry | None) -> tuple[Ending, ...]:
+    """What was changed by hand in files that the scripts write anew, as far as it has an effect."""
+    shown: list[str] = []
+    for path, new in zip(made, capture.output.split(_BETWEEN), strict=False):
+        source = mc if path == f.SENDMAIL_MC else capture.writes.get(path, (None, host.entry(path)))[1]
+        old = expand_text(host, source.content).text if source is not None else ""
+        lines = sendmail_cf.changed(old, new) if min(len(old), len(new)) >= sendmail_cf.SMALLEST else ()
+        if any(line[0] == "-" and not sendmail_cf.grown(line[1:], new) for line in lines):
+            shown += (f"{path.rpartition('/')[2].replace('.mc', '.cf')}: {line}" for line in lines)
+    of_m4 = sorted(_M4.keys() & capture.writes.keys()) if shown else ()
+    shown = [*(line for path in of_m4 for line in _differing(path, *capture.writes[path])), *shown]
+    now, then = (jobs(_text(entry)) for entry in capture.writes.get(CRONTAB, (None, None)))
+    shown += (f"{CRONTAB}: -{now[job]}" for job in now if job not in then)
+    shown += (f"{CRONTAB}: +{then[job]}" for job in then if job not in now)
+    if not shown:
+        return ()
+    says = (
+        "sendmailconfig rewrites these files, without what was changed in them by hand. To keep that, put settings into "
+        "sendmail.mc, below the includes, and jobs into a file of their own in /etc/cron.d"
+    )
+    return (Ending(EDITS, says, tuple(shown)),)
+
+
+def _differing(name: str, before: Entry | None, after: Entry | None) -> Iterator[str]:
+    """The lines in which two texts differ, but for what says when, by whom and by which version they were made."""
+    old, new = (
+        [line for line in _text(entry).splitlines() if not ITS_MAKING.match(line)]
+        for entry in (before, after)
+    )
+    for line in difflib.unified_diff(old, new, n=0, lineterm=""):
+        if not line.startswith(("---", "+++", "@@")):
+            yield f"{name}: {line}"
+
+
+def _text(entry: Entry | None) -> str:
+    return entry.content.decode("latin-1") if entry is not None else ""
+
+
+def _rights(host: Host, facts: Facts) -> tuple[Ending, ...]:
+    """Who may read or write a file or folder of /etc/mail no more."""
+    paths = (MAIL_FOLDER, *below(host, MAIL_FOLDER))
+    lines = taken_away(host, paths, facts.cf_from_mc or "")
+    if not lines:
+        return ()
+    says = (
+        "sendmailconfig gives these files and folders the owner and mode that Debian has for them, and somebody who may write "
+        "to them, or read them, may not any more. To allow it again afterwards, use chown and chmod"
+    )
+    return (Ending(RIGHTS, says, lines),)
+
+
+def _let_in(host: Host) -> tuple[Ending, ...]:
+    """The rules of TCP wrappers that are asked no more for sendmail."""
+    allow = host.text(f.HOSTS_ALLOW)
+    if names_sendmail(allow) or not host.exists(f.HOSTS_ALLOW):
+        return ()
+    rules = refusing(allow, host.text("/etc/hosts.deny"))
+    if not rules:
+        return ()
+    says = (
+        f"sendmailconfig puts the line `sendmail: all` on top of {f.HOSTS_ALLOW}, since no line there names sendmail: clients "
+        "that these rules turn away reach sendmail then, also at port 25. To keep them out, write there first who may come, "
+        "such as `sendmail: 192.0.2.0/24`"
+    )
+    return (Ending(LET_IN, says, rules),)
 
 
 def may_rewrite(mc: str, conf: str) -> bool:

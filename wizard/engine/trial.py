@@ -58,7 +58,8 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
             submit = _lost_of_submit(facts, _submit_given(host, facts))
             ours, links = ((), ()) if edits else (lost(facts), _links(facts))
             plan = replace(plan, ends=(*plan.ends, *ours, *submit, *links))
-            plan = plan if edits else rewritten(host, facts, plan)
+            # Where an edit comes first, it has been said there.
+            plan = plan if edits or facts.planned & _EDITS else rewritten(host, facts, plan)
     return plan
 
 

@@ -5,22 +5,43 @@ from __future__ import annotations
 import fnmatch
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 
 def refusal(allow: str, deny: str, address: str, name: str = "") -> str:
     """The rule by which /etc/hosts.allow or /etc/hosts.deny, of these texts, turn the client away; empty where they let
     it in. The first rule that matches decides, and hosts.allow is read first."""
+    for rule, clients, admits in _rules(allow, deny):
+        if _listed(clients, lambda word: _is(word, address, name)):
+            return "" if admits else rule
+    return ""
+
+
+def refusing(allow: str, deny: str) -> tuple[str, ...]:
+    """The rules by which some client or other is turned away."""
+    rules = []
+    for rule, clients, admits in _rules(allow, deny):
+        if not admits:
+            rules.append(rule)
+        if clients.strip().upper() == "ALL":
+            break  # it matches everybody: none behind it is asked
+    return tuple(rules)
+
+
+def names_sendmail(allow: str) -> bool:
+    """Whether update_tcpd finds sendmail named in hosts.allow: else sendmailconfig puts a line on top of it that lets in all."""
+    return re.search(r"^[^#:\n]*sendmail[^:\n]*:", allow, re.MULTILINE) is not None
+
+
+def _rules(allow: str, deny: str) -> Iterator[tuple[str, str, bool]]:
+    """The rules for sendmail in the order in which they are asked: itself, its clients, and whether it lets them in."""
     for text, admits in ((allow, True), (deny, False)):
         for rule in text.replace("\\\n", " ").splitlines():
             # A colon within brackets belongs to an IPv6 address.
             daemons, *rest = re.split(r"[ \t]*:[ \t]*(?![^\[]*\])", rule.partition("#")[0].strip())
-            if not rest or not _listed(daemons, lambda word: word.lower() in ("all", "sendmail")):
-                continue
-            if _listed(rest[0], lambda word: _is(word, address, name)):
+            if rest and _listed(daemons, lambda word: word.lower() in ("all", "sendmail")):
                 last = rest[-1].lower() if len(rest) > 1 else ""
-                return "" if last == "allow" or (admits and last != "deny") else rule.strip()
-    return ""
+                yield rule.strip(), rest[0], last == "allow" or (admits and last != "deny")
 
 
 def _listed(words: str, holds: Callable[[str], bool]) -> bool:

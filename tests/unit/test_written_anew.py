@@ -1,0 +1,180 @@
+"""What sendmailconfig writes anew, whom it takes rights from, and whom it lets in: what of that is the admin's, and would end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.steps.recorded import RECORDED, file, machine
+from wizard.changes.capture import Capture
+from wizard.changes.command import DialogueChange
+from wizard.engine import rewritten as rewriting
+from wizard.model import facts as f
+from wizard.model.plan import Ending, Plan
+from wizard.sendmail.m4 import Expansion
+from wizard.sendmail.rights import Rights, set_by_scripts, taken_away, takes_away
+from wizard.sendmail.written_anew import crontab_as_written, m4_as_written
+from wizard.system.host import Host
+from wizard.system.tcp_wrappers import names_sendmail, refusing
+
+SCRIPTS = RECORDED / "debian-13/usr/share/sendmail"
+M4 = {"sasl/sasl.m4": "update_authm4", "tls/starttls.m4": "update_tlsm4"}
+CRONTAB = (RECORDED / "debian-12/etc/cron.d/sendmail").read_text()
+CONF = (RECORDED / "debian-12/etc/mail/sendmail.conf").read_text()
+OWN = "define(`confCIPHER_LIST', `HIGH')dnl\n"
+MAIL = Rights(101, 103, 0)
+
+
+@pytest.mark.parametrize("release", ["12", "13", "14"])
+@pytest.mark.parametrize("name", M4)
+def test_debians_own_m4_files_are_as_its_scripts_write_them(release: str, name: str) -> None:
+    script = (SCRIPTS / M4[name]).read_text("latin-1")
+    text = (RECORDED / f"debian-{release}/etc/mail" / name).read_text("latin-1")
+    assert m4_as_written(text, script)
+    assert m4_as_written(text.replace("`2m'", "`3m'") + "dnl a remark\n", script), "the value is taken over"
+    assert not m4_as_written(text + OWN, script)
+    assert not m4_as_written(text.replace("define(`confTO_", "dnl define(`confTO_"), script)
+    assert not m4_as_written(text.replace("`2m'", "`2m,x'"), script), "parse_mc finds its first word alone"
+    assert not m4_as_written(text, "")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("", "", True),
+        ("*/20", "*/05", False),
+        ("MAILTO=root", "MAILTO=me", False),
+        ("*/20", "#*/20", False),
+        ("# No queue", "5 * * * * root true\n# No queue", False),
+    ],
+)
+def test_a_crontab_that_was_edited(old: str, new: str, same: bool) -> None:
+    assert crontab_as_written(CRONTAB.replace(old, new, 1), CONF) is same
+    assert not crontab_as_written(CRONTAB, CONF.replace('MSP_INTERVAL="20m"', 'MSP_INTERVAL="1h"'))
+
+
+@pytest.mark.parametrize(
+    ("path", "now", "then", "ends"),
+    [
+        ("/etc/mail/virtusertable", Rights(0, 50, 0o664), Rights(0, 50, 0o644), True),
+        ("/etc/mail/virtusertable", Rights(33, 33, 0o660), Rights(33, 33, 0o640), True),
+        ("/etc/mail/virtusertable", Rights(0, 103, 0o664), Rights(0, 103, 0o644), False),
+        ("/etc/mail/virtusertable", Rights(33, 33, 0o640), Rights(33, 33, 0o640), False),
+        ("/etc/mail/virtusertable", Rights(0, 0, 0o666), Rights(0, 0, 0o644), True),
+        ("/etc/mail", Rights(0, 50, 0o2775), Rights(101, 103, 0o2755), True),
+        ("/etc/mail", Rights(0, 0, 0o755), Rights(101, 103, 0o2755), False),
+        ("/etc/mail/access", Rights(0, 33, 0o640), Rights(0, 33, 0o600), True),
+        ("/etc/mail/authinfo", Rights(0, 33, 0o640), Rights(0, 33, 0o640), False),
+        ("/etc/mail/tls/sendmail-common.key", Rights(0, 50, 0o640), Rights(0, 103, 0o640), True),
+    ],
+)
+def test_who_may_do_less(path: str, now: Rights, then: Rights, ends: bool) -> None:
+    assert set_by_scripts(path, now, MAIL, "Kaccess hash -T<TMPF> /etc/mail/access\n") == then
+    assert takes_away(now, then, MAIL) is ends
+
+
+@pytest.mark.parametrize(
+    ("allow", "deny", "named", "rules"),
+    [
+        ("ALL: 10.0.0.0/8\n", "ALL: ALL\n", False, ("ALL: ALL",)),
+        ("sendmail: all\n", "ALL: ALL\n", True, ()),
+        ("sendmail: 10.\n", "ALL: ALL\n", True, ("ALL: ALL",)),
+        ("# sendmail: all\n", "", False, ()),
+        ("sshd: ALL\n", "sshd: ALL\n", False, ()),
+        ("ALL: .bad.test: deny\n", "", False, ("ALL: .bad.test: deny",)),
+    ],
+)
+def test_clients_that_tcp_wrappers_turn_away(
+    allow: str, deny: str, named: bool, rules: tuple[str, ...]
+) -> None:
+    assert names_sendmail(allow) is named
+    assert refusing(allow, deny) == rules
+
+
+class Bench(Host):
+    """A host whose /etc is below its root, and that has no files in memory."""
+
+    @staticmethod
+    @contextlib.contextmanager
+    def in_memory(content: bytes) -> Iterator[str]:
+        yield "/memory"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Bench:
+    for path, text in {
+        "etc/mail/sendmail.mc": f"include(`{f.STARTTLS_M4}')dnl\n",
+        "etc/mail/tls/starttls.m4": (RECORDED / "debian-13/etc/mail/tls/starttls.m4").read_text("latin-1"),
+        "etc/mail/virtusertable": "",
+        "usr/share/sendmail/update_mc": "",
+        "usr/share/sendmail/update_tlsm4": (SCRIPTS / "update_tlsm4").read_text("latin-1"),
+        "etc/passwd": "smmta:x:98765:0:::\n",
+        "etc/group": "smmsp:x:98766:\n",
+        "etc/hosts.allow": "ALL: LOCAL\n",
+        "etc/hosts.deny": "",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text, "latin-1")
+    return Bench(tmp_path)
+
+
+def ends(host: Host) -> tuple[Ending, ...]:
+    """What the plan of the dialogue lists."""
+    facts = machine(
+        "13", tools=frozenset({"m4", "sendmail", "sendmailconfig"}), files={f.SENDMAIL_CONF: file(CONF)}
+    )
+    return rewriting.rewritten(host, facts, Plan.pending("sendmailconfig", "x", DialogueChange())).ends
+
+
+def test_what_is_written_anew_is_asked_about(host: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    cf = "O A=1\n" * 5_000
+    before = host.entry(f.STARTTLS_M4)
+    (host.root / f.STARTTLS_M4[1:]).write_text(f"{before.content.decode()}{OWN}" if before else "")
+    crontab = host.root / rewriting.CRONTAB[1:]
+    crontab.parent.mkdir()
+    crontab.write_text(CRONTAB.replace("*/20", "*/05"))
+    ran: list[Any] = []
+
+    def captured(_host: Host, act: Any, _say: Any) -> Capture:
+        class View:
+            def run(self, argv: Any, **_: Any) -> Any:
+                ran.append(argv[0])
+                return type("Completed", (), {"stdout": cf})
+
+        writes = {
+            f.STARTTLS_M4: (host.entry(f.STARTTLS_M4), before),
+            rewriting.CRONTAB: (host.entry(rewriting.CRONTAB), file(CRONTAB)),
+        }
+        return Capture(act(View()), writes, {})
+
+    monkeypatch.setattr(rewriting, "captured", captured)
+    monkeypatch.setattr(rewriting, "expand_text", lambda *_: Expansion(0, f"{cf}O CipherList=HIGH\n", ""))
+    monkeypatch.setattr(rewriting, "may_rewrite", lambda *_: False)
+    (ending,) = ends(host)
+    assert ending.id == rewriting.EDITS
+    assert ending.lines[:2] == (f"{f.STARTTLS_M4}: -{OWN.strip()}", "sendmail.cf: -O CipherList=HIGH")
+    assert [line.split()[1] for line in ending.lines[2:]] == ["-*/05", "+*/20"]
+    assert "/usr/share/sendmail/update_tlsm4" in ran
+    assert "/usr/share/sendmail/update_mc" not in ran
+
+
+def test_what_is_debians_own_costs_no_time(host: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rewriting, "may_rewrite", lambda *_: False)
+    monkeypatch.setattr(rewriting, "captured", lambda *_: pytest.fail("nothing is to be tried"))
+    assert ends(host) == ()
+
+
+def test_rights_and_rules_that_end_are_asked_about(host: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rewriting, "may_rewrite", lambda *_: False)
+    (host.root / "etc/hosts.deny").write_text("ALL: ALL\n")
+    (host.root / "etc/mail/virtusertable").chmod(0o666)
+    found = {ending.id: ending.lines for ending in ends(host)}
+    assert found.keys() == {rewriting.RIGHTS, rewriting.LET_IN}
+    assert "/etc/mail/virtusertable: 0666" in found[rewriting.RIGHTS][0]
+    assert found[rewriting.LET_IN] == ("ALL: ALL",)
+    (host.root / "etc/passwd").write_text("")
+    assert taken_away(host, ["/etc/mail/virtusertable"], "") == ()

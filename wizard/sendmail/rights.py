@@ -1,0 +1,89 @@
+"""Who may read and write what is below /etc/mail, and who may no more once sendmailconfig has run: Debian's scripts set owner
+and mode each time (update_sys, update_auth, update_tls and update_db of 8.17.1.9 to 8.18.2)."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from snapshots.format.layout import Owners
+from wizard.model import facts as f
+from wizard.system.host import Host
+
+MAIL_FOLDER = "/etc/mail"
+_FOLDERS = {
+    MAIL_FOLDER: 0o2755,
+    f"{MAIL_FOLDER}/m4": 0o2755,
+    f"{MAIL_FOLDER}/sasl": 0o755,
+    f"{MAIL_FOLDER}/tls": 0o755,
+}
+_SECRETS = (f.SASL_CONF, f"{MAIL_FOLDER}/default-auth-info")
+_OF_TLS = (f.SERVER_CERT, f.CLIENT_CERT, f.COMMON_KEY, f"{MAIL_FOLDER}/tls/sendmail-common.prm")
+_ROOTS_ALONE = (f.ACCESS, f"{MAIL_FOLDER}/authinfo")
+
+
+@dataclass(frozen=True)
+class Rights:
+    """Owner, group and mode of a file or folder."""
+
+    uid: int
+    gid: int
+    mode: int
+
+
+def set_by_scripts(path: str, now: Rights, mail: Rights, cf: str) -> Rights:
+    """What Debian's scripts make of it, with `mail` for smmta and smmsp; the maps that they make are named in `cf`."""
+    then = now
+    if path in _FOLDERS:
+        return replace(mail, mode=_FOLDERS[path])
+    if path in _SECRETS:
+        then = replace(mail, mode=0o640)
+    elif path in _OF_TLS:
+        then = Rights(0, mail.gid, now.mode)
+    elif path in _ROOTS_ALONE and f" {path}\n" in cf:
+        then = replace(now, mode=now.mode & ~0o077)
+    # update_sys comes first, and where the group may write takes that from it, and from all others.
+    return replace(then, mode=then.mode & ~0o022) if now.mode & 0o020 else then
+
+
+def takes_away(now: Rights, then: Rights, mail: Rights) -> bool:
+    """Whether its owner or its group may do less, unless these are root's or the mail system's own, or all others may
+    write no more."""
+    had = {who: now.mode >> shift & 7 for who, shift in (("owner", 6), ("group", 3), ("others", 0))}
+    has = {who: then.mode >> shift & 7 for who, shift in (("owner", 6), ("group", 3), ("others", 0))}
+    owner = has["owner"] if then.uid == now.uid else has["others"]
+    group = has["group"] if then.gid == now.gid else has["others"]
+    return bool(
+        (now.uid not in (0, mail.uid) and had["owner"] & ~owner)
+        or (now.gid not in (0, mail.gid) and had["group"] & ~group)
+        or had["others"] & ~has["others"] & 0o2
+    )
+
+
+def taken_away(host: Host, paths: Iterable[str], cf: str) -> tuple[str, ...]:
+    """The files and folders of these that somebody may read or write no more, a line each; none where there are no such users."""
+    owners = Owners(host.root)
+    users, groups = (
+        {name: number for number, name in each.items()} for each in (owners.users, owners.groups)
+    )
+    if "smmta" not in users or "smmsp" not in groups:
+        return ()
+    mail = Rights(users["smmta"], groups["smmsp"], 0)
+    lines = []
+    for path in sorted(paths):
+        try:
+            status = host.path(path).lstat()
+        except OSError:
+            continue
+        if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+            now = Rights(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+            then = set_by_scripts(path, now, mail, cf)
+            if takes_away(now, then, mail):
+                lines.append(f"{path}: {_shown(now, owners)} -> {_shown(then, owners)}")
+    return tuple(lines)
+
+
+def _shown(rights: Rights, owners: Owners) -> str:
+    user = owners.users.get(rights.uid, str(rights.uid))
+    return f"{rights.mode:04o} {user}:{owners.groups.get(rights.gid, str(rights.gid))}"
