@@ -41,6 +41,8 @@ class StepRun(Frame[None]):
     """Whether the summary waits until this screen is in front again."""
     failure: Failed | None = None
     """How the newest run failed."""
+    all_of_them = ""
+    """What does the same as the newest run that applies all, on the command line."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,7 +111,7 @@ class StepRun(Frame[None]):
     def action_apply(self) -> None:
         """Apply the step that is shown."""
         desk, board = self.desk, self.board
-        name, remaining = board.chosen, board.remaining
+        name = board.chosen
         if desk.asks(self) and self._asked and self._current is not None:
             if name == self._current:
                 self._work()
@@ -120,21 +122,55 @@ class StepRun(Frame[None]):
         elif not self.free or not self.known:
             return
         elif missing := self.missing(name):
-            needed = "is needed first, but was skipped" if missing in self.skipped else "is needed first"
             board.select(missing)
+            if self._blocks(missing):
+                words = f"{missing} is needed first, and cannot be applied: fix what it shows, then press F5."
+                self.say_of(missing, words)
+                return
+            needed = "is needed first, but was skipped" if missing in self.skipped else "is needed first"
             self.say_of(missing, f"{missing} {needed}: {name} does not work without it. y applies {missing}.")
         else:
             self.skipped.discard(name)
-            self._start(() if remaining[:1] in ([], [name]) else (name,), everything=False)
+            first = self.applicable[:1] in ([], [name])
+            self._start(self._passing if first else (name,), everything=False)
 
     def missing(self, name: str) -> str:
         """The first step that `name` needs and that is not done."""
         board = self.board
         for need in board.steps[name].needs:
             spared = bool(board.steps[need].without) and board.states.get(need) == "skipped"
-            if not spared and board.states.get(need) in (*REMAINING, "failed", "skipped"):
+            if not spared and board.states.get(need) in (*REMAINING, "failed", "skipped", "blocked"):
                 return self.missing(need) or need
         return ""
+
+    def _blocks(self, name: str) -> bool:
+        """Whether the step cannot be applied on this host as it is."""
+        return self.board.plans[name].outcome is Outcome.BLOCKED
+
+    @property
+    def stuck(self) -> list[str]:
+        """The steps that cannot be applied, and are not skipped: a run ends at the first, unless it is not among those it is for."""
+        return [name for name, word in self.board.states.items() if word == "blocked"]
+
+    @property
+    def _passing(self) -> tuple[str, ...]:
+        """What a run is for that passes what is stuck: all other steps that do not need it. Empty where nothing is, which means all."""
+        from wizard.rollback.rollback import needing
+
+        left_out = {*self.stuck, *needing(self.stuck)}
+        return tuple(name for name in self.board.steps if name not in left_out) if left_out else ()
+
+    @property
+    def applicable(self) -> list[str]:
+        """The steps that have something to do, and do not need what is stuck, in order."""
+        passing = self._passing
+        return [name for name in self.board.remaining if not passing or name in passing]
+
+    @property
+    def command_for_all(self) -> str:
+        """What applies all that can be applied, on the command line."""
+        named = " ".join(["", *self.applicable]) if self.stuck else ""
+        return f"msa-wizard apply --yes{self.backend.apply_options}{named}"
 
     def action_apply_all(self) -> None:
         """Apply all that remain, each shown as it is done, once the admin has seen which."""
@@ -145,21 +181,22 @@ class StepRun(Frame[None]):
             self.look_at_steps()  # another session has changed something meanwhile
 
         def listed() -> Listed:
-            names = [name for name in board.steps if name in {*board.remaining, self._current}]
+            names = [name for name in board.steps if name in {*self.applicable, self._current}]
             return [board.steps[name] for name in names], [board.plans[name] for name in names]
 
         ask = ApplyAll(lambda: self.looking, listed)
         self.app.push_screen(ask, lambda yes: self._apply_all() if yes else None)
 
     def _apply_all(self) -> None:
-        self.same(f"msa-wizard apply --yes{self.backend.apply_options}")
+        self.all_of_them = self.command_for_all
+        self.same(self.all_of_them)
         if self.desk.asks(self) and self._asked:
             self.policy.everything = True
             self._work()
             self.desk.answer(Reply.YES, self)
-        elif self.free and self.board.remaining:
-            self.board.select(self.board.remaining[0])
-            self._start((), everything=True)
+        elif self.free and self.applicable:
+            self.board.select(self.applicable[0])
+            self._start(self._passing, everything=True)
 
     def action_skip(self) -> None:
         """Leave the step out, and say what follows from that."""
@@ -169,10 +206,10 @@ class StepRun(Frame[None]):
             self._asked = False
             self._skip(name)
             desk.answer(Reply.NO, self)
-        elif self.free and board.states.get(name) in (*REMAINING, "failed"):
+        elif self.free and board.states.get(name) in (*REMAINING, "failed", "blocked"):
             self._skip(name)
-            if board.remaining:
-                board.select(board.remaining[0])
+            if self.applicable:
+                board.select(self.applicable[0])
             self.look_at_steps()  # what only the skipped step would have made necessary is not to do any more
         else:
             return
@@ -328,7 +365,7 @@ class StepRun(Frame[None]):
             self.panes.pane("diff")
             words = f"Stopped before {run.undecided}, which has changed nothing. s skips it."
             if run.blocked:
-                words = "Stopped: the problem is shown above. Fix it, then press F5."
+                words = "Stopped: the problem is shown above. Fix it, then press F5; or s skips it."
             self.ask_when_quiet(partial(self.say, words))
 
     def _show_failure(self, name: str) -> None:

@@ -36,7 +36,8 @@ back there, or here with r.
 
 to do: has something to change. applied: done by msa-wizard. done: was so already. drifted: was applied and
 has changed since. later: decided once an earlier step is done. n/a: does not apply to this host. to test: a login has to prove it.
-skipped: left out with s. BLOCKED: something is in the way, and has to be put right first.
+skipped: left out with s. BLOCKED: something is in the way, and has to be put right first; what does not need that step
+can be applied all the same.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "apply", "Apply", tooltip="Apply the step that is shown"),
@@ -101,7 +102,8 @@ skipped: left out with s. BLOCKED: something is in the way, and has to be put ri
         first, self.known = not self.known, True
         was_blocked = self._blocked
         self._interrupted = overview.killed is not None
-        states = overview.states | dict.fromkeys(self.skipped & set(overview.remaining), "skipped")
+        states = overview.states
+        states |= {name: "skipped" for name in self.skipped if states.get(name) in (*REMAINING, "blocked")}
         if self.failure is not None and self.failure.step.id in overview.remaining:
             states[self.failure.step.id] = "failed"
         board.fill(overview.plans, states, overview.commits)
@@ -109,7 +111,7 @@ skipped: left out with s. BLOCKED: something is in the way, and has to be put ri
         freed = was_blocked and not self._blocked
         if first or freed or (after is not None and not after.stopped and remaining):
             blocked = [name for name in board.steps if states[name] == "blocked"] if first else []
-            board.select(next(iter((*blocked, *remaining, *board.steps))))
+            board.select(next(iter((*blocked, *self.applicable, *remaining, *board.steps))))
         self.show_step()
         if (
             after is not None
@@ -131,9 +133,9 @@ skipped: left out with s. BLOCKED: something is in the way, and has to be put ri
             return "No step can be applied yet: fix what preflight shows, then press F5."
         left = len(self.board.remaining)
         skipped = [name for name, word in self.board.states.items() if word == "skipped"]
-        blocked = [name for name, word in self.board.states.items() if word == "blocked"]
-        if not left and blocked:
-            return f"{', '.join(blocked)} cannot be applied yet: fix what it shows, then press F5."
+        stuck, applicable = ", ".join(self.stuck), self.applicable
+        if not applicable and stuck:
+            return f"{stuck} cannot be applied yet: fix what it shows, then press F5."
         if not left and skipped:
             from wizard.rollback.rollback import needing
 
@@ -141,11 +143,15 @@ skipped: left out with s. BLOCKED: something is in the way, and has to be put ri
         if not left:
             return self._finished()
         to_do = f"{count(left, 'step')} to do."
+        everything = "all of them"
+        if len(applicable) < left:
+            everything = f"the {len(applicable)} that do not need {stuck}"
         if self.board.chosen not in self.board.remaining:
-            return f"{to_do} {'a applies all of them' if left > 1 else f'It is {self.board.remaining[0]}'}."
+            return f"{to_do} {f'a applies {everything}' if left > 1 else f'It is {applicable[0]}'}."
         if missing := self.missing(self.board.chosen):
-            return f"{to_do} This one needs {missing} first. a applies all of them."
-        return f"{to_do} y applies the step that is shown{', a all of them' if left > 1 else ''}."
+            first = f"{missing}, which cannot be applied" if self._blocks(missing) else f"{missing} first"
+            return f"{to_do} This one needs {first}. a applies {everything}."
+        return f"{to_do} y applies the step that is shown{f', a {everything}' if left > 1 else ''}."
 
     @property
     def _blocked(self) -> bool:
@@ -165,9 +171,8 @@ skipped: left out with s. BLOCKED: something is in the way, and has to be put ri
         self.board.show()
         if self.known:
             everything = self.desk.changing and self.policy.everything
-            wanted = " --yes" if everything else ""
-            chosen = "" if everything else f" {self.board.chosen}"
-            self.same(f"msa-wizard apply{wanted}{self.backend.apply_options}{chosen}")
+            one = f"msa-wizard apply{self.backend.apply_options} {self.board.chosen}"
+            self.same(self.all_of_them if everything else one)
         self.refresh_bindings()
 
     def on_option_list_option_highlighted(self) -> None:
@@ -195,11 +200,11 @@ skipped: left out with s. BLOCKED: something is in the way, and has to be put ri
             return False
         match action:
             case "apply":
-                return asked or word in (*REMAINING, "failed", "skipped")
+                return asked or (word in (*REMAINING, "failed", "skipped") and not self._blocks(board.chosen))
             case "apply_all":
-                return asked or bool(board.remaining)
+                return asked or bool(self.applicable)
             case "skip":
-                return asked or word in (*REMAINING, "failed")
+                return asked or word in (*REMAINING, "failed", "blocked")
         return board.in_force
 
     def action_read(self) -> None:

@@ -87,6 +87,22 @@ class Writes(Step):
         ]
 
 
+class Stuck(Step):
+    """Not the first step, and in the way of nothing but itself."""
+
+    id = "stuck"
+    title = "Stuck"
+    why = "a test"
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """Blocked."""
+        return Plan.blocked(self.id, "two are active")
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """Nothing."""
+        return []
+
+
 @dataclass
 class Bench(Backend):
     """The machine that the screens see."""

@@ -17,7 +17,7 @@ from screens.steps import Steps
 from screens.summary import Summary
 from screens.widgets.contents import diff_content
 from screens.widgets.step_board import StepBoard
-from tests.tui.bench import Bench, Writes, counts, play, press_apply, shows, until, use
+from tests.tui.bench import Bench, Stuck, Writes, at, counts, play, press_apply, shows, until, use
 from wizard.changes.packages import PackagesChange
 from wizard.model.answers import Answers
 from wizard.model.facts import AptPlan, Facts
@@ -773,3 +773,74 @@ def test_who_quits_is_told_which_step_is_at_work(
         await until(pilot, lambda: not app.desk.busy)
 
     play(bench, story)
+
+
+@pytest.fixture
+def stuck(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """One, what cannot be applied, what needs that, two that need nothing."""
+    use(
+        monkeypatch,
+        bench,
+        Writes("one", bench.host, "/etc/a", "new a\n"),
+        Stuck(),
+        Writes("behind", bench.host, "/etc/behind", "new\n", needs=("stuck",)),
+        Writes("two", bench.host, "/etc/b", "new b\n"),
+        Writes("three", bench.host, "/etc/c", "new c\n"),
+    )
+    return bench
+
+
+def test_y_goes_past_a_step_that_cannot_be_applied(stuck: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "set-up", "two are active")
+        await pilot.press("home")
+        await until(
+            pilot, lambda: shows(app, "4 steps to do. y applies the step that is shown, a the 3 that do not")
+        )
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "y applies two"))
+        await pilot.press("escape")
+        await at(pilot, app, "set-up", "two are active")
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, "This one needs stuck, which cannot be applied."))
+        await pilot.press("y")
+        await until(
+            pilot, lambda: shows(app, "stuck is needed first, and cannot be applied: fix what it shows")
+        )
+        await pilot.press("down", "down")
+        await until(pilot, lambda: shows(app, "$ msa-wizard apply two"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "y applies three"))
+
+    play(stuck, story)
+    assert [item.step for item in stuck.commits()] == ["two", "one", None]
+
+
+def test_all_that_remain_are_those_that_can_be_applied(stuck: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[str] = []
+    monkeypatch.setattr(Steps, "same", lambda _, command: commands.append(command))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "set-up", "two are active")
+        await pilot.press("a")
+        await until(pilot, lambda: shows(app, "Apply 3 steps?"))
+        await pilot.press("y")
+        await until(
+            pilot, lambda: isinstance(app.screen, Summary) and shows(app, "Done         one, two, three")
+        )
+        await until(pilot, lambda: shows(app, "Blocked      stuck: two are active"))
+
+    play(stuck, story)
+    assert "msa-wizard apply --yes one two three" in commands
+
+
+def test_a_step_that_cannot_be_applied_is_skipped(stuck: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "set-up", "two are active")
+        await pilot.press("s")
+        await until(pilot, lambda: shows(app, "skipped stuck"))
+        await pilot.press("home")
+        await press_apply(pilot, app)
+        await until(pilot, lambda: isinstance(app.screen, Summary) and shows(app, "one, behind, two, three"))
+
+    play(stuck, story)

@@ -17,19 +17,16 @@ from screens.login_test import LoginTest
 from screens.review_and_run import RunSteps
 from screens.steps import Steps
 from screens.summary import Summary
-from tests.tui.bench import Bench, Writes, at, play, shows, until, use
+from tests.tui.bench import Bench, Stuck, Writes, at, play, shows, until, use
 from wizard.changes.file import FileChange
 from wizard.debug import ConversationResult, DebugResult, PlaintextOffer
 from wizard.engine.summary import Summary as Ending
 from wizard.engine.temporary import ForAWhile
-from wizard.model.answers import Answers
-from wizard.model.facts import Facts
-from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.model.plan import Check, Plan, Sign
 from wizard.smtp.connection import Target
 from wizard.steps.order import step
 from wizard.system import guard as guards
 from wizard.system.guard import Revert
-from wizard.system.host import Host
 
 
 @pytest.fixture
@@ -258,22 +255,6 @@ def test_the_steps_name_what_cannot_be_applied_where_all_else_is_done(
         )
 
     play(bench, story)
-
-
-class Stuck(Step):
-    """Not the first step, and in the way of nothing but itself."""
-
-    id = "stuck"
-    title = "Stuck"
-    why = "a test"
-
-    def plan(self, facts: Facts, answers: Answers) -> Plan:
-        """Blocked."""
-        return Plan.blocked(self.id, "two are active")
-
-    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
-        """Nothing."""
-        return []
 
 
 @dataclass

@@ -116,7 +116,7 @@ class Session:
         planned  --nothing to do-->  reported
         planned  --declined-->  skipped
         planned  --enough-->  the run ends before it
-        planned  --blocked, or something would end that nobody accepted-->  the run ends before it
+        planned  --blocked, unless it is left out, or something would end that nobody accepted-->  the run ends before it
         planned  --decided-->  journal open  --changes, checks-->  recorded (one commit), the next step
         journal open  --anything fails, or is declined half-way-->  undone; the run ends where it failed
 
@@ -140,6 +140,9 @@ class Session:
         """One step. False ends the run."""
         plan = self._show(step, self.engine.plan_step(step, self.facts))
         if plan.outcome is Outcome.BLOCKED:
+            if step.id in self.engine.skipped:
+                self.run.skipped.append(step.id)
+                return True
             self.run.blocked = step.id
             return False
         kept = self.resume.effects if self.resume is not None and self.resume.step == step.id else ()
@@ -387,7 +390,7 @@ class Engine:
     """Whether `apply` is asked for all of its steps at once, and nobody may leave one out."""
     skipped: frozenset[str] = frozenset()
     """The steps that are left out: `plan` does not take them for done when it plans those after them, and `apply` goes on
-    without those that a login can do without."""
+    without those that a login can do without, or that are blocked."""
 
     def look(self, *, ask_apt: bool = False) -> Facts:
         """The facts, with what these steps read besides. Raises HostError, StoreError."""
