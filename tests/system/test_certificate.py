@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,12 @@ CERT, KEY, CLIENT = f"{TLS}/sendmail-server.crt", f"{TLS}/sendmail-common.key", 
 FILES = (CERT, KEY, CLIENT)
 LIVE = "/etc/letsencrypt/live/mail.example.test"
 HOOK = "/etc/letsencrypt/renewal-hooks/deploy/msa-wizard-sendmail"
+ACL = "system.posix_acl_access"
+_ALL = 0xFFFFFFFF
+FOR_GAMES = struct.pack(
+    "<I" + "HHI" * 5, 2, *(1, 6, _ALL), *(4, 4, _ALL), *(8, 4, 60), *(16, 4, _ALL), *(32, 0, _ALL)
+)
+"""As `setfacl -m g:games:r` leaves it on a file of mode 0640 (acl(5))."""
 
 _CLIENT = """
 import base64, smtplib, ssl, sys
@@ -312,6 +319,9 @@ def test_what_is_wrong_is_refused_and_changes_nothing(machine: BootMachine, auth
 
 def test_certbots_renewals_reach_sendmail(machine: BootMachine, authority: Authority) -> None:
     debian = machine("msa")
+    # Another service reads the key, too: by its group, and by an ACL.
+    debian.run(f"chown root:staff {KEY}")
+    debian.run(["python3", "-c", f"import os; os.setxattr('{KEY}', '{ACL}', {FOR_GAMES!r})"])
     before = contents(debian)
     first, second = authority.leaf(), authority.leaf(rsa=True)
     kept(debian, authority, first, 1)
@@ -320,7 +330,10 @@ def test_certbots_renewals_reach_sendmail(machine: BootMachine, authority: Autho
     assert done.returncode == 0, done.stdout + done.stderr
     assert debian.run(["stat", "-c", "%a %U:%G", HOOK]).stdout.strip() == "755 root:root"
     assert first_of(presented(debian)) == first_of(first.certificate)
-    dressed = modes(debian)
+    assert "its group staff: other services that use it get the new pair" in " ".join(done.stdout.split())
+    read_acl = ["python3", "-c", f"import os; print(os.getxattr('{KEY}', '{ACL}'))"]
+    dressed, acl = modes(debian), debian.run(read_acl).stdout
+    assert (dressed[1], acl) == ("640 root:staff", f"{FOR_GAMES!r}\n")
 
     def renewed(lineage: str = LIVE) -> str:
         ran = debian.run(
@@ -336,6 +349,7 @@ def test_certbots_renewals_reach_sendmail(machine: BootMachine, authority: Autho
     assert "has its new certificate" in renewed()
     assert first_of(presented(debian)) == first_of(second.certificate)
     assert (contents(debian)[1].decode(), modes(debian)) == (second.key, dressed)
+    assert debian.run(read_acl).stdout == acl
     assert show(debian)["exit"] == 0
 
     now = contents(debian)

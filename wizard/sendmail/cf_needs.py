@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from snapshots.format.layout import Owners
+from snapshots.live.entry import Entry, Kind
 from wizard.certificates import fits
 from wizard.errors import HostError
 from wizard.model import facts as f
@@ -162,8 +163,7 @@ def refusals(host: Host, path: str, files: TlsFiles, *, key: bool) -> Iterator[T
     _, status = host.small_file(path, MOST if key else MOST_AUTHORITIES)
     file = behind_links(host, path)
     mode, trusted = stat.S_IMODE(status.st_mode), _trusted(host, files)
-    open_to = 0o022 | (0o007 | (0 if files.group_readable else 0o070) if key else 0)
-    safe = (mode | stat.S_IRUSR) & ~open_to
+    safe = (mode | stat.S_IRUSR) & ~_open_to(files, key)
     why = ""
     if mode & 0o022:
         why = f"others than its owner may write to it (mode {mode:04o})"
@@ -196,6 +196,22 @@ def open_folders(host: Host, path: str, files: TlsFiles) -> Iterator[tuple[str, 
             raise HostError(f"the folder {folder} cannot be read: {error.strerror}") from error
         if mode & by and not (mode & stat.S_ISVTX and files.sticky):
             yield folder, mode
+
+
+def takes(entry: Entry, files: TlsFiles, *, key: bool) -> bool:
+    """Whether sendmail takes a file of root's with this mode; of TrustedUser's that is not said here."""
+    mode = entry.mode
+    return (
+        entry.kind is Kind.FILE
+        and entry.uid == 0
+        and bool(mode & stat.S_IRUSR)
+        and not mode & _open_to(files, key)
+    )
+
+
+def _open_to(files: TlsFiles, key: bool) -> int:
+    """The bits of a mode with which sendmail calls a file unsafe."""
+    return 0o022 | (0o007 | (0 if files.group_readable else 0o070) if key else 0)
 
 
 def behind_links(host: Host, path: str) -> str:

@@ -27,12 +27,12 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers, Certificate
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
-from wizard.sendmail.cf_needs import MOST, TlsFiles, group, unsafe
+from wizard.sendmail.cf_needs import MOST, TlsFiles, group, takes, unsafe
 from wizard.sendmail.client_name import client_name
 from wizard.smtp.session import presented
 from wizard.steps.certificate_endings import key_unfit, names_lost, tlsa_lost, with_tlsa
 from wizard.steps.restart import Restart
-from wizard.system.host import Host
+from wizard.system.host import Host, group_name
 from wizard.system.sockets import qualified_name
 
 PATIENCE = 3.0
@@ -79,7 +79,7 @@ class CertificateStep(Step):
         changes: list[Change] = list(self._changes(facts))
         if not changes:
             return Plan.done(self.id, f"{self.files.certificate} is already this certificate")
-        notes = self.notes
+        notes = (*self.notes, *self._of_others(facts))
         if facts.process("sendmail-mta") is not None:
             changes.append(ServiceChange("sendmail", facts.init, enable=False, was_running=True))
         else:
@@ -129,17 +129,35 @@ class CertificateStep(Step):
             time.sleep(0.5)
         return Check("presented", Sign.OK, f"sendmail presents the new certificate on {answer.where}")
 
-    def _targets(self) -> dict[str, Entry]:
+    def _targets(self, facts: Facts) -> dict[str, Entry]:
         key_mode = 0o640 if self.files.group_readable else 0o600
         contents = {self.files.certificate: (self.pair.certificate, 0o644)}
         if self.pair.key is not None:
             contents[self.files.key] = (self.pair.key, key_mode)
             if self.files.shared and self.pair.client is not None:
                 contents[self.files.client_certificate] = (self.pair.client, 0o644)
-        return {path: Entry(Kind.FILE, mode, 0, self.group, pem) for path, (pem, mode) in contents.items()}
+        return {path: self._dressed(facts, path, *each) for path, each in contents.items()}
+
+    def _dressed(self, facts: Facts, path: str, pem: bytes, mode: int) -> Entry:
+        """With the group, mode and ACL of the file that is there, by which others may read it, as long as sendmail takes it so."""
+        before = facts.files.get(path)
+        if before is not None and takes(before, self.files, key=path == self.files.key):
+            return replace(before, content=pem)
+        return Entry(Kind.FILE, mode, 0, self.group, pem)
+
+    def _of_others(self, facts: Facts) -> Iterator[str]:
+        """That others who read the key get the new pair, too."""
+        if self.pair.key is None or (before := facts.files.get(self.files.key)) is None:
+            return
+        if self._targets(facts)[self.files.key].content == before.content:
+            return
+        group = before.mode & 0o040 and before.gid not in (0, self.group)
+        if takes(before, self.files, key=True) and (group or before.xattrs):
+            who = f"its group {group_name(before.gid)}" if group else "whom its ACL names"
+            yield f"{self.files.key} stays readable for {who}: other services that use it get the new pair at their next start"
 
     def _changes(self, facts: Facts) -> Iterator[FileChange]:
-        yield from put(facts, (*self._targets().items(), *self.beside))
+        yield from put(facts, (*self._targets(facts).items(), *self.beside))
 
     def obstacle(self, facts: Facts) -> tuple[str, ...] | None:
         """Why it must not be done here, and what to do."""
@@ -160,7 +178,7 @@ class CertificateStep(Step):
         folders = [path for path, entry in self.beside if entry.kind is Kind.DIRECTORY]
         if obstacle := no_folder(facts, folders):
             return obstacle
-        for path in self._targets():
+        for path in self._targets(facts):
             if obstacle := _not_ours(path, facts):
                 return obstacle
         kept = facts.files.get(self.files.key)

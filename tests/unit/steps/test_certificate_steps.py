@@ -308,6 +308,32 @@ def test_clients_keep_the_name_that_was_given(host: Host, authority: Authority) 
     assert client_name(seen, Certificate(), "host1.example.test") == NAME
 
 
+@pytest.mark.parametrize(
+    ("before", "stays"),
+    [
+        (Entry(Kind.FILE, 0o640, 0, 4711, b"old\n"), True),
+        (Entry(Kind.FILE, 0o440, 0, 0, b"old\n", (("system.posix_acl_access", b"x"),)), True),
+        (Entry(Kind.FILE, 0o600, 0, 0, b"old\n"), True),
+        (Entry(Kind.FILE, 0o644, 0, 4711, b"old\n"), False),
+        (Entry(Kind.FILE, 0o660, 0, 4711, b"old\n"), False),
+        (Entry(Kind.FILE, 0o640, 4711, 4711, b"old\n"), False),
+    ],
+)
+def test_a_key_that_others_read_stays_theirs_too(
+    host: Host, authority: Authority, before: Entry, stays: bool
+) -> None:
+    step = replace(install(host, authority), group=118)
+    seen = facts(host, step)
+    seen = replace(seen, files={**seen.files, f.COMMON_KEY: before})
+    made = step.plan(seen, Answers())
+    after = next(change.after for change in made.changes if change.touches == (f.COMMON_KEY,))  # type: ignore[attr-defined]
+    assert replace(after, content=b"old\n") == (
+        before if stays else Entry(Kind.FILE, 0o640, 0, 118, b"old\n")
+    )
+    shared = before.gid == 4711 or bool(before.xattrs)
+    assert ("other services that use it get the new pair" in " ".join(made.notes)) == (stays and shared)
+
+
 @pytest.mark.parametrize("path", ["renewal-hooks", "renewal-hooks/deploy"])
 def test_a_link_is_not_replaced_by_a_folder(host: Host, authority: Authority, path: str) -> None:
     """What it leads to would be out of reach for certbot."""
