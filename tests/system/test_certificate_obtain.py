@@ -86,10 +86,7 @@ def test_obtained_renewed_and_rolled_back(machine: BootMachine, tmp_path: Path) 
         assert (modes(debian), show(debian)["exit"]) == (dressed, 0)
         assert first_of(presented(debian)) == first_of(debian.read(f"{LIVE}/fullchain.pem"))
         assert verified_login(debian, tmp_path, authority.root) == "logged in"
-        row = next(
-            line for line in wizard(debian, "status").stdout.splitlines() if "certificate-obtain" in line
-        )
-        assert row.split()[1] == "applied"
+        assert obtain_state(debian) == "applied"
         assert wizard(debian, "plan", "--exit-code").returncode == 0
         assert "already" in obtained(debian)
         trial = wizard(debian, *OBTAIN[:3], "--dry-run", *OBTAIN[3:])
@@ -115,12 +112,44 @@ def test_obtained_renewed_and_rolled_back(machine: BootMachine, tmp_path: Path) 
         debian.run(f"chmod 0755 {HOOK}; {HOOK}")
         assert renewal_faults(debian) == {}
 
+        another_takes_its_place_and_stays(debian, tmp_path)
+
         keys = [key_lines(first[1]), key_lines(contents(debian)[1]), account_key(debian)]
         back = rolled_back(debian)
         assert (contents(debian), modes(debian)) == (before, dressed)
         assert first_of(presented(debian)) == first_of(before[0])
         assert tree(debian) == found, "packages, lineage and its renewal are gone"
         no_key_anywhere(debian, keys, said, back)
+
+
+def another_takes_its_place_and_stays(debian: Machine, folder: Path) -> None:
+    """One that the admin installs later; by the program, then by hand. In the end certbot's is there again."""
+    (folder / "paid").mkdir()
+    own = Authority(folder / "paid")
+    leaf = own.leaf(NAME)
+    debian.put("/root/paid.crt", leaf.certificate + own.between + own.root)
+    debian.put("/root/paid.key", leaf.key, 0o600)
+    former = contents(debian)
+    paid = wizard(debian, "certificate", "install", "/root/paid.crt", "/root/paid.key", "--yes")
+    assert paid.returncode == 0, paid.stdout + paid.stderr
+    assert "which reaches sendmail no more" in " ".join(paid.stdout.split())
+    now = contents(debian)
+    debian.run(RENEW)
+    assert (contents(debian), first_of(presented(debian))) == (now, first_of(leaf.certificate))
+    assert (renewal_faults(debian), obtain_state(debian)) == ({}, "n/a")
+    back = wizard(debian, "rollback", "certificate-install", "--yes")
+    assert (back.returncode, contents(debian)) == (0, former), back.stdout + back.stderr
+    assert renewal_faults(debian) == {"renewal-stuck": "warning"}
+    debian.put("/etc/mail/tls/sendmail-server.crt", leaf.certificate)
+    assert (renewal_faults(debian), obtain_state(debian)) == ({"renewal-overwrites": "warning"}, "n/a")
+    debian.run(HOOK)
+    assert (renewal_faults(debian), obtain_state(debian)) == ({}, "applied")
+
+
+def obtain_state(debian: Machine) -> str:
+    """What `status` calls the step."""
+    rows = wizard(debian, "status").stdout.splitlines()
+    return next(row for row in rows if "certificate-obtain" in row).split()[1]
 
 
 def renewal_faults(debian: Machine) -> dict[str, str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from wizard.certificates import Certificate, certificates, parsed
-from wizard.certificates.acme import HOOK, LINEAGE, lineage_of
+from wizard.certificates.acme import CERTBOT, HOOK, LINEAGE, lineage_of
 from wizard.errors import HostError, PemError
 from wizard.sendmail.cf_needs import MOST, TlsFiles
 from wizard.system.host import Host
@@ -26,6 +27,8 @@ class Renewal:
     kept: Certificate | None = None
     arrived: bool = True
     """Whether sendmail's own file is that one."""
+    foreign: bool = False
+    """Whether that is none that certbot has ever kept in the lineage, and valid: the next renewal takes its place."""
     idle: str = ""
     """Why nothing runs certbot by itself; empty where something does."""
 
@@ -38,9 +41,28 @@ def look_at_renewal(host: Host, cf: str) -> Renewal | None:
         raise HostError(f"{HOOK} is not as it was written")
     if not lineage:
         return None
-    kept, own = (_first(host, path) for path in (f"{lineage}/fullchain.pem", TlsFiles.of(cf).certificate))
+    path = TlsFiles.of(cf).certificate
+    kept, own = (_first(host, each) for each in (f"{lineage}/fullchain.pem", path))
     certificate = parsed(host.small_file(f"{lineage}/fullchain.pem", MOST)[0]) if kept else None
-    return Renewal(lineage, certificate, kept is None or own is None or kept == own, idle(host))
+    arrived = kept is None or own is None or kept == own
+    return Renewal(lineage, certificate, arrived, _is_foreign(host, lineage, path), idle(host))
+
+
+def is_of(host: Host, lineage: str, path: str) -> bool:
+    """Whether the certificate at `path` is one that certbot keeps in the lineage, or has kept before."""
+    own, archive = _first(host, path), f"{CERTBOT}/archive/{lineage.rpartition('/')[2]}"
+    former = (f"{archive}/{name}" for name in host.names(archive) if name.startswith("fullchain"))
+    return own is not None and any(
+        _first(host, each) == own for each in (f"{lineage}/fullchain.pem", *former)
+    )
+
+
+def _is_foreign(host: Host, lineage: str, path: str) -> bool:
+    try:
+        own = parsed(host.small_file(path, MOST)[0])
+    except HostError:
+        return False
+    return own is not None and own.not_after > datetime.now(UTC) and not is_of(host, lineage, path)
 
 
 def _first(host: Host, path: str) -> bytes | None:

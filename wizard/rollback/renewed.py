@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from wizard.certificates import parsed
-from wizard.certificates.acme import CERTBOT, HOOK, lineage_of
+from wizard.certificates.acme import CERTBOT, HOOK
 from wizard.changes.lineage import LineageEffect, of_any_run, of_lineage
 from wizard.changes.packages import PackagesEffect
 from wizard.changes.records import effects_of, record_of
@@ -19,6 +19,7 @@ from wizard.engine.in_force import commits_in_force
 from wizard.errors import HostError
 from wizard.gather.acme import they_use, users
 from wizard.sendmail.cf_needs import MOST
+from wizard.steps.certificate import brings
 from wizard.steps.certificate_obtain import CertificateObtain
 from wizard.system.host import Host
 
@@ -163,7 +164,7 @@ def _brought(store: Store, commits: Sequence[Commit]) -> Iterator[str]:
     the admin says whose it shall be."""
     for commit in commits:
         hook = store.entry(commit, _HOOK) if commit.step == CertificateObtain.id else None
-        if hook is not None and (lineage := lineage_of(hook.content.decode("utf-8", "replace"))):
+        if lineage := brings(hook):
             yield lineage.rpartition("/")[2]
 
 

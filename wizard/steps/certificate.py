@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from snapshots.live.entry import Entry, Kind
 from wizard import certificates as maker
 from wizard.certificates import certificates, fits, parsed, private_key, self_issued
-from wizard.certificates.acme import CERTBOT
+from wizard.certificates.acme import CERTBOT, HOOK, lineage_of
 from wizard.changes.file import FileChange
 from wizard.changes.service import ServiceChange
 from wizard.console import count
@@ -70,7 +70,7 @@ class CertificateStep(Step):
     @property
     def reads(self) -> tuple[str, ...]:
         """The files that it may write."""
-        return (*self.files.all, *(path for path, _ in self.beside))
+        return (*self.files.all, *(path for path, _ in self.beside), HOOK)
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """Pending unless the pair is there; blocked where it cannot be put there."""
@@ -79,7 +79,7 @@ class CertificateStep(Step):
         changes: list[Change] = list(self._changes(facts))
         if not changes:
             return Plan.done(self.id, f"{self.files.certificate} is already this certificate")
-        notes = (*self.notes, *self._of_others(facts))
+        notes = (*self.notes, *self._of_others(facts), *self._of_certbot(facts, answers))
         if facts.process("sendmail-mta") is not None:
             changes.append(ServiceChange("sendmail", facts.init, enable=False, was_running=True))
         else:
@@ -158,6 +158,21 @@ class CertificateStep(Step):
 
     def _changes(self, facts: Facts) -> Iterator[FileChange]:
         yield from put(facts, (*self._targets(facts).items(), *self.beside))
+        if self._strange_lineage(facts) and HOOK not in dict(self.beside):
+            yield FileChange(HOOK, facts.files[HOOK], None, f"remove {HOOK}")
+
+    def _strange_lineage(self, facts: Facts) -> str:
+        """The lineage whose renewals certbot's hook puts in the place of the pair, though it is not of it."""
+        lineage = brings(facts.files.get(HOOK))
+        return lineage if lineage != brings(dict(self.beside).get(HOOK)) else ""
+
+    def _of_certbot(self, facts: Facts, answers: Answers) -> Iterator[str]:
+        """What becomes of a certificate that certbot renews for sendmail."""
+        if lineage := self._strange_lineage(facts):
+            name = lineage.rpartition("/")[2]
+            yield f"certbot goes on renewing its certificate {name}, which reaches sendmail no more: the hook would put it in this one's place"
+        if answers.certificate.challenge and HOOK not in dict(self.beside):
+            yield "the settings ask for certbot's certificate (certificate.challenge): the next `msa-wizard apply` would bring that back"
 
     def obstacle(self, facts: Facts) -> tuple[str, ...] | None:
         """Why it must not be done here, and what to do."""
@@ -193,6 +208,11 @@ def _several(files: TlsFiles) -> tuple[str, str]:
     why = f"sendmail.cf names more than one server certificate or key ({named}): clients may go on getting the other"
     remedy = "let confSERVER_CERT and confSERVER_KEY in sendmail.mc name one file each, then `msa-wizard apply sendmailconfig restart`"
     return why, remedy
+
+
+def brings(hook: Entry | None) -> str:
+    """The lineage that a hook of ours brings to sendmail; empty where it is none."""
+    return lineage_of(hook.content.decode("utf-8", "replace")) if hook is not None else ""
 
 
 def put(facts: Facts, entries: Iterable[tuple[str, Entry]]) -> Iterator[FileChange]:

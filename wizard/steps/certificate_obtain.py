@@ -27,13 +27,13 @@ from wizard.firewalls.kinds import FIREWALLS
 from wizard.firewalls.opening import CannotOpenError, PortRequest
 from wizard.gather.acme import keeps, look_at_acme, they_use, users
 from wizard.gather.firewall import read_entries
-from wizard.gather.renewal import TIMER, idle, runner
+from wizard.gather.renewal import TIMER, idle, is_of, runner
 from wizard.model import facts as f
 from wizard.model.answers import STANDALONE, WEBROOT, Answers, Certificate, certified_name
 from wizard.model.facts import Acme, Facts, KeptPair, NameInDns
 from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
 from wizard.sendmail.cf_needs import TlsFiles, certificate
-from wizard.steps.certificate import Pair, no_folder, put
+from wizard.steps.certificate import Pair, brings, no_folder, put
 from wizard.steps.certificate_endings import issuer, names_lost, only_rsa, tlsa_lost, trusted_now, with_tlsa
 from wizard.steps.certificate_install import CertificateInstall, Source, chosen, hook
 from wizard.steps.firewall import chosen as chosen_firewalls
@@ -68,6 +68,8 @@ class CertificateObtain(Step):
         wanted = answers.certificate
         facts = replace(facts, files={**facts.files, HOOK: host.entry(HOOK)}) if facts.euid == 0 else facts
         names = names_of(facts, wanted)
+        if not wanted.challenge and facts.euid == 0:
+            return replace(facts, acme=_brought(host, facts))
         if not wanted.challenge or not names or facts.euid != 0:
             return facts
         name, acme = names[0], facts.acme
@@ -130,6 +132,11 @@ class CertificateObtain(Step):
     def _unasked(self, facts: Facts) -> Plan:
         if facts.files.get(HOOK) is None:
             return Plan.not_applicable(self.id, OPTIONAL)
+        if facts.euid != 0:
+            raise PermissionError(f"{CERTBOT} can only be read by root")
+        if facts.acme is None or not facts.acme.kept:
+            why = f"{HOOK} is there, but sendmail has a certificate that is not of certbot's: `msa-wizard troubleshoot`"
+            return Plan.not_applicable(self.id, why)
         why = f"sendmail has a certificate of certbot's, and {HOOK} brings its renewals; the settings ask for no other"
         return Plan.done(self.id, why)
 
@@ -194,6 +201,14 @@ class CertificateObtain(Step):
             ]
         checks = _install(facts, acme).verify(host, facts, answers)
         return [*checks, _hook_runs(host, acme.name), renews(host)]
+
+
+def _brought(host: Host, facts: Facts) -> Acme | None:
+    """The lineage that our hook brings to sendmail, where the certificate there is of it."""
+    lineage = brings(facts.files.get(HOOK))
+    if not lineage or not is_of(host, lineage, certificate(facts)):
+        return None
+    return Acme(lineage.rpartition("/")[2], kept=True)
 
 
 def names_of(facts: Facts, wanted: Certificate) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import pytest
 from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority
 from tests.unit.steps.recorded import file, machine
-from wizard.certificates.acme import LETS_ENCRYPT, PROGRAM
+from wizard.certificates.acme import HOOK, LETS_ENCRYPT, PROGRAM
 from wizard.changes.lineage import (
     LOG,
     LineageChange,
@@ -74,6 +74,27 @@ def test_beside_another_certificate_no_authority_is_asked() -> None:
     made = plan(host(files={f.SENDMAIL_CF: file(cf)}))
     assert (made.outcome, made.changes) == (Outcome.BLOCKED, ())
     assert "more than one server certificate" in made.reason
+
+
+def test_a_hook_alone_is_no_certificate_of_certbots(tmp_path: Path) -> None:
+    there, authority = Host(tmp_path / "root"), Authority(tmp_path)
+    first, second, own = (authority.leaf().certificate for _ in range(3))
+    archive = f"/etc/letsencrypt/archive/{NAME}"
+    hook = f"#!/bin/sh\nlineage=/etc/letsencrypt/live/{NAME}\n"
+
+    def state(certificate: str) -> Plan:
+        named = (HOOK, hook), (f"{archive}/fullchain1.pem", first), (f"{archive}/fullchain2.pem", second)
+        for path, text in (*named, (f.SERVER_CERT, certificate)):
+            there.path(path).parent.mkdir(parents=True, exist_ok=True)
+            there.path(path).write_text(text)
+        seen = CertificateObtain().gathered(there, host(Acme()), Answers())
+        return CertificateObtain().plan(seen, Answers())
+
+    assert [state(each).outcome for each in (first, second)] == [Outcome.DONE, Outcome.DONE]
+    other = state(own)
+    assert (other.outcome, "is not of certbot's" in other.reason) == (Outcome.NOT_APPLICABLE, True)
+    with pytest.raises(PermissionError):
+        CertificateObtain().plan(host(euid=1000, files={HOOK: file(hook)}), Answers())
 
 
 def test_what_will_be_done_is_shown_first() -> None:

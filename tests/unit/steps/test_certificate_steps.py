@@ -308,6 +308,50 @@ def test_clients_keep_the_name_that_was_given(host: Host, authority: Authority) 
     assert client_name(seen, Certificate(), "host1.example.test") == NAME
 
 
+def with_hook(host: Host, authority: Authority) -> Entry:
+    """certbot's certificate is in sendmail, and the hook brings its renewals."""
+    step = install(host, authority, f"/etc/letsencrypt/live/{NAME}")
+    host.path(HOOK).parent.mkdir(parents=True)
+    host.path(HOOK).write_bytes(dict(step.beside)[HOOK].content)
+    host.path(HOOK).chmod(0o755)
+    host.path(f.SERVER_CERT).write_bytes(step.pair.certificate)
+    host.path(f.COMMON_KEY).write_bytes(step.pair.key or b"")
+    hook = host.entry(HOOK)
+    assert hook is not None
+    return hook
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["an authority's", "self-signed"])
+def test_certbot_does_not_overwrite_what_was_installed_after_its_own(
+    host: Host, authority: Authority, own: bool
+) -> None:
+    hook = with_hook(host, authority)
+    step: CertificateStep = install(host, authority)
+    if own:
+        step = renewed(host, [NAME], DAYS, replace_authority=True)
+    made = plan(host, step)
+    assert [change for change in made.changes if change.touches == (HOOK,)] == [
+        FileChange(HOOK, hook, None, f"remove {HOOK}")
+    ]
+    (note,) = (note for note in made.notes if "certbot" in note)
+    assert note.startswith(f"certbot goes on renewing its certificate {NAME}, which reaches sendmail no more")
+    wanted = Answers(certificate=Certificate("standalone"))
+    assert "certificate.challenge" in step.plan(facts(host, step), wanted).notes[-1]
+
+
+def test_certbots_own_keeps_its_hook_and_another_of_its_gets_another(
+    host: Host, authority: Authority
+) -> None:
+    with_hook(host, authority)
+    again = plan(host, install(host, authority, f"/etc/letsencrypt/live/{NAME}"))
+    assert HOOK not in written(again)
+    other = plan(host, install(host, authority, "/etc/letsencrypt/live/other"))
+    assert written(other)[-1] == HOOK
+    assert f"its certificate {NAME}, which reaches sendmail no more" in " ".join(other.notes)
+    host.path(HOOK).write_text("#!/bin/sh\nlineage='/etc/letsencrypt/live/mail\n")
+    assert HOOK not in written(plan(host, install(host, authority))), "it brings nothing any more"
+
+
 @pytest.mark.parametrize(
     ("before", "stays"),
     [

@@ -41,6 +41,7 @@ def test_what_is_wrong_with_renewals_is_a_warning(tmp_path: Path) -> None:
         "renewal-idle": Renewal(LIVE, kept(tmp_path, 10), idle="certbot.timer is not active"),
         "renewal-late": Renewal(LIVE, kept(tmp_path, 20)),
         "renewal-stuck": Renewal(LIVE, fresh, arrived=False),
+        "renewal-overwrites": Renewal(LIVE, fresh, arrived=False, foreign=True),
         "renewal-gone": Renewal(LIVE),
     }
     for name, seen in cases.items():
@@ -73,11 +74,15 @@ def test_what_the_hook_waits_for_is_looked_at(tmp_path: Path, monkeypatch: pytes
     put("/etc/mail/tls/own.crt", pair.certificate)
     same = look_at_renewal(host, cf)
     assert same is not None
-    assert (same.kept is not None, same.arrived) == (True, True)
+    assert (same.kept is not None, same.arrived, same.foreign) == (True, True, False)
     put("/etc/mail/tls/own.crt", other.certificate)
+    another = look_at_renewal(host, cf)
+    assert another is not None
+    assert (another.arrived, another.foreign) == (False, True)
+    put(f"{LIVE.replace('live', 'archive')}/fullchain1.pem", other.certificate)
     stuck = look_at_renewal(host, cf)
     assert stuck is not None
-    assert not stuck.arrived
+    assert (stuck.arrived, stuck.foreign) == (False, False)
 
 
 def test_a_hook_that_somebody_has_broken_is_said_to_be_so(tmp_path: Path) -> None:

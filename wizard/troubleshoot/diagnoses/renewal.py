@@ -15,6 +15,7 @@ from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 _LATE = 4
 """certbot renews when a third of the time is left, or 30 days of 90: with less than a fourth left it has failed for a while."""
 _START = f"`systemctl enable --now {TIMER}`; without systemd: `apt install cron`"
+_WHICH = f"if sendmail's is to stay: `rm {HOOK}`; if certbot's is to come: `{HOOK}` brings it now"
 
 
 def _idle(picture: Picture) -> Finding | None:
@@ -45,7 +46,7 @@ def _late(picture: Picture) -> Finding | None:
 
 def _stuck(picture: Picture) -> Finding | None:
     renewal = picture.renewal
-    if renewal is None or renewal.arrived:
+    if renewal is None or renewal.arrived or renewal.foreign:
         return None
     return Finding(
         "certbot has a newer certificate than sendmail: the hook did not bring it",
@@ -55,6 +56,22 @@ def _stuck(picture: Picture) -> Finding | None:
             ),
         ),
         Mend(text=f"`{HOOK}` brings it now, or says why it cannot"),
+        Sign.WARNING,
+    )
+
+
+def _foreign(picture: Picture) -> Finding | None:
+    renewal = picture.renewal
+    if renewal is None or renewal.kept is None or not renewal.foreign:
+        return None
+    return Finding(
+        "sendmail has another certificate than certbot's, and the next renewal takes its place",
+        (
+            Evidence(
+                f"{picture.files.certificate} is none of those that certbot keeps in {renewal.lineage}", HOOK
+            ),
+        ),
+        Mend(text=_WHICH),
         Sign.WARNING,
     )
 
@@ -89,6 +106,11 @@ DIAGNOSES = (
         "renewal-stuck", _C, _NOT_YET, "", _PROBE, _stuck,
         cause="certbot has renewed the certificate, and sendmail still has the old one",
         fix=f"`{HOOK}` brings it, or says why it cannot",
+    ),
+    Diagnosis(
+        "renewal-overwrites", _C, _NOT_YET, "", _PROBE, _foreign,
+        cause="sendmail has a certificate that is not certbot's, and certbot's hook puts the next renewal in its place",
+        fix=_WHICH,
     ),
     Diagnosis(
         "renewal-gone", _C, _NOT_YET, "", _PROBE, _gone,
