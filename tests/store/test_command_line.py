@@ -19,7 +19,7 @@ from snapshots.errors import StoreError
 from snapshots.store import Store
 from tests.json_documents import document
 from tests.store.machine import as_root
-from tests.store.test_endings import Ends, Place
+from tests.store.test_endings import LOGINS, Ends, Place
 from wizard.changes.command import CommandChange
 from wizard.cli import completion, remove
 from wizard.engine.recorder import Recorder
@@ -303,6 +303,18 @@ def test_who_wants_no_new_certificate_is_told_that_nothing_was_changed(
     assert len(asked) == 1
     assert capsys.readouterr().out.endswith("\nNothing was changed.\n")
     assert place.commits() == []
+
+
+def test_what_the_settings_accept_a_new_certificate_may_end(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "wizard.cli.clients.renewed", lambda *_, **__: Ends(place.host, "certificate", LOGINS)
+    )
+    new = ("certificate", "renew", "--name", "mail.example.test", "--yes")
+    assert (place.main(*new), place.commits()) == (4, [])
+    monkeypatch.setattr("wizard.cli.clients.saved", lambda: Answers(accept=(LOGINS.id,)))
+    assert (place.main(*new), place.commits()) == (0, ["certificate"])
 
 
 def test_settings_that_the_program_has_saved_are_not_by_others(

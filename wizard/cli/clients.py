@@ -169,7 +169,8 @@ def _apply(host: Host, arguments: argparse.Namespace, command: str, step: Callab
     if not arguments.yes and not asks(arguments):
         step()  # what is wrong with what was given is said first
     must_be_asked(arguments, command)
-    answers = replace(Answers(), accept=accepted(arguments))
+    wanted = saved()
+    answers = replace(wanted, accept=tuple(dict.fromkeys((*wanted.accept, *accepted(arguments)))))
     run, events = applied(host, arguments, lambda: (step(),), answers)
     if arguments.json:
         as_json.show(**as_json.run(run, events))
