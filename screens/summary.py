@@ -23,8 +23,8 @@ from wizard.model.plan import Check, Sign
 if TYPE_CHECKING:
     from wizard.engine.summary import Summary as Ending
 
-_CHOICES = "Choose who may log in, and how often one may guess: settings, and steps then"
-_ADVISED = ("policy", "guess")
+_CHOICES = "Choose in the settings: who may log in, how often one may guess, which TLS"
+_ADVISED = ("policy", "guess", "tls")
 """Not there where it was chosen, or cannot be."""
 NEXT = {
     "login": ("test", "Test a login"),
@@ -33,6 +33,7 @@ NEXT = {
     "clients": ("clients", "Settings for mail clients, and their DNS records"),
     "policy": ("settings", _CHOICES),
     "guess": ("settings", _CHOICES),
+    "tls": ("settings", _CHOICES),
 }
 """By what is missing: the screen that helps, and what it does."""
 _STYLES = {

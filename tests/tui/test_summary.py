@@ -24,6 +24,7 @@ from wizard.engine.summary import Summary as Ending
 from wizard.engine.temporary import ForAWhile
 from wizard.model.plan import Check, Plan, Sign
 from wizard.smtp.connection import Target
+from wizard.steps import tls_policy
 from wizard.steps.order import step
 from wizard.system import guard as guards
 from wizard.system.guard import Revert
@@ -92,10 +93,14 @@ def test_a_run_that_is_broken_off_is_told_on_the_terminal(bench: Bench) -> None:
 
 
 def test_it_leads_to_the_choice_of_who_may_log_in(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, bench, *bench.steps, step("login-policy"), step("guess-limit"))
+    use(monkeypatch, bench, *bench.steps, *map(step, ("login-policy", "guess-limit", "tls-policy")))
+    weak = Check("tls", Sign.WARNING, "port 587 takes TLS 1.2 without forward secrecy", tls_policy.CHOOSE)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        app.backend.session.warnings["tls-policy"] = [weak]
         await at(pilot, app, "summary", "advised: let neither root nor system accounts log in")
+        assert shows(app, "advised: only TLS that is recommended today")
+        assert shows(app, "Choose in the settings: who may log in, how often one may guess, which TLS")
         offers = app.screen.query_one("#offers", OptionList)
         offers.highlighted = offers.get_option_index("settings")
         await until(pilot, lambda: shows(app, "$ msa-wizard answers"))

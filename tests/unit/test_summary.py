@@ -33,7 +33,7 @@ from wizard.model.set_option import with_set
 from wizard.rehearse.outcome import shown
 from wizard.render.files import report
 from wizard.render.text import SIGN_WORDS, check_text, summary_text
-from wizard.steps import guess_limit
+from wizard.steps import guess_limit, tls_policy
 from wizard.steps.login_policy import OPTIONAL
 from wizard.steps.order import STEPS
 from wizard.system.accepted_login import AcceptedLogin
@@ -159,6 +159,18 @@ def test_a_limit_on_guessing_is_advised_where_nobody_has_chosen() -> None:
     assert (guess.sign, guess.remedy) == (Sign.PENDING, guess_limit.CHOOSE)
     chosen = Plan.done("guess-limit", "fail2ban bans an address")
     assert not [x for x in summary(seen(one=chosen), session(), needing).missing if x.id == "guess"]
+
+
+def test_tls_is_advised_where_a_port_takes_what_is_weak() -> None:
+    unasked, told = seen(one=Plan.not_applicable("tls-policy", tls_policy.OPTIONAL)), session("install")
+    assert not [x for x in summary(unasked, told, needing).missing if x.id == "tls"], "nobody has seen any"
+    weak = Check("tls", Sign.WARNING, "port 587 takes TLS 1.2 without forward secrecy", tls_policy.CHOOSE)
+    told.heard(lambda _: None)(Checked(STEP["tls-policy"], weak))
+    (tls,) = (x for x in summary(unasked, told, needing).missing if x.id == "tls")
+    assert (tls.sign, tls.remedy) == (Sign.PENDING, tls_policy.CHOOSE)
+    assert tls.says.endswith(weak.says)
+    chosen = seen(one=Plan.done("tls-policy", "port 587 takes only TLS that is recommended"))
+    assert not [x for x in summary(chosen, told, needing).missing if x.id == "tls"]
 
 
 def test_the_login_test_is_missing_until_a_login_was_accepted() -> None:

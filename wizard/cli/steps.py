@@ -38,7 +38,7 @@ from wizard.gather.host import look
 from wizard.model.answers import SAVED, Answers, Auth, saved
 from wizard.model.events import Event
 from wizard.model.facts import Facts
-from wizard.model.plan import UNTESTED, Outcome, Plan, Step
+from wizard.model.plan import UNTESTED, Outcome, Plan, Sign, Step
 from wizard.model.session import Session
 from wizard.model.set_option import as_options
 from wizard.render import as_json
@@ -232,7 +232,11 @@ def _ending(run: Run, answers: Answers) -> str:
     if set(run.plans) >= {step.id for step in STEPS}:  # it planned them all: no need to do so again
         done = {name: Plan.done(name, "it was applied") for name in run.applied}
         seen = Overview(look(Host()), (), run.plans | done, answers=answers)
-    return summary_text(summary(seen, Session(dict(run.applied), set(run.skipped)), needing))
+    session = Session(dict(run.applied), set(run.skipped))
+    session.warnings |= {
+        name: [check for check in checks if check.sign is Sign.WARNING] for name, checks in run.checks.items()
+    }
+    return summary_text(summary(seen, session, needing))
 
 
 def _applied_text(applied: Collection[str]) -> str:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from wizard.engine.overview import found
 from wizard.engine.state_dir import WAYS
 from wizard.model.plan import Check, Outcome, Plan, Sign
-from wizard.steps import guess_limit, login_policy
+from wizard.steps import guess_limit, login_policy, tls_policy
 from wizard.steps.guess_limit import GuessLimit
 from wizard.steps.login_policy import LoginPolicy
 from wizard.steps.order import STEPS
 from wizard.steps.restart import AuthTest
+from wizard.steps.tls_policy import TlsPolicy
 
 if TYPE_CHECKING:
     from wizard.engine.journal import Unfinished
@@ -65,7 +66,8 @@ def summary(
         *_rows("to do", ["`msa-wizard status` says whether anything is left"] if seen is None else []),
     ]
     return Summary(
-        tuple(rows) or (("done", "nothing was changed"),), _missing(seen) if seen and not left else ()
+        tuple(rows) or (("done", "nothing was changed"),),
+        _missing(seen, session) if seen and not left else (),
     )
 
 
@@ -98,7 +100,7 @@ def _failure(name: str, session: Session) -> Iterator[str]:
     yield from (f"NOT undone: {line}" for line in failed.not_undone)
 
 
-def _missing(overview: Overview) -> tuple[Check, ...]:
+def _missing(overview: Overview, session: Session) -> tuple[Check, ...]:
     facts = overview.facts
     name = overview.client_name
     return (
@@ -122,11 +124,11 @@ def _missing(overview: Overview) -> tuple[Check, ...]:
             f"mail clients: {name}, port 587, STARTTLS, normal password",
             "msa-wizard client-settings",
         ),
-        *_advised(overview),
+        *_advised(overview, session),
     )
 
 
-def _advised(overview: Overview) -> Iterator[Check]:
+def _advised(overview: Overview, session: Session) -> Iterator[Check]:
     """What is advised beyond the howto, where nobody has chosen yet."""
     plan = overview.plans.get(LoginPolicy.id)
     if plan is not None and plan.reason == login_policy.OPTIONAL:
@@ -136,6 +138,12 @@ def _advised(overview: Overview) -> Iterator[Check]:
     if plan is not None and plan.reason == guess_limit.OPTIONAL:
         says = "advised: ban who guesses passwords, for a while; nothing ends it now"
         yield Check("guess", Sign.PENDING, says, guess_limit.CHOOSE)
+    plan, weak = overview.plans.get(TlsPolicy.id), session.warnings.get(TlsPolicy.id)
+    if plan is not None and plan.reason == tls_policy.OPTIONAL and weak:
+        clauses = "; ".join(dict.fromkeys(check.says for check in weak))
+        yield Check(
+            "tls", Sign.PENDING, f"advised: only TLS that is recommended today; {clauses}", tls_policy.CHOOSE
+        )
 
 
 def _login(overview: Overview) -> Check:

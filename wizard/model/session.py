@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from wizard.model.events import Checked, Event, Failed, Recorded, Report
-from wizard.model.plan import Sign
+from wizard.model.plan import Check, Sign
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Session:
     """Each time that something was changed for a while, in words."""
     half_way: list[str] = field(default_factory=list)
     """Each recovery, rollback or change for a while that failed and has left something changed, in words."""
+    warnings: dict[str, list[Check]] = field(default_factory=dict)
+    """By step, what its checks have warned of."""
     events: int = 0
     """How many things have happened: what was seen of the host before the last one is outdated."""
 
@@ -76,6 +78,8 @@ class Session:
                 case Checked(step, check) if check.sign is Sign.OK:
                     if (failed := self.failed.get(step.id)) and failed.reported:
                         del self.failed[step.id]  # it is looked at anew; where it fails again that follows
+                case Checked(step, Check(sign=Sign.WARNING) as check):
+                    self.warnings[step.id] = [*self.warnings.get(step.id, ()), check]
                 case Failed(step, also=also):
                     self.failed[step.id] = event
                     for name in also:
