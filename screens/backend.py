@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from wizard.errors import CannotHere, NotPutBackError
 from wizard.model.answers import SAVED, Answers, saved
 from wizard.model.session import Session, TakenBack
-from wizard.model.set_option import as_options, as_words
+from wizard.model.set_option import as_options, as_words, of_apply
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
@@ -118,8 +118,7 @@ class Backend:
     @property
     def apply_options(self) -> str:
         """The same for `apply`, which has more."""
-        watch = ["--watch-restart", str(self.answers.watch_restart)] if self.answers.watch_restart else []
-        return self.settings_options + as_words([*(["--replace-mta"] * self.answers.replace_mta), *watch])
+        return as_words(of_apply(self.answers, self.saved))
 
     @property
     def steps(self) -> Sequence[Step]:

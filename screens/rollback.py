@@ -156,9 +156,12 @@ rollback is a commit too and can itself be rolled back.
         if not isinstance(result, RollbackResult):
             return
         if result.failed:
-            words = f"The rollback failed and was itself undone: {result.failed}"
-            self.show_failure(words, result.undone, result.not_undone)
-            self.say("The host is as before, except for what is named NOT undone. Esc goes back.")
+            undone = "undone in part" if result.not_undone else "itself undone"
+            self.show_failure(
+                f"The rollback failed and was {undone}: {result.failed}", result.undone, result.not_undone
+            )
+            then = "Fix what is NOT undone, then finish or undo this: first screen, first line."
+            self.say(then if result.not_undone else "The host is as before. Esc goes back.")
         else:
             self.show(
                 Content.styled(f"✓ Rolled back, recorded as {result.commit}.", "bold ansi_green"),

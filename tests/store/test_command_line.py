@@ -22,13 +22,17 @@ from tests.store.machine import as_root
 from tests.store.test_endings import LOGINS, Ends, Place
 from wizard.changes.command import CommandChange
 from wizard.cli import completion, remove
+from wizard.engine.engine import AGAIN, BY_HAND
+from wizard.engine.journal import unfinished
 from wizard.engine.recorder import Recorder
 from wizard.engine.removal import Removal
 from wizard.engine.settings import save_settings
-from wizard.errors import Interrupted
+from wizard.engine.undo import undo_effects
+from wizard.errors import ChangeError, Interrupted
 from wizard.model.answers import SAVED, Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Plan
+from wizard.rollback.apply import RollbackSession
 
 NAMES = ("one", "two", "three")
 Answer = Callable[..., list[str]]
@@ -238,6 +242,27 @@ def test_the_history_has_the_words_of_the_screens_and_a_row_for_each_commit_that
     said = history_text(place, capsys, "diff", newest(place))
     assert "it rolled back:\n  " + second in said
     assert f"rolled back by:\n  {newest(place)}" in history_text(place, capsys, "diff", second)
+
+
+@pytest.mark.parametrize("left", [(), ("service sendmail: it is masked",)])
+def test_a_rollback_that_fails_names_what_helps(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], left: tuple[str, ...]
+) -> None:
+    """The same command again is refused where something could not be undone: that run waits for recovery."""
+    place.main("apply", "--yes")
+
+    def silent(*_: object) -> None:
+        raise ChangeError("port 587 does not answer")
+
+    undo = undo_effects
+    monkeypatch.setattr(RollbackSession, "_listens", silent)
+    monkeypatch.setattr("wizard.rollback.apply.restart_stale", lambda *_: None)
+    monkeypatch.setattr("wizard.rollback.apply.undo_effects", lambda *what: (undo(*what)[0], left))
+    assert place.main("rollback", "two", "--yes") == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert ("was undone in part: port 587" in said, "was undone: port 587" in said) == (bool(left), not left)
+    assert said.endswith(f"next: {BY_HAND if left else AGAIN}")
+    assert (unfinished(place.at) is None) is not bool(left)
 
 
 def test_debugging_is_no_rollback(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,10 +21,10 @@ from wizard.cli import main as cli
 from wizard.engine.engine import Engine, Resume, Run, nobody
 from wizard.engine.journal import Journal, unfinished
 from wizard.errors import HostError
-from wizard.model.answers import Answers, answers_from
+from wizard.model.answers import Answers, Listen, answers_from
 from wizard.model.events import Event
 from wizard.model.facts import Facts
-from wizard.model.plan import Change, Check, Ending, Plan, Step
+from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
 from wizard.render import as_json
 from wizard.rollback.recovery import Recovery
 from wizard.system.host import Host
@@ -46,7 +46,7 @@ class Ends(Step):
 
     def __init__(self, host: Host, name: str, *ends: Ending, late: bool = False, die: bool = False) -> None:
         self.id = name  # type: ignore[misc]
-        self.host, self.ends, self.late, self.die = host, ends, late, die
+        self.host, self.ends, self.late, self.die, self.good = host, ends, late, die, True
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         path, begun = f"/etc/{self.id}", "/etc/hosts.allow"
@@ -61,7 +61,7 @@ class Ends(Step):
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         if self.die:
             raise Killed
-        return []
+        return [] if self.good else [Check("two", Sign.FAILED, "it does not answer")]
 
 
 class Announces(Ends):
@@ -234,6 +234,52 @@ def test_a_killed_run_is_finished_with_what_was_accepted(place: Place, by_name: 
     assert isinstance(run, Run)
     assert (list(run.applied), run.undecided, run.ends) == (["one"], "two", (LOGINS,))
     assert unfinished(place.at) is None
+
+
+def killed_in_one(place: Place, *steps: Ends, answers: Answers) -> None:
+    steps[0].die = True
+    engine = replace(place.engine(*steps), answers=answers)
+    with pytest.raises(Killed):
+        engine.apply(place.store, Journal(place.at), ("one", "two"), lambda *_: True, lambda: None)
+    steps[0].die = False
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_finish_that_stops_names_a_command_that_goes_on(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    """By the settings of the run, which are not the saved ones; `recover` has nothing to do any more."""
+    monkeypatch.setattr("wizard.cli.rollback.saved", lambda: Answers(accept=("logins",)))
+    answers = replace(Answers(accept=("logins", "cf-lines"), watch_restart=60), listen=Listen(ipv6=True))
+    two = Ends(place.host, "two", *([MAIL] if ends else []))
+    two.good = ends
+    killed_in_one(place, Ends(place.host, "one"), two, answers=answers)
+    assert place.main("recover", "--finish") == (4 if ends else 1)
+    assert unfinished(place.at) is None
+    said = capsys.readouterr().err
+    again = " ".join(said.rpartition("If that may end:" if ends else "Fix the cause, then:")[2].split())
+    by = "--set listen.ipv6=true --watch-restart 60 --accept cf-lines"
+    assert again == f"msa-wizard apply one two {by}{' --accept local-mail' * ends}"
+    assert "same command again" not in said
+    two.good = True
+    assert place.main(*again.split()[1:], "--yes") == 0
+    assert place.there("two")
+
+
+def test_a_finish_of_a_step_beyond_the_howto_that_stops_names_the_interrupted_command(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = Ends(place.host, "one"), Ends(place.host, "two", MAIL)
+    killed_in_one(place, one, two, answers=Answers())
+    lines = place.at.read_text().splitlines()
+    first = json.loads(lines[0])
+    first["request"]["extra"] = [["one", {}], ["two", {}]]
+    place.at.write_text("\n".join([json.dumps(first), *lines[1:], ""]))
+    place.patch.setattr("wizard.rollback.recovery.find", {"one": one, "two": two}.__getitem__)
+    assert place.main("recover", "--finish") == 4
+    said = " ".join(capsys.readouterr().err.split())
+    assert "run the command that was interrupted again, with --accept local-mail" in said
+    assert "msa-wizard apply" not in said
 
 
 def test_what_a_recovery_has_kept_is_undone_where_the_rest_may_not_end_what_works(place: Place) -> None:

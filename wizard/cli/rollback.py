@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from snapshots.merge.three_way import Choice
 from wizard.cli.options import agreed, ask, asks, must_be_asked
 from wizard.cli.steps import exit_code, stopped_text, undecided_text
-from wizard.console import clean, clean_block, error, fold, out
-from wizard.engine.engine import Run
+from wizard.console import clean, clean_block, command, error, fold, out
+from wizard.engine.engine import AGAIN, BY_HAND, Run
 from wizard.engine.in_force import Target
 from wizard.engine.journal import Unfinished
 from wizard.engine.state_dir import at_work, existing_store, killed_run, must_be_root
 from wizard.engine.temporary import OPERATION
 from wizard.errors import CONFLICT, DONE, FAILED, NothingToRollBack, UsageError
+from wizard.model.answers import answers_from, saved
 from wizard.model.events import Event
+from wizard.model.set_option import of_apply
 from wizard.render import as_json
 from wizard.render.progress import Shown
 from wizard.render.text import (
@@ -152,12 +156,13 @@ def _show(arguments: argparse.Namespace, plan: Rollback, result: RollbackResult 
         out(check_text(check))
     if result.failed:
         error(
-            f"Rolling back {plan.target.words} failed; what it had done was undone: {clean_block(result.failed)}"
+            f"Rolling back {plan.target.words} failed; what it had done was undone{' in part' * bool(result.not_undone)}: "
+            f"{clean_block(result.failed)}"
         )
         error(f"  undone: {', '.join(map(clean, result.undone)) or 'there was nothing to undo'}")
         for line in result.not_undone:
             error(f"  NOT undone: {clean_block(line)}")
-        error("  next: fix the cause and run the same command again")
+        error(f"  next: {BY_HAND if result.not_undone else AGAIN}")
         return
     out(f"\nRolled back: {plan.target.words}, recorded as {result.commit}.")
     for line in result.left:
@@ -228,15 +233,34 @@ def _finished(arguments: argparse.Namespace, killed: Unfinished, run: Run, event
     if arguments.json:
         _show_recovery(as_json.run_outcome(run), killed, finished=as_json.run(run, events))
     if run.undecided:
-        steps = killed.request.get("wanted")
-        error(undecided_text(run, ["apply", *(map(str, steps) if isinstance(steps, list) else ())]))
+        error(undecided_text(run, _goes_on(killed)), whole=True)
         return exit_code(run)
     if not arguments.json:
         if run.stopped:
-            error(f"{stopped_text(run)} Fix the cause, and run the same command again.")
+            error("\n".join([*fold(stopped_text(run)), *_then(killed)]), whole=True)
         else:
             out("Finished.")
     return FAILED if run.stopped else DONE
+
+
+def _then(killed: Unfinished) -> list[str]:
+    """What to do once the cause is fixed: a run that is over is not recovered again."""
+    first = "Fix the cause, then:  "
+    if killed_run() is not None:
+        return [f"{first}msa-wizard recover --finish"]
+    if not (goes_on := _goes_on(killed)):
+        return fold("That run is over. Fix the cause, then run the command that was interrupted again.")
+    return command(clean(shlex.join(["msa-wizard", *goes_on])), first=first)
+
+
+def _goes_on(killed: Unfinished) -> list[str]:
+    """The `apply` that goes on where a run of the howto's steps has stopped, by its own settings; empty for any other run."""
+    if "extra" in killed.request:
+        return []
+    steps, answers, kept = killed.request["wanted"], answers_from(killed.request["answers"]), saved()
+    accepted = [part for each in answers.accept if each not in kept.accept for part in ("--accept", each)]
+    options = of_apply(replace(answers, accept=kept.accept), kept)
+    return ["apply", *(map(str, steps) if isinstance(steps, list) else ()), *options, *accepted]
 
 
 def _recovered(result: RollbackResult, word: str) -> None:

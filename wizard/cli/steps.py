@@ -151,9 +151,13 @@ def exit_code(run: Run) -> int:
 
 
 def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
-    """Why a run ended before a step: what would end with it, and the command that goes on."""
+    """Why a run ended before a step: what would end with it, and the command that goes on; empty where nobody knows it."""
     names = [part for ending in run.ends for part in ("--accept", ending.id)]
     goes_on = command_lines(clean(shlex.join(["msa-wizard", *command, *names])), first="If that may end:  ")
+    if not command:
+        goes_on = fold(
+            f"If that may end: run the command that was interrupted again, with {clean(shlex.join(names))}"
+        )
     after = "\n".join(fold(f"Nothing of {run.undecided} was changed. {_applied_text(run.applied)}"))
     return (
         f"Stopped before {run.undecided}: something that works on this host would end with it.\n"

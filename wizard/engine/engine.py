@@ -342,7 +342,7 @@ class Session:
         if unconfirmed and not not_undone:
             self.recorder.note(f"{step.id}: rolled back, {error}", step.id)
         self.run.failed = step.id
-        to_do = AGAIN
+        to_do = AGAIN if self.resume is None else "fix the cause"  # recover says how it goes on then
         if any(each.id == step.id for each in STEPS):  # `plan` knows no others
             to_do += f" (`msa-wizard plan {step.id}` shows what it would do)"
         if unconfirmed:

@@ -53,6 +53,12 @@ def as_options(answers: Answers, before: Answers) -> list[str]:
     return [part for key, value in _changed(answers, before) for part in ("--set", f"{key}={value}")]
 
 
+def of_apply(answers: Answers, before: Answers) -> list[str]:
+    """The same for `apply`, which has more."""
+    watch = ["--watch-restart", str(answers.watch_restart)] if answers.watch_restart else []
+    return [*as_options(answers, before), *(["--replace-mta"] * answers.replace_mta), *watch]
+
+
 def as_words(options: Sequence[str]) -> str:
     """Options for a command that somebody reads, with the space before them."""
     return f" {shlex.join(options)}" if options else ""
