@@ -120,7 +120,7 @@ def _own(answers: Answers) -> dict[str, dict[str, str]]:
     }
     if listen.local_submission:  # which needs addresses of the host
         of_listen["local_submission"] = True
-    own = {
+    own: dict[str, dict[str, object]] = {
         "listen": of_listen,
         "auth": {"saslauthd_mechanism": source} if source else {},
         "certificate": {"name": name} if name else {},
