@@ -69,7 +69,12 @@ class FakeHost(Host):
 
     @contextlib.contextmanager
     def private_view(
-        self, folders: Sequence[str], *, copied: Sequence[str] = (), hidden: Sequence[str] = ()
+        self,
+        folders: Sequence[str],
+        *,
+        copied: Sequence[str] = (),
+        hidden: Sequence[str] = (),
+        sealed: bool = False,
     ) -> Iterator[View]:
         """The folders copied beside the root: there are no mounts here."""
         place = self.root.parent / "view"

@@ -11,6 +11,7 @@ import pytest
 from tests.system.conftest import BootMachine
 from tests.system.machine import Machine
 from tests.system.msa import add_alice, apply, history, listening, login, sendmail_pid, wizard
+from tests.system.picture import differences, picture
 from tests.system.releases import NATIVE_UNITS, Release
 
 MC = "/etc/mail/sendmail.mc"
@@ -257,7 +258,8 @@ def test_locale_and_umask_change_nothing(machine: BootMachine) -> None:
 
 @pytest.mark.default_on("bookworm")
 def test_bug_791814(machine: BootMachine, release: Release) -> None:
-    """The script as 2.1.26 had it, and /etc/default a symbolic link: saslauthd answers all the same."""
+    """The script as 2.1.26 had it, and /etc/default a symbolic link: saslauthd answers all the same, and what was written
+    behind the link goes again. A link that leads out of /etc is in the way, and nothing is written behind it."""
     debian = machine("mail")
     debian.run(
         "sed -i 's#find /etc/default/ -regex#find /etc/default -regex#' /etc/init.d/saslauthd; "
@@ -270,5 +272,18 @@ def test_bug_791814(machine: BootMachine, release: Release) -> None:
     assert 'SYSTEMCTL_SKIP_REDIRECT="true"' in done.stdout
     assert "conffile" in done.stdout
     add_alice(debian)
+    before = picture(debian, "/etc")
     apply(debian)
     assert login(debian)["ok"]
+    assert "etc/default.real/saslauthd" in wizard(debian, "diff", "saslauthd-config").stdout
+    assert wizard(debian, "rollback", "--all", "--yes").returncode == 0
+    made_again = re.compile(r"/etc/(mail/.*(\.db|\.cf|databases|Makefile)|\.pwd\.lock)\b")
+    assert [line for line in differences(before, picture(debian, "/etc")) if not made_again.match(line)] == []
+    # A sendmail.mc that update_mc would edit: plan has it tried.
+    debian.run("sed -i '/^DOMAIN/d' /etc/mail/sendmail.mc; mv /etc/mail /srv/mail; ln -s /srv/mail /etc/mail")
+    before = picture(debian, "/srv")
+    for command in (["plan"], ["apply", "--yes"], ["apply", "--yes", "sendmailconfig"]):
+        done = wizard(debian, *command)
+        assert done.returncode == 3, done.stdout + done.stderr
+        assert "/etc/mail is a symbolic link to /srv/mail" in " ".join((done.stdout + done.stderr).split())
+    assert differences(before, picture(debian, "/srv")) == []

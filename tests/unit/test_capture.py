@@ -52,7 +52,9 @@ def host(tmp_path: Path) -> Host:
     return made
 
 
-def run(host: Host, script: str, meanwhile: Callable[[], object] = lambda: None) -> Capture:
+def run(
+    host: Host, script: str, meanwhile: Callable[[], object] = lambda: None, *, sealed: bool = False
+) -> Capture:
     """Capture a shell script that works on the folder; `meanwhile` is done on the host before it ends."""
 
     def act(inside: Host) -> str:
@@ -61,7 +63,7 @@ def run(host: Host, script: str, meanwhile: Callable[[], object] = lambda: None)
         meanwhile()
         return done.stdout
 
-    return captured(host, act, lambda _: None)
+    return captured(host, act, lambda _: None, sealed=sealed)
 
 
 def tree(host: Host) -> dict[str, Entry | None]:
@@ -211,11 +213,16 @@ class Busy(Host):
 
     @contextlib.contextmanager
     def private_view(
-        self, folders: Sequence[str], *, copied: Sequence[str] = (), hidden: Sequence[str] = ()
+        self,
+        folders: Sequence[str],
+        *,
+        copied: Sequence[str] = (),
+        hidden: Sequence[str] = (),
+        sealed: bool = False,
     ) -> Iterator[View]:
         """The same, a moment later."""
         self.path(f"/etc/mail/somebody-{len(self.names('/etc/mail'))}").write_text("theirs\n")
-        with super().private_view(folders, copied=copied, hidden=hidden) as view:
+        with super().private_view(folders, copied=copied, hidden=hidden, sealed=sealed) as view:
             yield view
 
 
@@ -372,3 +379,17 @@ def test_a_copied_link_leaves_the_folder_that_it_leads_to_alone(host: Host, tmp_
     with host.private_view(("/etc",), copied=["/etc/mail"]) as view:
         assert view.entry("/etc/mail") is not None
     assert [name for name in os.listxattr(tmp_path / "elsewhere") if "overlay" in name] == []
+
+
+def test_a_sealed_view_writes_nowhere_else_not_by_a_link_either(host: Host) -> None:
+    (host.root / "srv").mkdir()
+    (host.root / "srv/access").write_text("theirs\n")
+    (host.root / "etc/mail/virtusertable").symlink_to("../../srv/access")
+    script = "echo in > $1/etc/mail/new; for f in $1/etc/mail/virtusertable $1/out /run/out; do (echo x > $f) || :; done"
+    made = run(host, f"{script}; chmod 600 $1/etc/mail/virtusertable || :", sealed=True)
+    assert [*made.writes] == ["/etc/mail/new"]
+    assert (host.root / "srv/access").read_text() == "theirs\n"
+    assert (host.root / "srv/access").stat().st_mode & 0o777 == 0o644
+    assert not (host.root / "out").exists()
+    assert not Path("/run/out").exists()
+    (host.root / "srv/access").write_text("the host itself is as before\n")

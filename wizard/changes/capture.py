@@ -65,17 +65,18 @@ class Capture:
             raise StaleError(f"{_named(bad)} changed while files were made out of it")
 
 
-def captured(host: Host, act: Callable[[Host], str], say: Say) -> Capture:
+def captured(host: Host, act: Callable[[Host], str], say: Say, *, sealed: bool = False) -> Capture:
     """Have `act` run its command on the host it is given, and return what it said and what it wrote.
 
+    What scripts do outside the folders (FOLDERS) they do on the host itself, but where the view is `sealed`, as for a plan.
     Nothing is written to the host. Raises NoCaptureError, what `act` raises, ChangeError for what cannot be written to
     a host, and StaleError where what the command reads keeps changing."""
     for _ in range(ROUNDS - 1):
-        capture, moved = _round(host, act)
+        capture, moved = _round(host, act, sealed)
         if not moved:
             return capture
         say(f"{_named(moved)} was changed by somebody meanwhile: once more, with what is there now")
-    return _without(*_round(host, act))
+    return _without(*_round(host, act, sealed))
 
 
 def picture(host: Host) -> Seen:
@@ -84,7 +85,7 @@ def picture(host: Host) -> Seen:
     return {path: signature for path, signature in signatures.items() if signature}
 
 
-def _round(host: Host, act: Callable[[Host], str]) -> tuple[Capture, list[str]]:
+def _round(host: Host, act: Callable[[Host], str], sealed: bool) -> tuple[Capture, list[str]]:
     """One run, and what changed on the host meanwhile of all that it has to do with."""
     for why, _ in in_the_way(linked(host)):
         raise ChangeError(f"{why}; nothing was run")  # a view of /etc is none of what lies elsewhere
@@ -93,7 +94,7 @@ def _round(host: Host, act: Callable[[Host], str]) -> tuple[Capture, list[str]]:
         # First the picture, then the copies: what changes between the two counts as changed.
         seen, began = picture(host), time.clock_gettime_ns(_CLOCK)
         copied = [path for path in (*READ, *accounts) if path not in FOLDERS and host.exists(path)]
-        with host.private_view(FOLDERS, copied=copied, hidden=_LOCKS) as view:
+        with host.private_view(FOLDERS, copied=copied, hidden=_LOCKS, sealed=sealed) as view:
             saw = dict(view.written())  # the copies; what came between picture and copy is among them
             saw |= {path: view.entry(path) for path in {*seen, *accounts} - saw.keys()}
             output = act(view.host)

@@ -312,15 +312,21 @@ class Host:
 
     @contextlib.contextmanager
     def private_view(
-        self, folders: Sequence[str], *, copied: Sequence[str] = (), hidden: Sequence[str] = ()
+        self,
+        folders: Sequence[str],
+        *,
+        copied: Sequence[str] = (),
+        hidden: Sequence[str] = (),
+        sealed: bool = False,
     ) -> Iterator[View]:
         """The machine once more, where what `run` and `spawn` write below the folders is kept apart.
 
-        It has what is at the paths `copied` as it is now, and nothing of what is at the paths `hidden` (PrivateView). Raises ViewError where the kernel or a container does not give that; then nothing was run."""
-
+        It has what is at the paths `copied` as it is now, and nothing of what is at the paths `hidden`; where it is `sealed`
+        nothing else can be written (PrivateView). Raises ViewError where the kernel or a container does not give that; then
+        nothing was run."""
         here = [[str(self.path(path)) for path in paths] for paths in (folders, copied, hidden)]
         top = str(self.path("/")).rstrip("/")
-        with PrivateView(here[0], environment(), copied=here[1], hidden=here[2]) as view:
+        with PrivateView(here[0], environment(), copied=here[1], hidden=here[2], sealed=sealed) as view:
             inside = Path(f"{view.root}{self.root}")
             yield View(
                 replace(self, root=inside, prefix=view.entering()),

@@ -48,12 +48,17 @@ for place; do
   fi
 done
 umount --lazy /mnt
+while IFS= read -r rest && [ -n "$rest" ]; do
+  mount -o remount,bind,ro "$rest" 2>/dev/null || ! mountpoint -q "$rest" || { echo "$rest stays writable"; exit 1; }
+done
 echo ready
 read -r end || :
 """
 """The memory is mounted nowhere in the end: the shell's own folder keeps it, and is our way to it (proc(5), cwd)."""
 _OPAQUE = "trusted.overlay.opaque"
 """Set to y on a folder through which nothing of the layer below is seen (overlayfs.rst)."""
+_KERNEL = ("/dev", "/proc", "/sys")
+"""What stays as it is in a view that is sealed: no files."""
 _ODD = re.compile(r"[,:\\\n\"]")
 """What a mount option, or a line of mountinfo, would need to have escaped."""
 
@@ -77,7 +82,7 @@ class PrivateView:
 
     It has what is at the paths `copied` below them as it is now, whatever becomes of it on the host meanwhile; what is
     at the paths `hidden`, right below them, is not in it. Of all else the kernel leaves open when a change of the host
-    is seen in it."""
+    is seen in it. Where it is `sealed` nothing outside the folders can be written, neither by a link that leads out."""
 
     def __init__(
         self,
@@ -86,15 +91,18 @@ class PrivateView:
         *,
         copied: Sequence[str] = (),
         hidden: Sequence[str] = (),
+        sealed: bool = False,
     ) -> None:
-        self._copied, self._hidden = copied, hidden
+        self._copied, self._hidden, self._sealed = copied, hidden, sealed
         self._places = _places([folder for folder in folders if os.path.isdir(folder)])  # noqa: PTH112
         self._environment = environment
         self._holder: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        rest = self._rest() if self._sealed else []
         if odd := [
             *(place for place in self._places if _ODD.search(place)),
+            *(place for place in rest if "\n" in place),
             *(path for path in self._copied if re.search(r"\s", path)),
         ]:
             raise ViewError(f"{odd[0]!r} cannot be named in a mount option")
@@ -115,7 +123,7 @@ class PrivateView:
             self._lay_out()
             self._say(self._orders(), "copied")
             self._freeze()
-            self._say("mount\n", "ready")
+            self._say("".join(f"{line}\n" for line in ("mount", *rest, "")), "ready")
         except BaseException:
             self._end()
             raise
@@ -196,6 +204,11 @@ class PrivateView:
         except OSError as error:
             raise ViewError(f"its memory cannot be laid out: {error}") from error
 
+    def _rest(self) -> list[str]:
+        """What else is mounted and holds files, innermost first."""
+        mounted = {mount.path for mount in seen_here() if not mount.readonly} - {*self._places}
+        return sorted((path for path in mounted if not _in(path, _KERNEL)), reverse=True)
+
     def _orders(self) -> str:
         copies: dict[int, list[str]] = {}
         for number, name in self._inside(self._copied):
@@ -267,6 +280,10 @@ def _places(folders: Sequence[str]) -> list[str]:
     mounted = [mount.path for mount in seen_here()]
     below = {path for path in mounted if any(path.startswith(f"{folder}/") for folder in folders)}
     return [*folders, *sorted(below - set(folders))]
+
+
+def _in(path: str, folders: Sequence[str]) -> bool:
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
 
 def _all(upper: Path, place: str) -> Iterator[tuple[str, bool]]:
