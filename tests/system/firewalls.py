@@ -38,6 +38,7 @@ table inet filter {
 }
 """
 _FOREIGN_NFT = """
+command -v nft >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 nftables  # firewalld of 13 needs none
 nft add table inet f2b-table
 nft add set inet f2b-table addr-set-sshd '{ type ipv4_addr; elements = { 203.0.113.9 }; }'
 nft add chain inet f2b-table f2b-chain '{ type filter hook input priority -1; }'
