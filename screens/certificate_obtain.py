@@ -13,7 +13,7 @@ from textual.widgets import Checkbox, Static
 from screens.base import FORM, Field, Frame
 from screens.settings import Flag
 from wizard.errors import AnswersError
-from wizard.model.answers import STANDALONE, WEBROOT
+from wizard.model.answers import MANUAL, STANDALONE, WEBROOT
 from wizard.model.set_option import with_set
 
 if TYPE_CHECKING:
@@ -37,11 +37,14 @@ FIELDS = (
         "challenge",
         "Challenge",
         f"How the authority sees that the name is yours. {STANDALONE}: certbot answers on port 80, where nobody else listens. "
-        f"{WEBROOT}: the web server answers that holds port 80. Or one of certbot's plug-ins for the DNS, such as dns-rfc2136.",
+        f"{WEBROOT}: the web server answers that holds port 80. {MANUAL}: a hook of yours writes into the DNS. Or one of certbot's "
+        "plug-ins for the DNS, such as dns-rfc2136.",
         f"({STANDALONE})",
     ),
     Field("webroot", "Web folder", f"For {WEBROOT}: the folder that the web server serves for the name.", "(/var/www/html, say)"),
     Field("credentials", "DNS credentials", "For a plug-in for the DNS: the file with what it logs in with.", "(none)"),
+    Field("auth_hook", "DNS hook", f"For {MANUAL}: the program that writes certbot's record into the DNS. It finds it in $CERTBOT_VALIDATION.", "(none)"),
+    Field("cleanup_hook", "Hook afterwards", f"For {MANUAL}: the program that takes the record out again.", "(none)"),
     Field("server", "Authority", "The address of its ACME directory. Leave empty for Let's Encrypt.", "(Let's Encrypt)"),
 )  # fmt: skip
 AGREE = Field(
@@ -152,7 +155,7 @@ rolled back in the history.
             "email": typed["email"] or "ADDRESS",
             "challenge": typed["challenge"].removeprefix(STANDALONE),
         }
-        words += [word for key in typed for word in (f"--{key}", typed[key]) if typed[key]]
+        words += [word for key in typed for word in (f"--{key.replace('_', '-')}", typed[key]) if typed[key]]
         words += ["--agree-tos"] if agrees else []
         command = shlex.join(["msa-wizard", "certificate", "obtain", *words])
         self.same(command)

@@ -76,8 +76,9 @@ class Acme:
     root: str = ""
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start(self, nonces: int = 0) -> None:
-        """Start the authority anew: it has forgotten every account. It refuses `nonces` of a hundred numbers of requests."""
+    def start(self, nonces: int = 0, names: str = f"{ADDRESS}:53") -> None:
+        """Start the authority anew: it has forgotten every account. It refuses `nonces` of a hundred numbers of requests, and
+        asks the name server `names`."""
         self.stop("pebble")
         environment = [f"PEBBLE_WFE_NONCEREJECT={nonces}", "PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=0"]
         argv = [
@@ -87,7 +88,7 @@ class Acme:
             "-config",
             str(self.folder / "config.json"),
             "-dnsserver",
-            f"{ADDRESS}:53",
+            names,
         ]
         self._start("pebble", argv)
         self.root = self._ask(f"https://{ADDRESS}:15000/roots/0")

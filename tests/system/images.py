@@ -74,7 +74,7 @@ _MAIL = "apt-get install --yes --quiet=2 sendmail sasl2-bin libsasl2-modules"
 _CONTROLLER = (
     "apt-get install --yes --quiet=2 --no-install-recommends ansible-core openssh-client openssh-server"
 )
-_CERTBOT = "apt-get install --yes --quiet=2 --no-install-recommends --download-only certbot python3-certbot-dns-rfc2136 nginx-light"
+_CERTBOT = "apt-get install --yes --quiet=2 --no-install-recommends --download-only certbot python3-certbot-dns-rfc2136 bind9 nginx-light"
 # Without an answer the suffix would be made of the name of the machine that builds this.
 _DIRECTORY = (
     "echo slapd slapd/domain string example.test | debconf-set-selections; "

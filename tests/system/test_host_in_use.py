@@ -64,7 +64,8 @@ def test_apt_ended_in_the_middle(machine: BootMachine, all_of_it: bool) -> None:
     debian.run(
         f"setsid {WIZARD} apply --yes >/root/apply.log 2>&1 & pid=$!\n"
         "until grep -q 'Unpacking sendmail-bin' /root/apply.log; do sleep 0.02; done\n"
-        f"{'kill -KILL $pid; ' if all_of_it else ''}pkill -KILL -x apt-get; pkill -KILL -x dpkg; wait $pid; true",
+        f"{'kill -KILL $pid; ' if all_of_it else ''}pkill -KILL -x apt-get; pkill -KILL -x dpkg; wait $pid\n"
+        "while pgrep -x 'apt-get|dpkg' >/dev/null; do sleep 0.02; done",
         timeout=600,
     )
     if all_of_it:

@@ -480,7 +480,7 @@ def test_an_authority_is_asked_by_what_was_typed(bench: Tools, monkeypatch: pyte
         app.screen.query_one("#name", Input).value = "mail.example.org, smtp.example.org"
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, "certificate obtain mail.example.org smtp.example.org"))
-        await pilot.press(*"webroot", "enter", *"/srv", "enter", "enter")
+        await pilot.press(*"webroot", "enter", *"/srv", "enter", "enter", "enter", "enter")
         await pilot.press(*"https://127.0.0.1:9/dir", "enter", "space")
         says = "a@example.org --challenge webroot"
         await until(pilot, lambda: shows(app, says) and shows(app, "--agree-tos"))

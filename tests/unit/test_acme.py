@@ -13,6 +13,8 @@ _TIMEOUT = (
     '  Domain: a.test\n  Type:   connection\n  Detail: Get "http://a.test:80/.well-known/acme-challenge/x": dial tcp '
     "[2001:db8::1]:80: i/o timeout\n"
 )
+_NO_TXT = "  Domain: a.test\n  Type:   unauthorized\n  Detail: No TXT records found for DNS challenge\n"
+_HOOK = "Hook '--manual-auth-hook' for a.test reported error code 3\n"
 _LATER = _TIMEOUT.replace("Domain:", "Identifier:")
 _RATE = (
     "An unexpected error occurred:\nError creating new order :: too many certificates (5) already issued for this exact set of "
@@ -31,6 +33,13 @@ _REFUSED_5 = "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='acm
         (_HEAD + "  Type:   dns\n  Detail: NXDOMAIN looking up A for a.test", "does not find the name", "A record"),
         (_HEAD + "  Type:   unauthorized\n  Detail: Invalid response: 404", "another web server", "--webroot"),
         (_HEAD + "  Type:   caa\n  Detail: CAA record for a.test prevents issuance", "CAA record", "allow"),
+        (_HOOK + _HEAD + _NO_TXT, "your hook failed", "by hand"),
+        (_HEAD + _NO_TXT, "certbot's record in the DNS", "propagation-seconds"),
+        (_HEAD + "  Type:   dns\n  Detail: DNS problem: NXDOMAIN looking up TXT for _acme-challenge.a.test", "certbot's record", "zone"),
+        (_HEAD + '  Type:   unauthorized\n  Detail: Incorrect TXT record "x" found at _acme-challenge.a.test', "certbot's record", "agree"),
+        ("Encountered error adding TXT record: The peer didn't know the key we used", "could not write into the DNS", "--credentials"),
+        ("Encountered error when making query: The DNS operation timed out.", "could not write into the DNS", "name server"),
+        ("Missing properties in credentials configuration file /root/x.ini:\n * Property", "could not write", "--credentials"),
         (_RATE, "its rate limit is reached", "--dry-run does not"),
         ("urn:ietf:params:acme:error:rateLimited :: There were too many requests", "rate limit", "wait"),
         ("urn:ietf:params:acme:error:badNonce :: JWS has an invalid anti-replay nonce", "bad nonce", "try again"),

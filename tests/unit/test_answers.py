@@ -69,7 +69,7 @@ send_to = "bob@example.org"
         (
             "[certificate]\nchallenge = 'http-01'\n",
             2,
-            "no challenge; allowed: standalone, webroot, or a plug-in",
+            "no challenge; allowed: standalone, webroot, manual, or a plug-in",
         ),
         ("[certificate]\nchallenge = 'dns-x --help'\n", 2, "no challenge"),
         ("[certificate]\nname = 'mail'\n", 2, "not a qualified host name"),
@@ -83,6 +83,7 @@ send_to = "bob@example.org"
         ("[certificate]\nwebroot = 'var/www'\n", 2, "not an absolute path"),
         ("[certificate]\nwebroot = '/var/www/../x'\n", 2, "must not hold .."),
         ("[certificate]\ncredentials = '/a b'\n", 2, "not an absolute path"),
+        ("[certificate]\nauth_hook = '/root/hook; reboot'\n", 2, "not an absolute path"),
         ("[login]\npolicy = 'some'\n", 2, "allowed: everybody, no-system-accounts, groups"),
         ("[tls]\npolicy = 'best'\n", 2, "allowed: unchanged, recommended"),
         ("[tls]\npolicy = true\n", 2, "must be a string"),

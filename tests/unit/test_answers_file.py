@@ -26,6 +26,8 @@ OWN = Answers(
         "https://ca.example.test/dir",
         "/srv",
         "/etc/x",
+        "/etc/add",
+        "/etc/remove",
     ),
 )
 

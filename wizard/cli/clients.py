@@ -113,6 +113,8 @@ def _chosen(arguments: argparse.Namespace) -> Answers:
         "challenge": arguments.challenge,
         "webroot": arguments.webroot,
         "credentials": arguments.credentials,
+        "auth_hook": arguments.auth_hook,
+        "cleanup_hook": arguments.cleanup_hook,
     }
     answers = _with_typed(answers_of(arguments), typed)
     return answers if answers.certificate.challenge else _with_typed(answers, {"challenge": STANDALONE})
@@ -124,7 +126,8 @@ def _with_typed(answers: Answers, typed: Mapping[str, str]) -> Answers:
         return with_set(answers, [f"certificate.{key}={value}" for key, value in typed.items() if value])
     except AnswersError as error:
         words = str(error).replace("--set certificate.name: ", "NAME: ", 1)
-        raise AnswersError(words.replace("--set certificate.", "--", 1)) from error
+        option, colon, why = words.replace("--set certificate.", "--", 1).partition(": ")
+        raise AnswersError(f"{option.replace('_', '-')}{colon}{why}") from error
 
 
 def _asked(answers: Answers) -> Answers:

@@ -299,13 +299,17 @@ def _obtain(add: Add) -> None:
     obtain.add_argument("--server", default="", metavar="URL", help=words)
     words = (
         "how the name is proved: standalone (the default), by certbot itself on port 80; webroot, by the web server that is "
-        "there; or a plug-in of certbot for the DNS, such as dns-rfc2136"
+        "there; manual, by a hook of yours that writes into the DNS; or a plug-in of certbot for the DNS, such as dns-rfc2136"
     )
     obtain.add_argument("--challenge", default="", metavar="HOW", help=words)
     words = "with --challenge webroot: the folder that the web server serves for the name"
     obtain.add_argument("--webroot", default="", metavar="DIR", help=words)
     words = "with a plug-in for the DNS: the file with its credentials"
     obtain.add_argument("--credentials", default="", metavar="FILE", help=words)
+    words = "with --challenge manual: the program that writes certbot's record into the DNS (it finds it in $CERTBOT_VALIDATION)"
+    obtain.add_argument("--auth-hook", default="", metavar="FILE", help=words)
+    words = "with --challenge manual: the program that takes the record out again"
+    obtain.add_argument("--cleanup-hook", default="", metavar="FILE", help=words)
     _flag(obtain, "--dry-run", "only try it out: no certificate is kept, and nothing is changed")
     _answers(obtain)
     _accept(obtain)

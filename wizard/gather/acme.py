@@ -8,6 +8,7 @@ import json
 import os
 import re
 import ssl
+import stat
 import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from wizard.certificates.acme import CERTBOT, HOOK, IDENTITIES, LETS_ENCRYPT, OT
 from wizard.console import clean
 from wizard.errors import HostError
 from wizard.gather.host import ASK_DPKG, apt_simulation, installed
-from wizard.model.answers import STANDALONE, WEBROOT, Certificate
+from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Certificate
 from wizard.model.facts import Acme, NameInDns
 from wizard.sendmail.cf_needs import MOST
 from wizard.system.host import Host
@@ -59,13 +60,31 @@ def look_at_acme(host: Host, wanted: Certificate, names: Sequence[str]) -> Acme:
             apt_plan=apt.result() if apt else None,
             webroot=host.exists(wanted.webroot) if wanted.webroot else False,
             credentials=host.exists(wanted.credentials) if wanted.credentials else False,
+            unfit_hook=next(
+                filter(None, (_unfit(host, path) for path in (wanted.auth_hook, wanted.cleanup_hook))), ""
+            ),
         )
 
 
 def needed(challenge: str) -> tuple[str, ...]:
     """Debian's packages for the challenge."""
-    plugin = () if challenge in (STANDALONE, WEBROOT) else (f"python3-certbot-{challenge}",)
+    plugin = () if challenge in (STANDALONE, WEBROOT, MANUAL) else (f"python3-certbot-{challenge}",)
     return ("certbot", *plugin)
+
+
+def _unfit(host: Host, hook: str) -> str:
+    """Why certbot, which is root, is not to run this hook; empty where it can, and where none is chosen."""
+    if not hook:
+        return ""
+    try:
+        there = host.path(hook).stat()
+    except OSError:
+        return f"{hook} is not there"
+    if not stat.S_ISREG(there.st_mode) or not there.st_mode & 0o111:
+        return f"{hook} is no program that can be run"
+    if there.st_uid != 0 or there.st_mode & 0o022:
+        return f"{hook} can be written by others than root, and certbot would run it as root"
+    return ""
 
 
 def keeps(host: Host, name: str) -> bool:

@@ -108,9 +108,10 @@ class Guess:
     """Networks that are never banned."""
 
 
-STANDALONE, WEBROOT = "standalone", "webroot"
-"""How certbot proves to an authority that a name is this host's: by a web server of its own on port 80, or by a file in the
-folder of the web server that is there. The third way is one of its plug-ins for the DNS, by its name: dns-rfc2136."""
+STANDALONE, WEBROOT, MANUAL = "standalone", "webroot", "manual"
+"""How certbot proves to an authority that a name is this host's: by a web server of its own on port 80, by a file in the
+folder of the web server that is there, or by a record in the DNS that a hook of the admin's writes. The fourth way is one of
+its plug-ins for the DNS, by its name: dns-rfc2136."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,9 @@ class Certificate:
     webroot: str = ""
     credentials: str = ""
     """The file in which the plug-in for the DNS finds what it logs in with."""
+    auth_hook: str = ""
+    """The program that writes certbot's record into the DNS, with MANUAL; `cleanup_hook`, if any, takes it out again."""
+    cleanup_hook: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -441,8 +445,10 @@ def _networks(value: object) -> object:
 
 def _challenge(value: object) -> object:
     assert isinstance(value, str)
-    if value and value not in (STANDALONE, WEBROOT) and not _DNS_PLUGIN.match(value):
-        allowed = f"{STANDALONE}, {WEBROOT}, or a plug-in of certbot for the DNS, such as dns-rfc2136"
+    if value and value not in (STANDALONE, WEBROOT, MANUAL) and not _DNS_PLUGIN.match(value):
+        allowed = (
+            f"{STANDALONE}, {WEBROOT}, {MANUAL}, or a plug-in of certbot for the DNS, such as dns-rfc2136"
+        )
         raise ValueError(f"{_shown(value)} is no challenge; allowed: {allowed}")
     return value
 
@@ -516,6 +522,8 @@ _CHECKS: dict[tuple[str, str], Callable[[object], object]] = {
     ("certificate", "server"): _pattern(_DIRECTORY, "the https:// address of an ACME directory"),
     ("certificate", "webroot"): _path,
     ("certificate", "credentials"): _path,
+    ("certificate", "auth_hook"): _path,
+    ("certificate", "cleanup_hook"): _path,
     ("firewall", "use"): _one_of(FIREWALL_CHOICES, "no firewall known here"),
     ("firewall", "zone"): _pattern(_ZONE, "the name of a zone (letters, digits and _ -, 32 at most)"),
     ("install", "recommends"): _flag,

@@ -362,6 +362,8 @@ class Acme:
     webroot: bool = False
     """Whether the folder is there that the settings name; the same of the file `credentials`."""
     credentials: bool = False
+    unfit_hook: str = ""
+    """Why one of the hooks cannot be run that the settings name."""
     kept: bool = False
     """Whether certbot keeps a certificate by the name."""
     pair: KeptPair | None = None

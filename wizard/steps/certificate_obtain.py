@@ -29,7 +29,7 @@ from wizard.gather.acme import keeps, look_at_acme, they_use, users
 from wizard.gather.firewall import read_entries
 from wizard.gather.renewal import TIMER, idle, is_of, runner
 from wizard.model import facts as f
-from wizard.model.answers import STANDALONE, WEBROOT, Answers, Certificate, certified_name
+from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Answers, Certificate, certified_name
 from wizard.model.facts import Acme, Facts, KeptPair, NameInDns
 from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
 from wizard.sendmail.cf_needs import TlsFiles, certificate
@@ -303,6 +303,8 @@ def _obstacle(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...] 
         )
     if forbidden := next((each.forbidden for each in acme.names if each.forbidden), ""):
         return forbidden, "add the authority to these records, or use one that they allow: --server URL"
+    if wanted.challenge == MANUAL:
+        return _no_hook(wanted, acme)
     if wanted.challenge not in (STANDALONE, WEBROOT):
         lacks = wanted.credentials and not acme.credentials
         return (
@@ -312,6 +314,18 @@ def _obstacle(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...] 
         )
     ways = (_no_way_in(facts, wanted, named) for named in acme.names)
     return next(filter(None, ways), None) or _wrong_holder(facts, wanted, acme)
+
+
+def _no_hook(wanted: Certificate, acme: Acme) -> tuple[str, ...] | None:
+    """Why nobody would write the record into the DNS."""
+    if not wanted.auth_hook:
+        return (
+            f"with the challenge {MANUAL} a hook of yours writes certbot's record into the DNS, and none is chosen",
+            "give the program: --auth-hook FILE (certificate.auth_hook in the settings)",
+        )
+    if acme.unfit_hook:
+        return acme.unfit_hook, "give a program that is root's alone, and can be run (chmod 755)"
+    return None
 
 
 def _no_way_in(facts: Facts, wanted: Certificate, named: NameInDns) -> tuple[str, ...] | None:
@@ -369,7 +383,12 @@ def _wrong_holder(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, .
 
 def _notes(facts: Facts, wanted: Certificate, acme: Acme) -> Iterator[str]:
     if wanted.challenge not in (STANDALONE, WEBROOT):
-        yield f"certbot proves the name by its plug-in {wanted.challenge}: port 80 is not needed"
+        by = (
+            f"your hook {wanted.auth_hook}"
+            if wanted.challenge == MANUAL
+            else f"its plug-in {wanted.challenge}"
+        )
+        yield f"certbot proves the name by the DNS, with {by}: port 80 is not needed"
         return
     for named in acme.names:
         yield f"the DNS says that {named.name} leads to {', '.join(named.addresses)}"
@@ -421,6 +440,9 @@ def obtaining(wanted: Certificate, names: Sequence[str], hook: str) -> tuple[str
     way: tuple[str, ...] = ("--standalone",)
     if wanted.challenge == WEBROOT:
         way = ("--webroot", "--webroot-path", wanted.webroot)
+    elif wanted.challenge == MANUAL:
+        way = ("--manual", "--preferred-challenges", "dns", "--manual-auth-hook", wanted.auth_hook)
+        way += ("--manual-cleanup-hook", wanted.cleanup_hook) if wanted.cleanup_hook else ()
     elif wanted.challenge != STANDALONE:
         way = ("--authenticator", wanted.challenge)
         way += (f"--{wanted.challenge}-credentials", wanted.credentials) if wanted.credentials else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import os
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from typing import Any
 import pytest
 
 from wizard.gather import acme
-from wizard.gather.acme import directory, look_at_acme
-from wizard.model.answers import STANDALONE, Certificate
+from wizard.gather.acme import directory, look_at_acme, needed
+from wizard.model.answers import MANUAL, STANDALONE, Certificate
 from wizard.model.facts import Acme
 from wizard.system.host import Completed, Host
 
@@ -65,6 +66,16 @@ def test_what_an_authority_says_of_itself(monkeypatch: pytest.MonkeyPatch) -> No
     assert "\x1b" not in seen.terms
 
 
+def nobody_is_asked(monkeypatch: pytest.MonkeyPatch, here: tuple[str, ...] = ()) -> None:
+    """Neither dpkg nor apt, nor the DNS, nor an authority; these packages are installed."""
+    monkeypatch.setattr(acme, "installed", lambda _: here)
+    monkeypatch.setattr(acme, "apt_simulation", lambda *_: None)
+    monkeypatch.setattr(acme, "_addresses", lambda _: ((), ""))
+    monkeypatch.setattr(acme, "directory", lambda _: Acme())
+    monkeypatch.setattr(acme, "_caa", lambda *_: "")
+    monkeypatch.setattr(Host, "run", lambda *_, **__: Completed((), 0, "", "", 0.1))
+
+
 @pytest.mark.parametrize(
     ("here", "path", "beside"),
     [
@@ -79,13 +90,40 @@ def test_what_an_authority_says_of_itself(monkeypatch: pytest.MonkeyPatch) -> No
 def test_another_certbot_than_debians_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: tuple[str, ...], path: str, beside: str
 ) -> None:
-    monkeypatch.setattr(acme, "installed", lambda _: here)
-    monkeypatch.setattr(acme, "apt_simulation", lambda *_: None)
-    monkeypatch.setattr(acme, "_addresses", lambda _: ((), ""))
-    monkeypatch.setattr(acme, "directory", lambda _: Acme())
-    monkeypatch.setattr(acme, "_caa", lambda *_: "")
-    monkeypatch.setattr(Host, "run", lambda *_, **__: Completed((), 0, "", "", 0.1))
+    nobody_is_asked(monkeypatch, here)
     host = Host(tmp_path)
     host.path(path).parent.mkdir(parents=True)
     host.path(path).touch()
     assert look_at_acme(host, Certificate(STANDALONE), ("mail.example.org",)).beside == beside
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+@pytest.mark.parametrize(
+    ("mode", "owner", "unfit"),
+    [
+        (0o755, 0, ""),
+        (0o500, 0, ""),
+        (None, 0, "/root/hook is not there"),
+        (0o644, 0, "/root/hook is no program that can be run"),
+        (0o775, 0, "/root/hook can be written by others than root, and certbot would run it as root"),
+        (0o757, 0, "/root/hook can be written by others than root, and certbot would run it as root"),
+        (0o755, 1000, "/root/hook can be written by others than root, and certbot would run it as root"),
+    ],
+)
+def test_a_hook_is_roots_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int | None, owner: int, unfit: str
+) -> None:
+    nobody_is_asked(monkeypatch)
+    host = Host(tmp_path)
+    hook = host.path("/root/hook")
+    hook.parent.mkdir()
+    if mode is not None:
+        hook.touch()
+        hook.chmod(mode)
+        os.chown(hook, owner, 0)
+    for wanted in (
+        Certificate(MANUAL, auth_hook="/root/hook"),
+        Certificate(MANUAL, cleanup_hook="/root/hook"),
+    ):
+        assert look_at_acme(host, wanted, ("mail.example.org",)).unfit_hook == unfit
+    assert needed(MANUAL) == ("certbot",)

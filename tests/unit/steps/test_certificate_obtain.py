@@ -144,6 +144,13 @@ WEB = Listener("0.0.0.0", 80, "nginx", 7)
         (FINE, {"challenge": "webroot"}, {"listeners": (WEB,)}, "no folder of the web server is chosen"),
         (FINE, {"challenge": "webroot", "webroot": "/srv"}, {"listeners": (WEB,)}, "/srv is not there"),
         (FINE, {"challenge": "dns-rfc2136", "credentials": "/etc/x"}, {}, "/etc/x is not there"),
+        (FINE, {"challenge": "manual"}, {}, "and none is chosen"),
+        (
+            replace(FINE, unfit_hook="/root/hook is not there"),
+            {"challenge": "manual", "auth_hook": "/root/hook"},
+            {},
+            "/root/hook is not there",
+        ),
         (Acme(NAME, kept=True, unfit="it has expired"), {}, {}, "not fit for sendmail: it has expired"),
         (
             replace(FINE, beside="/snap/bin/certbot"),
@@ -242,6 +249,11 @@ def test_behind_a_router_the_addresses_prove_nothing() -> None:
 def test_another_way_needs_no_port() -> None:
     made = plan(host(in_dns(addresses=()), listeners=(WEB,)), challenge="dns-rfc2136")
     assert made.outcome is Outcome.PENDING
+    made = plan(host(in_dns(addresses=()), listeners=(WEB,)), challenge="manual", auth_hook="/root/hook")
+    assert made.outcome is Outcome.PENDING
+    assert (
+        "certbot proves the name by the DNS, with your hook /root/hook: port 80 is not needed" in made.notes
+    )
     web = host(replace(in_dns(addresses=("198.51.100.1",)), webroot=True), listeners=(WEB,))
     assert plan(web, challenge="webroot", webroot="/srv").outcome is Outcome.PENDING, "a proxy may lead here"
 
@@ -254,6 +266,11 @@ def test_certbot_is_told_how() -> None:
     assert "--webroot --webroot-path /srv/www" in told("webroot", webroot="/srv/www")
     assert "--authenticator dns-rfc2136 --dns-rfc2136-credentials /etc/x" in told(
         "dns-rfc2136", credentials="/etc/x"
+    )
+    by_hook = "--manual --preferred-challenges dns --manual-auth-hook /etc/add"
+    assert f"{by_hook} --email" in told("manual", auth_hook="/etc/add")
+    assert f"{by_hook} --manual-cleanup-hook /etc/remove --email" in told(
+        "manual", auth_hook="/etc/add", cleanup_hook="/etc/remove"
     )
     assert "--pre-hook /x open --post-hook /x close" in " ".join(obtaining(ASKED, (NAME,), "/x"))
 
