@@ -100,7 +100,7 @@ def _tried(host: Host, facts: Facts, planned: Entry) -> tuple[Ending, ...]:
     with host.in_memory(planned.content) as source:
         # The file stays what it is, with its owner and mode: it gets the content.
         scripts.insert(0, ("cp", source, f.SENDMAIL_MC))
-        capture = captured(host, lambda view: _ran(view, scripts, made), lambda _: None)
+        capture = captured(host, lambda view: _ran(view, scripts, made), lambda _: None, sealed=True)
     _, written = capture.writes.get(f.SENDMAIL_MC, (None, planned))
     return (*_edits_of_mc(host, planned, written), *_edits_that_go(host, capture, made, written))
 

@@ -119,42 +119,6 @@ def _not_now(facts: Facts, mc: str) -> str:
     return ""
 
 
-<<<<<<< HEAD
-=======
-def _rewritten(host: Host, facts: Facts, plan: Plan) -> Plan:
-    """The plan with what sendmailconfig's own edit of sendmail.mc changes in sendmail.cf: update_mc is tried in a private
-    view of the host, and nothing is written."""
-    entry = host.entry(f.SENDMAIL_MC) if facts.euid == 0 and "sendmailconfig" in facts.tools else None
-    if entry is None or not host.exists(UPDATE_MC):
-        return plan
-    if not may_rewrite(entry.content.decode("latin-1"), facts.text(f.SENDMAIL_CONF) or ""):
-        return plan
-    try:
-        capture = captured(
-            host, lambda view: view.run([UPDATE_MC], timeout=60).stdout, lambda _: None, sealed=True
-        )
-    except (NoCaptureError, HostError, ChangeError) as error:
-        note = f"whether sendmailconfig edits sendmail.mc itself cannot be seen before ({error})"
-        return replace(plan, notes=(*plan.notes, note))
-    _, after = capture.writes.get(f.SENDMAIL_MC, (None, None))
-    if after is None:
-        return plan
-    old, new = (expand_text(host, text.content).text for text in (entry, after))
-    lines = unplanned(old, new, _OURS)
-    if not lines:
-        return plan
-    old_mc, new_mc = (text.content.decode("latin-1").splitlines() for text in (entry, after))
-    diff = difflib.unified_diff(old_mc, new_mc, n=0, lineterm="")
-    edits = (line for line in diff if not line.startswith(("---", "+++", "@@")))
-    says = (
-        f"sendmailconfig edits sendmail.mc itself (Debian's update_mc), and with that {count(len(lines), 'line')} of sendmail.cf "
-        "would change that no step plans to change"
-    )
-    shown = (*(f"sendmail.mc: {line}" for line in edits), *(f"sendmail.cf: {line}" for line in lines))
-    return replace(plan, ends=(*plan.ends, Ending(REWRITTEN, says, shown)))
-
-
->>>>>>> 8976432 (Let nothing that plan tries write to the host, wherever a link leads)
 def lost(facts: Facts) -> tuple[Ending, ...]:
     """The lines of the live sendmail.cf that neither the sendmail.mc of now gives nor one that stood beside it: edited
     by hand, as Webmin does, or left over. And those which all of these give, and which were taken out of it by hand."""
