@@ -235,6 +235,13 @@ LISTENER = (
         sign="warning",
     ),
     Fault(
+        "daemon-mode",
+        "listener",
+        f"sed -i 's/^DAEMON_MODE=.*/DAEMON_MODE=\"None\";/' /etc/mail/sendmail.conf; {SENDMAIL}",
+        back="refused",
+        full=True,
+    ),
+    Fault(
         "cf-differs",
         "auth-offer",
         f"sed -i 's/^O AuthMechanisms=.*/O AuthMechanisms=EXTERNAL/' {CF}; {SENDMAIL}",

@@ -14,6 +14,7 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Plan, Step
+from wizard.sendmail.daemon_mode import KEY, LISTENS, silent_mode, silent_sentence
 from wizard.steps.mc_includes import UPDATE_TLS
 from wizard.steps.sendmail_auth import UPDATE_AUTH, hands_off
 from wizard.system.host import Host
@@ -77,6 +78,31 @@ class MendStarttlsM4(_Generated):
     path = f.STARTTLS_M4
     holds = "confSERVER_CERT"
     script = UPDATE_TLS
+
+
+class MendDaemonMode(Step):
+    """QUEUE_MODE follows it, as Debian's file has it."""
+
+    id = "mend-daemon-mode"
+    howto = "3.7"
+    needs = ("install",)
+    title = "Have sendmail listen"
+    why = (
+        "With another DAEMON_MODE no sendmail listens, whatever sendmail.cf says: mail programs find no port."
+    )
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """DAEMON_MODE="Daemon"."""
+        mode = silent_mode(facts)
+        change = setting(facts, f.SENDMAIL_CONF, KEY, LISTENS, self.title) if mode else None
+        if change is None:
+            return Plan.done(self.id, "a sendmail that listens is started")
+        return Plan.pending(self.id, silent_sentence(mode), change)
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """The value as the script reads it."""
+        mode = silent_mode(facts)
+        return verdict("daemon-mode", not mode, mode or f'{KEY}="{LISTENS}"')
 
 
 class MendHandsOff(Step):

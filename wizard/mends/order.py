@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wizard.mends.access import MendAccess, MendAccessFeatures, MendAccessLimits, MendHostsAccess
 from wizard.mends.certificate import MendCertificate, MendHostName, MendKeyMode
-from wizard.mends.generated import MendHandsOff, MendSaslM4, MendStarttlsM4
+from wizard.mends.generated import MendDaemonMode, MendHandsOff, MendSaslM4, MendStarttlsM4
 from wizard.mends.mc_values import MendChildren, MendCipherList, MendMechanisms, MendTlsVersions, MendTrust
 from wizard.mends.saslauthd import (
     MendPamService,
@@ -32,6 +32,7 @@ from wizard.steps.order import STEPS
 
 BEFORE: tuple[Step, ...] = (
     MendHandsOff(),
+    MendDaemonMode(),
     MendHostName(),
     MendSaslM4(),
     MendStarttlsM4(),

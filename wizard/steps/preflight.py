@@ -11,6 +11,8 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.sendmail.cf import listeners
 from wizard.sendmail.cf_needs import REMEDY, certificate_is_there, tls_sentence
+from wizard.sendmail.daemon_mode import REMEDY as REMEDY_OF_MODE
+from wizard.sendmail.daemon_mode import silent_mode, silent_sentence
 from wizard.sendmail.own_address import elsewhere, remedy, why
 from wizard.system.host import Host
 from wizard.system.links import in_the_way
@@ -51,6 +53,7 @@ def checks(facts: Facts, answers: Answers) -> list[Check]:
         return [system]
     first = [system, _root(facts), _mta(facts, answers), _fqdn(facts), *_links(facts), *_named(facts)]
     first += _elsewhere(facts, answers)
+    first += _silent(facts)
     return [*first, *_ports(facts, answers), *_masked(facts), _disk(facts), *_usr(facts), _clock()]
 
 
@@ -213,6 +216,12 @@ def _masked(facts: Facts) -> list[Check]:
     units = " and ".join(f"{name}.service" for name in names) + (" are" if len(names) > 1 else " is")
     says = f"{units} masked: systemd refuses every start, and somebody wanted it so"
     return [Check("masked", Sign.FAILED, says, f"if it may run: `systemctl unmask {' '.join(names)}`")]
+
+
+def _silent(facts: Facts) -> list[Check]:
+    """Nothing is said of a sendmail that listens once it is started."""
+    mode = silent_mode(facts)
+    return [Check("daemon-mode", Sign.FAILED, silent_sentence(mode), REMEDY_OF_MODE)] if mode else []
 
 
 def _disk(facts: Facts) -> Check:

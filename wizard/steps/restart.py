@@ -18,6 +18,7 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.client_name import client_name
+from wizard.sendmail.daemon_mode import REMEDY, silent_mode, silent_sentence
 from wizard.sendmail.own_address import elsewhere, remedy, why
 from wizard.sendmail.password_source import mechanisms, served_besides, wanted
 from wizard.sendmail.strays import stray_sentence
@@ -56,6 +57,8 @@ class Restart(Step):
         if not service.exists and "install" not in facts.planned:
             why = "there is no sendmail service on this host"
             return Plan.blocked(self.id, why, "msa-wizard apply install")
+        if (mode := silent_mode(facts)) and "mend-daemon-mode" not in facts.planned:
+            return Plan.blocked(self.id, silent_sentence(mode), REMEDY)
         if taken := _taken(facts):
             return Plan.blocked(self.id, *taken)
         if cannot := _cannot_open(facts):

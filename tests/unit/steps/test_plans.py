@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 
 from snapshots.live.entry import Entry, Kind
 from tests.unit.steps.recorded import NOW, RECORDED, bare, file, machine
 from wizard.changes.file import FileChange
+from wizard.mends.generated import MendDaemonMode
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Auth, Install, Listen
 from wizard.model.facts import AptPlan, Facts, Process, Release
@@ -611,6 +613,28 @@ def test_a_host_is_not_renamed_to_its_own_name() -> None:
     assert not any("set-hostname" in line for line in made.remedy)
     made = plan("preflight", bare("12", fqdn_resolves=False, hostname="mail.lan"))
     assert "hostnamectl set-hostname mail" in made.remedy
+
+
+@pytest.mark.parametrize(
+    ("value", "listens"), [("Daemon", True), ("daemon", True), ("None", False), ("Inetd", False), ("", False)]
+)
+def test_a_host_whose_sendmail_never_listens_is_named(value: str, listens: bool) -> None:
+    shipped = machine("12").text(f.SENDMAIL_CONF) or ""
+    conf = re.sub(r'^DAEMON_MODE="Daemon"', f'DAEMON_MODE="{value}"', shipped, flags=re.M)
+    assert value == "Daemon" or conf != shipped
+    facts = machine("12", files={f.SENDMAIL_CONF: file(conf)})
+    for name in ("preflight", "restart"):
+        made = plan(name, facts)
+        assert (made.outcome is not Outcome.BLOCKED, f'DAEMON_MODE="{value}"' in made.reason) == (
+            listens,
+            not listens,
+        )
+    assert listens or 'set DAEMON_MODE="Daemon"' in made.remedy[0]
+    mend = MendDaemonMode().plan(facts, HOWTO)
+    assert mend.outcome is (Outcome.DONE if listens else Outcome.PENDING)
+    assert added(mend) == ([] if listens else ['DAEMON_MODE="Daemon";'])
+    fixed = dataclasses.replace(facts, planned=frozenset({MendDaemonMode.id}))
+    assert plan("restart", fixed).outcome is not Outcome.BLOCKED
 
 
 def test_a_port_is_called_free_only_where_nobody_holds_it() -> None:

@@ -11,6 +11,7 @@ from wizard.editors.daemon_options import collisions, is_loopback
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail.cf import listeners
+from wizard.sendmail.daemon_mode import silent_mode, silent_sentence
 from wizard.sendmail.own_address import can_listen
 from wizard.sendmail.strays import DAEMON_OF, stray_sentence, strays
 from wizard.steps.restart import WEDGED
@@ -130,8 +131,22 @@ def _default_msa(picture: Picture) -> Finding | None:
     )
 
 
+def _silent(picture: Picture) -> Finding | None:
+    mode = silent_mode(picture.facts)
+    if not mode or "sendmail-bin" not in picture.facts.packages:
+        return None
+    listens = any(listener.process == DAEMON for listener in picture.facts.listeners)
+    later = ". The one of now listens until it is started again" if listens else ""
+    return Finding(
+        f"{silent_sentence(mode)}{later}",
+        (Evidence(mode, f.SENDMAIL_CONF),),
+        Mend(("mend-daemon-mode", "restart")),
+        picture.latent if listens else Sign.FAILED,
+    )
+
+
 def _dead(picture: Picture) -> Finding | None:
-    if picture.runs or "sendmail-bin" not in picture.facts.packages:
+    if picture.runs or "sendmail-bin" not in picture.facts.packages or _silent(picture):
         return None
     word = picture.facts.services["sendmail"].active if "sendmail" in picture.facts.services else "unknown"
     lie = ", although systemd calls it active" if word.startswith("active") else ""
@@ -228,7 +243,7 @@ _LOOPBACK = "your settings have only loopback addresses for submission: name oth
 def _listener_missing(picture: Picture) -> Finding | None:
     held = {listener.port for listener in picture.mine}
     missing = sorted(_wanted(picture) - held - {0})
-    if not picture.runs or not missing or children(picture):
+    if not picture.runs or not missing or children(picture) or _silent(picture):
         return None
     process = picture.facts.process(DAEMON)
     since = process.started if process else 0.0
@@ -361,6 +376,16 @@ DIAGNOSES = (
         lambda picture: overridden(picture, "sendmail"),
         cause="an admin's unit or drop-in for sendmail fails",
         fix="see why: `systemctl status sendmail`; back to Debian's: `systemctl revert sendmail`",
+    ),
+    Diagnosis(
+        "daemon-mode",
+        _L,
+        "no connection",
+        "3.7",
+        "sendmail.conf",
+        _silent,
+        cause="DAEMON_MODE in /etc/mail/sendmail.conf has no sendmail started that listens, as on a host that only sends",
+        fix="set it to Daemon, and start sendmail (--fix: mend-daemon-mode, restart)",
     ),
     Diagnosis(
         "sendmail-dead",
