@@ -284,6 +284,49 @@ def test_macros_of_an_included_file_are_called_as_they_are(host: Bench) -> None:
     assert "MASQUERADE_DOMAINS" in plan.reason
 
 
+TO_25 = "DAEMON_OPTIONS(`Family=inet, Name=own-25, Port=25, M=A')dnl\n"
+TO_587 = "DAEMON_OPTIONS(`Family=inet, Name=own-587, Port=587, M=Ea')dnl\n"
+
+
+@pytest.mark.parametrize(
+    ("included", "states", "named"),
+    [
+        (TO_25 + TO_587, {"submission-port": "done", "smtp-port": "done"}, ""),
+        (TO_25, {"submission-port": "pending", "smtp-port": "done"}, ""),
+        (TO_587, {"submission-port": "done", "smtp-port": "pending"}, ""),
+        (
+            TO_25 + TO_587.replace("M=Ea", "M=E"),
+            {"submission-port": "blocked", "smtp-port": "done"},
+            "own-587",
+        ),
+        (TO_25.replace("M=A", "M=b") + TO_587, {"submission-port": "done", "smtp-port": "blocked"}, "own-25"),
+        (
+            TO_25 + TO_587 + TO_587.replace("587", "465").replace("Ea", "s"),
+            {"submission-port": "blocked", "smtp-port": "done"},
+            "own-465",
+        ),
+    ],
+)
+def test_listeners_of_an_included_file(
+    host: Bench, included: str, states: dict[str, str], named: str
+) -> None:
+    """They count where they are as they are wanted; else the remedy is said, and no line that is not there."""
+    (host.root / "etc/mail/m4/listeners.m4").write_text(included)
+    lines = [
+        "include(`/etc/mail/m4/listeners.m4')dnl" if "MTA-v4" in line else line
+        for line in debian(host).splitlines()
+        if not line.startswith("DAEMON_OPTIONS") or "MTA-v4" in line
+    ]
+    facts = facts_of(host, "\n".join(lines) + "\n")
+    facts = replace(facts, files={**facts.files, f.SENDMAIL_CF: file(facts.cf_from_mc or "")})
+    plans = planned(host, facts)
+    assert {name: plans[name].outcome.value for name in states} == states
+    blocked = [plan for plan in plans.values() if plan.outcome is Outcome.BLOCKED]
+    assert all(named in plan.reason for plan in blocked)
+    assert all("move their lines into sendmail.mc" in plan.remedy[0] for plan in blocked)
+    assert all(plans[name].outcome is not Outcome.BLOCKED for name in ("mc-includes", "auth-options"))
+
+
 def test_what_an_include_would_override_elsewhere_is_an_ending(host: Bench) -> None:
     """Settings in a file that sendmail.mc includes cannot be stepped round: they are asked about."""
     (host.root / "etc/mail/m4/provider.m4").write_text("define(`confAUTH_REALM', `mine.test')dnl\n")

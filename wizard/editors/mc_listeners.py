@@ -69,6 +69,12 @@ def daemon_options(text: str) -> tuple[DaemonOption, ...]:
     return tuple(options)
 
 
+def raw_listeners(text: str) -> tuple[DaemonOption, ...]:
+    """Those that the file itself has as raw lines of sendmail.cf."""
+    document = read(text)
+    return tuple(parse(value, line_number(text, offset)) for offset, value in document.raw_daemons())
+
+
 def set_listeners(
     text: str, service: str, wanted: Sequence[Wanted], render: Callable[[Wanted], str], keep_addresses: bool
 ) -> str:

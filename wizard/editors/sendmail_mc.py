@@ -15,11 +15,18 @@ from wizard.editors.daemon_options import DaemonOption, collisions
 from wizard.editors.m4_builtins import Setting
 from wizard.editors.m4_text import SPACE, Call
 from wizard.editors.mc_document import Document, after_call, insert, macro_part_end, place_before, read
-from wizard.editors.mc_listeners import Wanted, add_listener, daemon_options, require_login, set_listeners
+from wizard.editors.mc_listeners import (
+    Wanted,
+    add_listener,
+    daemon_options,
+    raw_listeners,
+    require_login,
+    set_listeners,
+)
 
 __all__ = [
     "DaemonOption", "EditError", "Wanted", "add_feature", "add_include", "add_listener", "check", "collisions", "daemon_options",
-    "define_value", "features", "includes", "on_loopback", "require_login", "set_define", "set_listeners", "starts_over", "trusted_mechanisms", "unknown_macros",
+    "define_value", "features", "includes", "on_loopback", "raw_listeners", "require_login", "set_define", "set_listeners", "starts_over", "trusted_mechanisms", "unknown_macros",
 ]  # fmt: skip
 
 _BARE_VALUE = re.compile(r"[A-Za-z0-9_.+/:-]+(?: [A-Za-z0-9_.+/:-]+)*\Z")

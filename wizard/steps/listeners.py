@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from templates import render
 from wizard.console import numbered
 from wizard.editors import EditError, sendmail_mc
+from wizard.editors.daemon_options import is_loopback, plain_address
 from wizard.editors.sendmail_mc import Wanted
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Outcome, Plan
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.cf import Daemon
 from wizard.sendmail.local_mail import LOOPBACK, destination, refused_by, served, through_us
 from wizard.sendmail.mc_gate import Gate, Planned, SubmitGate
 from wizard.sendmail.own_address import can_listen, elsewhere, remedy, why
 from wizard.steps.absent import edited
-from wizard.steps.mc_edit import McStep, own_daemons
+from wizard.steps.mc_edit import McStep, included_daemons, own_daemons
 
 LOCAL = Wanted("submission", "inet", "MSP-local", "127.0.0.1", "E", "aASs")
 """For the programs of this host alone, without a login, as on Debian's port 25."""
 _NAMES = {"smtp": "MTA", "submission": "MSP", "submissions": "MSP-TLS"}
+_NUMBERS = {"smtp": 25, "submission": 587, "submissions": 465}
 _PORTS = {"smtp": "smtp", "submission": "submission", "submissions": "465"}
 
 
@@ -96,6 +99,16 @@ class ListenerStep(McStep):
                 raise EditError(listener.line, listener.raw, why(listener), remedy(facts, f.SENDMAIL_MC))
         return mc
 
+    def in_includes(self, mc: str, facts: Facts, answers: Answers, listeners: tuple[Wanted, ...]) -> bool:
+        """Whether a file that sendmail.mc includes has lines for the service of these, and all of them are as they are wanted.
+        Raises EditError where they are not: none of that is ours to edit."""
+        port = _NUMBERS[listeners[0].service]
+        theirs = [each for each in included_daemons(facts, mc) if each.port == port]
+        own = [each for each in own_daemons(mc) if each.port == port]
+        if theirs and not _as_wanted([*theirs, *own], listeners, keep=not self.addresses(answers)):
+            raise _not_ours(theirs, listeners)
+        return bool(theirs)
+
     @abstractmethod
     def listeners(self, mc: str, facts: Facts, answers: Answers) -> str:
         """The text with the lines as they are wanted. Raises EditError."""
@@ -110,9 +123,42 @@ class ListenerStep(McStep):
         return answers.listen.smtp if self.service == "smtp" else answers.listen.submission
 
     def places(self, mc: str) -> str:
-        """Where the lines are in sendmail.mc: `line 3`, or `lines 3 and 7`."""
+        """Where the lines are: `line 3 of sendmail.mc`, or `lines 3 and 7`."""
         options = sendmail_mc.daemon_options(mc)
-        return numbered(option.line for option in options if option.service == self.service)
+        lines = numbered(option.line for option in options if option.service == self.service)
+        return f"{lines} of sendmail.mc" if lines else "in a file that sendmail.mc includes"
+
+
+def _not_ours(theirs: Sequence[Daemon], listeners: Sequence[Wanted]) -> EditError:
+    names = ", ".join(sorted(each.name or "one without a name" for each in theirs))
+    port = _NUMBERS[listeners[0].service]
+    reason = f"listeners of port {port} ({names}) are in a file that it includes, and they are not as your settings ask"
+    lines = " and ".join(line(listener).strip() for listener in listeners)
+    return EditError(
+        None,
+        "",
+        reason,
+        f"move their lines into sendmail.mc, where they can be edited, or write there: {lines}",
+    )
+
+
+def _as_wanted(daemons: Sequence[Daemon], listeners: Sequence[Wanted], *, keep: bool) -> bool:
+    """Whether these are the listeners that are wanted. With `keep` any address will do, and those on loopback may be as they are."""
+    there = [each for each in daemons if not (keep and is_loopback(each.address))]
+    places = {(each.family, plain_address(each.address)) for each in there}
+    families = {family for family, _ in places} | ({"inet"} if ("inet6", None) in places else set())
+    if keep and not {listener.family for listener in listeners} <= families:
+        return False
+    if not keep and places != {(each.family, plain_address(each.address)) for each in listeners}:
+        return False
+    return all(
+        any(_fits(each, listener) for listener in listeners if keep or listener.family == each.family)
+        for each in there
+    )
+
+
+def _fits(daemon: Daemon, listener: Wanted) -> bool:
+    return set(listener.require) <= set(daemon.modifiers) and not set(listener.forbid) & set(daemon.modifiers)
 
 
 class SubmissionPort(ListenerStep):
@@ -130,7 +176,7 @@ class SubmissionPort(ListenerStep):
     def listeners(self, mc: str, facts: Facts, answers: Answers) -> str:
         """The lines of 587, and of 465 where chosen; the built-in listeners made visible first. Who listens on 465 already,
         for others too, requires a login there as well."""
-        if not sendmail_mc.daemon_options(mc):
+        if not sendmail_mc.daemon_options(mc) and not included_daemons(facts, mc):
             # Any DAEMON_OPTIONS replaces the built-in listener on 25, which local mail needs.
             builtin = Wanted("smtp", "inet", "MTA-v4", None, "", "")
             mc = sendmail_mc.set_listeners(mc, "smtp", (builtin,), line, keep_addresses=True)
@@ -139,9 +185,14 @@ class SubmissionPort(ListenerStep):
         listeners = wanted("submission", addresses, answers, self.require, forbid="ASs")
         if answers.listen.local_submission:
             listeners = (*listeners, LOCAL)
-        mc = sendmail_mc.set_listeners(mc, "submission", listeners, line, keep_addresses=not addresses)
-        if answers.listen.implicit_tls:
-            listeners = wanted("submissions", addresses, answers, require="Eas", forbid="AS")
+        if not self.in_includes(mc, facts, answers, listeners):
+            mc = sendmail_mc.set_listeners(mc, "submission", listeners, line, keep_addresses=not addresses)
+        listeners = wanted("submissions", addresses, answers, require="Eas", forbid="AS")
+        if not answers.listen.implicit_tls:
+            theirs = [each for each in included_daemons(facts, mc) if each.port == 465]
+            if any("a" not in each.modifiers and not is_loopback(each.address) for each in theirs):
+                raise _not_ours(theirs, listeners)
+        elif not self.in_includes(mc, facts, answers, listeners):
             mc = sendmail_mc.set_listeners(mc, "submissions", listeners, line, keep_addresses=not addresses)
         return sendmail_mc.require_login(mc, "submissions")
 
@@ -164,7 +215,8 @@ class SubmissionPort(ListenerStep):
     def _with_local_mail(self, plan: Plan, facts: Facts) -> Plan:
         mc = next((change.after for change in plan.changes if change.kind == "file"), None)  # type: ignore[attr-defined]
         text = mc.content.decode("latin-1") if mc is not None else facts.text(f.SENDMAIL_MC) or ""
-        daemons = own_daemons(text) or frozenset(sendmail_cf.daemons(facts.cf_from_mc or ""))
+        theirs = included_daemons(facts, facts.text(f.SENDMAIL_MC) or "")
+        daemons = own_daemons(text) | theirs or frozenset(sendmail_cf.daemons(facts.cf_from_mc or ""))
         submit = facts.text(f.SUBMIT_MC)
         from_mc = facts.submit_from_mc
         to = destination(from_mc if from_mc is not None else facts.text(f.SUBMIT_CF))
@@ -193,12 +245,12 @@ class SubmissionPort(ListenerStep):
         if not outside:
             return "sendmail.mc has no line that serves port 587 to other machines"
         if any("a" not in each.modifiers for each in outside):
-            return f"port 587 takes mail without a login ({self.places(mc)} of sendmail.mc)"
+            return f"port 587 takes mail without a login ({self.places(mc)})"
         return f"sendmail.mc has other listeners for mail clients ({self.places(mc)})"
 
     def done_reason(self, mc: str) -> str:
         """The lines as they are."""
-        return f"port 587 requires AUTH ({self.places(mc)} of sendmail.mc)"
+        return f"port 587 requires AUTH ({self.places(mc)})"
 
 
 class SmtpPort(ListenerStep):
@@ -214,10 +266,11 @@ class SmtpPort(ListenerStep):
 
     def listeners(self, mc: str, facts: Facts, answers: Answers) -> str:
         """The lines of 25; one on loopback besides, where local mail goes there and nothing else would take it."""
-        addresses = self.addresses(answers)
+        addresses, theirs = self.addresses(answers), included_daemons(facts, mc)
         listeners = wanted("smtp", addresses, answers, self.require, forbid="as")
-        mc = sendmail_mc.set_listeners(mc, "smtp", listeners, line, keep_addresses=not addresses)
-        if through_us(facts) and not served(own_daemons(mc)):
+        if not self.in_includes(mc, facts, answers, listeners):
+            mc = sendmail_mc.set_listeners(mc, "smtp", listeners, line, keep_addresses=not addresses)
+        if through_us(facts) and not served(own_daemons(mc) | theirs):
             local = Wanted("smtp", "inet", "MTA-local", "127.0.0.1", "A", "")
             mc = sendmail_mc.add_listener(mc, local, line)
         return mc
@@ -228,9 +281,9 @@ class SmtpPort(ListenerStep):
         if not options:
             return "sendmail.mc has no line for port 25 that forbids AUTH"
         if any("A" not in each.modifiers for each in options):
-            return f"port 25 would offer AUTH ({self.places(mc)} of sendmail.mc)"
+            return f"port 25 would offer AUTH ({self.places(mc)})"
         return f"sendmail.mc has other listeners for port 25 ({self.places(mc)})"
 
     def done_reason(self, mc: str) -> str:
         """The lines as they are."""
-        return f"port 25 has no AUTH ({self.places(mc)} of sendmail.mc)"
+        return f"port 25 has no AUTH ({self.places(mc)})"

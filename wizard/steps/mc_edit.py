@@ -104,6 +104,8 @@ class McStep(Step):
 
 _FLAGS = "py"
 _MEANS = {"p": "p (no password without TLS)", "y": "y (no anonymous login)"}
+_BUILT_IN = sendmail_cf.Daemon("MTA", "inet", "", 25, "")
+"""The listener that sendmail has where there is no DAEMON_OPTIONS at all, in no included file either."""
 _DEFAULT_MSA = ("MSA", "E")
 """The listener on 587 that sendmail adds by itself without FEATURE(no_default_msa), which submission-port turns on."""
 
@@ -127,12 +129,27 @@ def _typos(mc: str, cf: str, from_mc: str) -> tuple[str, ...]:
 def _daemons(facts: Facts, old: str, new: str) -> frozenset[sendmail_cf.Daemon]:
     """The listeners that the .cf must have: the file's own, and those that its includes bring already."""
     before = own_daemons(old)
-    from_mc = sendmail_cf.daemons(facts.cf_from_mc) if facts.cf_from_mc else ()
-    # Without a DAEMON_OPTIONS of its own the .cf has sendmail's built-in listeners, which go with the first one.
-    elsewhere = set(from_mc) - before if before else set()
+    from_mc = frozenset(sendmail_cf.daemons(facts.cf_from_mc or ""))
     if "no_default_msa" in sendmail_mc.features(new):
-        elsewhere = {each for each in elsewhere if (each.name, each.modifiers) != _DEFAULT_MSA}
-    return own_daemons(new) | elsewhere if own_daemons(new) else frozenset(from_mc)
+        from_mc = _without_msa(from_mc)
+    # Without any DAEMON_OPTIONS the .cf has sendmail's built-in listeners, which go with the first one.
+    elsewhere = from_mc - before if before else included_daemons(facts, old)
+    return own_daemons(new) | elsewhere if own_daemons(new) else from_mc
+
+
+def _without_msa(daemons: frozenset[sendmail_cf.Daemon]) -> frozenset[sendmail_cf.Daemon]:
+    return frozenset(each for each in daemons if (each.name, each.modifiers) != _DEFAULT_MSA)
+
+
+def included_daemons(facts: Facts, mc: str) -> frozenset[sendmail_cf.Daemon]:
+    """The listeners that files bring which a sendmail.mc includes; none where m4 was asked about another text. Raises
+    EditError."""
+    own, given = own_daemons(mc), frozenset(sendmail_cf.daemons(facts.cf_from_mc or ""))
+    if not own <= given:
+        return frozenset()
+    raw = frozenset(map(sendmail_cf.daemon, sendmail_mc.raw_listeners(mc)))
+    elsewhere = _without_msa(given - own - raw)
+    return elsewhere if own or elsewhere - {_BUILT_IN} else frozenset()
 
 
 def own_daemons(mc: str) -> frozenset[sendmail_cf.Daemon]:
