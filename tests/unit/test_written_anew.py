@@ -139,7 +139,9 @@ def test_what_is_written_anew_is_asked_about(host: Bench, monkeypatch: pytest.Mo
     crontab.write_text(CRONTAB.replace("*/20", "*/05"))
     ran: list[Any] = []
 
-    def captured(_host: Host, act: Any, _say: Any) -> Capture:
+    def captured(_host: Host, act: Any, _say: Any, *, sealed: bool) -> Capture:
+        assert sealed
+
         class View:
             def run(self, argv: Any, **_: Any) -> Any:
                 ran.append(argv[0])
@@ -164,7 +166,7 @@ def test_what_is_written_anew_is_asked_about(host: Bench, monkeypatch: pytest.Mo
 
 def test_what_is_debians_own_costs_no_time(host: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rewriting, "may_rewrite", lambda *_: False)
-    monkeypatch.setattr(rewriting, "captured", lambda *_: pytest.fail("nothing is to be tried"))
+    monkeypatch.setattr(rewriting, "captured", lambda *_, **__: pytest.fail("nothing is to be tried"))
     assert ends(host) == ()
 
 
