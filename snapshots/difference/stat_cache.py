@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from snapshots.live.entry import is_large
 
-_MAGIC = b"msa-wizard stat cache 1\n"
+_MAGIC = b"msa-wizard stat cache 2\n"
 _DIGEST_SIZE = 16
 _ROW = struct.Struct("<qqQQIIII20s")
 _HEAD = struct.Struct("<20sIII")

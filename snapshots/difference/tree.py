@@ -117,6 +117,7 @@ def _differences(
     }
     folders = ((layout.folder_of_listing(one.name), one) for one in raw)
     listings = {folder: (one.before, one.after) for folder, one in folders if folder is not None}
+    lacking = {layout.from_tree(one.name) for one in raw if not (one.before and one.after)}
     for folder in {layout.split(path)[0] for path in contents} - listings.keys():
         name = b":" + layout.listing_of(folder)
         listings[folder] = before.encode() + name if before else b"", after.encode() + name
@@ -127,7 +128,8 @@ def _differences(
         old, new = _parse(texts.get(old_name)), _parse(texts.get(new_name))
         for name in old.keys() | new.keys():
             path = layout.join(folder, name)
-            if old.get(name) == new.get(name) and path not in contents:
+            # The same in both listings, and content in one: an older version wrote below a link, which git then dropped.
+            if old.get(name) == new.get(name) and (path not in contents or path in lacking):
                 continue
             pair = [parse_fields(fields) if fields else None for fields in (old.get(name), new.get(name))]
             differences.append(Difference(path, pair[0], pair[1], path in contents))

@@ -14,6 +14,7 @@ from snapshots.format.message import Commit
 from snapshots.git.processes import ObjectReader
 from snapshots.git.repository import GitRepository
 from snapshots.live.entry import Entry, Kind
+from snapshots.merge.behind_links import behind_links
 from snapshots.merge.path_merge import Conflict, merge_path
 from snapshots.merge.three_way import Choice
 from snapshots.visible import visible
@@ -59,7 +60,7 @@ def reverse(
     """See Store.reverse. `tops` are the paths that the store holds, with all below them. Raises StoreError."""
     with ObjectReader(repository) as reader:
         holding, gone = _split(reader, head, commits)
-        chains = _chains(reader, holding, back)
+        chains = _chains(reader, head, holding, back)
         paths = dict.fromkeys([*chains, *(one for path in chains for one in _folders_of(path, tops))])
         work = _Work(reader, head, _entries(reader, head, paths), tops, choice, dated)
         for path, chain in chains.items():
@@ -311,17 +312,19 @@ def _split(
 
 
 def _chains(
-    reader: ObjectReader, commits: Iterable[Commit], back: Callable[[Commit, str], bool]
+    reader: ObjectReader, head: str, commits: Iterable[Commit], back: Callable[[Commit, str], bool]
 ) -> dict[str, _Chain]:
     chains: dict[str, _Chain] = {}
     for commit in commits:
         compared = compare(reader, commit.id)
         if compared.before is None:
             raise StoreError("The baseline is the beginning: it cannot be rolled back.")
-        for path, (before, after) in changed_entries(reader, compared).items():
-            if back(commit, os.fsdecode(path)):
+        pairs = changed_entries(reader, compared)
+        changed = {os.fsdecode(path): pair for path, pair in pairs.items()}
+        for path, (before, after) in behind_links(reader, head, compared, changed).items():
+            if back(commit, path):
                 continue
-            chain = chains.setdefault(os.fsdecode(path), [])
+            chain = chains.setdefault(path, [])
             if chain and chain[-1][-1] == after:
                 chain[-1].append(before)
             else:

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from snapshots.difference import scan
 from snapshots.live.entry import Kind
+from snapshots.store import Store
 from tests.store.test_engine import Bench, Made, entry
 from wizard.changes.file import FileChange, in_turn
+from wizard.engine.recorder import Recorder
 from wizard.errors import ChangeError, HostError
 from wizard.model.plan import Outcome
 from wizard.system.host import Host
@@ -135,3 +138,34 @@ def test_absolute_links_and_circles(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="lead in a circle"):
         real(host, "/etc/a/x")
     assert linked(host, ("/etc/old", "/etc/a")) == {"/etc/old": "/etc/new", "/etc/a": ""}
+
+
+@pytest.mark.parametrize("drifted", [True, False])
+def test_a_step_that_an_older_version_has_recorded_below_a_link_goes_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, drifted: bool
+) -> None:
+    """Its commit has the link as a folder, the drift after it has neither, and the file as the work of others."""
+    link(bench, INSIDE["chain"])
+    bench.apply(Made("before", bench.host, {"/etc/b": "new b\n"}))
+    bench.apply(Made("one", bench.host, {"/etc/c": "c\n"}))
+    (bench.root / "etc/default.real/saslauthd").write_text("START=yes\n")
+    now = bench.host.entry(FILE)
+    assert now is not None
+    monkeypatch.setattr(scan._Walk, "must_be_in_folders", lambda *_: None)
+    Recorder(bench.host, bench.store, "r", lambda _: None)._kept(
+        operation="apply", subject="old", step="old", entries={FILE[1:]: now, "etc/new": now}
+    )
+    (bench.root / "etc/new").write_bytes(now.content)
+    if drifted:
+        Recorder(bench.host, bench.store, "r", lambda _: None).drift()
+    monkeypatch.undo()
+    (bench.root / "store/etc.git/stat-cache").unlink()  # that of an older version is not believed
+    store = Store.open(bench.root / "store/etc.git", root=bench.root)
+    Recorder(bench.host, store, "s", lambda _: None).drift()
+    assert not store.pending()
+    reversal = store.reverse([store.find("old")])
+    assert not reversal.conflicts
+    assert sorted(reversal.targets) == ["etc/default.real/saslauthd", "etc/new"]
+    for change in in_turn(reversal.targets):
+        change.apply(bench.host, lambda _: None)
+    assert bench.text("/etc/default.real/saslauthd") == "START=no\n"

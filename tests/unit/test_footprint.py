@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from snapshots.live.entry import Entry, Kind
+from wizard.model.claim import by_links, links_of_service
 from wizard.packages.footprint import (
     Footprint,
     conffile_sums,
@@ -179,6 +180,27 @@ def test_a_folder_that_others_ship_too_is_theirs_only_when_it_is_new(ours: Footp
     assert ours.owns("etc/cron.d", None, _FOLDER)
     assert not ours.owns("etc/cron.d", _FOLDER, closed)
     assert ours.owns("etc/ours", _FOLDER, closed)
+
+
+def test_what_lies_behind_a_link_is_theirs_by_the_name_that_they_ship(tmp_path: Path) -> None:
+    host = _host(
+        tmp_path,
+        {
+            f"{_DPKG}/info/sasl2-bin.list": "/etc/default/saslauthd\n/etc/logcheck/x\n",
+            "/etc/default.real/saslauthd": "",
+            "/srv/logcheck/x": "",
+        },
+    )
+    for name, target in {"default": "default.real", "logcheck": "../srv/logcheck"}.items():
+        (tmp_path / "etc" / name).symlink_to(target)
+    owner = footprint(host, ["sasl2-bin"])
+    assert owner.owns("etc/default.real/saslauthd", None, _file())
+    assert owner.owns("etc/default/saslauthd", None, _file())
+    assert not owner.owns("etc/default.real/other", None, _file())
+    claim = by_links(links_of_service("saslauthd"), {"/etc/systemd/system": "/etc/units", "/etc/rc2.d": ""})
+    assert claim("etc/units/multi-user.target.wants/saslauthd.service", None, _link("x"))
+    assert claim("etc/rc2.d/S01saslauthd", None, _link("x"))
+    assert not claim("etc/units/other.service", None, _link("x"))
 
 
 def test_a_copy_of_what_they_ship_is_theirs_in_their_folder_alone(ours: Footprint) -> None:

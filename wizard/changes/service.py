@@ -19,7 +19,7 @@ from wizard.sendmail.asked_saslauthd import argument, options_folder
 from wizard.sendmail.strays import inside, members, outside
 from wizard.smtp.session import TIMEOUT, greeting
 from wizard.system.host import Host, Say
-from wizard.system.links import linked
+from wizard.system.links import linked_folders
 from wizard.system.services import rc_enabled, service_lock
 from wizard.system.sockets import listeners
 
@@ -69,7 +69,7 @@ class ServiceEffect:
 
     def claim(self, host: Host) -> Claim:
         """The links that enable it, and what its start makes."""
-        return Claim(by_links(links_of_service(self.name), linked(host)))
+        return Claim(by_links(links_of_service(self.name), linked_folders(host)))
 
     def record(self) -> dict[str, object]:
         """State before and after."""

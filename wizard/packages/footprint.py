@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from snapshots.live.entry import Entry, Kind
 from wizard.system.host import Host
-from wizard.system.links import linked, other_names
+from wizard.system.links import linked_folders, other_names
 
 DPKG = "/var/lib/dpkg"
 INFO = f"{DPKG}/info"
@@ -180,7 +180,7 @@ def footprint(host: Host, packages: Iterable[str]) -> Footprint:
         copies=frozenset(shipped.values()),
         alternatives=frozenset(_alternatives(host, listed)),
         links=_links(host, CERTIFICATES),
-        behind=linked(host),
+        behind=linked_folders(host),
     )
 
 

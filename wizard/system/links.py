@@ -76,6 +76,11 @@ def linked(host: Host, folders: Iterable[str] = WRITTEN) -> dict[str, str]:
     return {place: _folder(host, place) for place in places if os.path.islink(host.path(place))}  # noqa: PTH114
 
 
+def linked_folders(host: Host) -> dict[str, str]:
+    """As `linked`, of these and of all that is right below /etc."""
+    return linked(host, (*WRITTEN, *(f"/etc/{name}" for name in host.names("/etc"))))
+
+
 def other_names(path: str, links: Mapping[str, str]) -> Iterator[str]:
     """The names by which the links (`linked`) lead to an absolute path."""
     for link, place in links.items():
