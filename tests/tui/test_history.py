@@ -128,6 +128,30 @@ def test_a_middle_step_goes_with_what_needs_it_and_comes_back(bench: Bench) -> N
     assert bench.operations()[:2] == ["rollback", "rollback"]
 
 
+def test_a_rollback_that_is_undone_in_part_leads_to_the_recovery(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object) -> None:
+        raise HostError("port 587 does not answer")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_history(pilot, app)
+        await pilot.press("r")
+        await until(pilot, lambda: shows(app, "y rolls this back"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "The rollback failed and was undone in part: port 587"))
+        assert shows(app, "NOT undone: service sendmail")
+        assert shows(app, "Fix what is NOT undone, then finish or undo this: first screen, first line.")
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: shows(app, "Finish or undo the interrupted run"))
+
+    monkeypatch.setattr("wizard.rollback.apply.RollbackSession._listens", silent)
+    monkeypatch.setattr("wizard.rollback.apply.undo_effects", lambda *_: ((), ("service sendmail",)))
+    words = " ".join(play(bench, story).backend.parting_words().split())
+    assert words.startswith("Interrupted `rollback`, begun by ")
+    assert "Rolled back" not in words
+
+
 @pytest.mark.parametrize("key", ["enter", "escape"])
 def test_cancelling_is_the_default(bench: Bench, key: str) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
