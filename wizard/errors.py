@@ -51,14 +51,14 @@ class NeededError(UsageError):
         super().__init__(f"{what}. {self.remedy()}")
 
     def remedy(self, typed: Sequence[str] = ()) -> str:
-        """What to run instead of the `apply` that was typed, with its options; before anything else."""
-        if typed[:1] != ["apply"]:
+        """What to run instead of the `apply` or `rehearse` that was typed, with its options; before anything else."""
+        if typed[:1] not in (["apply"], ["rehearse"]):
             return f"Run `{shlex.join(['msa-wizard', 'apply', *self.first])}` first, then do the same again"
         options = [word for word in typed[1:] if word not in self.steps]
         named, everything = (
-            shlex.join(["msa-wizard", "apply", *names, *options]) for names in (self.steps, ())
+            shlex.join(["msa-wizard", typed[0], *names, *options]) for names in (self.steps, ())
         )
-        return f"Name all that it needs: `{named}`; or apply all: `{everything}`"
+        return f"Name all that it needs: `{named}`; or {typed[0]} all: `{everything}`"
 
 
 class AnswersError(WizardError):

@@ -429,6 +429,9 @@ def test_all_that_a_named_step_needs_is_named_with_what_was_typed(bench: Bench) 
         "Name all that it needs: `msa-wizard apply one two three four --yes --set guess.limit=true`; "
         "or apply all: `msa-wizard apply --yes --set guess.limit=true`"
     )
+    assert raised.value.remedy(["rehearse", "four"]) == (
+        "Name all that it needs: `msa-wizard rehearse one two three four`; or rehearse all: `msa-wizard rehearse`"
+    )
     assert raised.value.remedy(["certificate", "obtain", "mail.example.org", "--agree-tos"]) == (
         "Run `msa-wizard apply one two three` first, then do the same again"
     )

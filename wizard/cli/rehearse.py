@@ -51,7 +51,7 @@ def rehearse(arguments: argparse.Namespace) -> int:
         rehearsal = rehearsed(answers, steps, tell, keep=_keep if arguments.keep else None)
     log.note(f"rehearsal: {rehearsal.verdict}")
     if rehearsal.refused:
-        raise UsageError(rehearsal.refused)
+        raise rehearsal.refused
     if arguments.json:
         text = as_json.dumps(**rehearsal.to_json())
     else:

@@ -10,6 +10,7 @@ from typing import Any
 
 from templates import html_page, render
 from wizard.console import clean, count
+from wizard.errors import NeededError, UsageError
 from wizard.model.plan import Outcome
 from wizard.rehearse.written import PACKAGES, UNKNOWN, AttributedPath, PathChange
 from wizard.render.text import SIGN_WORDS, line_text, state_word
@@ -32,7 +33,7 @@ class Rehearsal:
     notes: list[str] = field(default_factory=list)
     stops: str = ""
     """What the real set-up would stop at before it began, though the clone was helped over it."""
-    refused: str = ""
+    refused: UsageError | None = None
     """Why the run could not begin: a step that needs another one."""
     run: dict[str, Any] = field(default_factory=dict)
     step_seconds: dict[str, float] = field(default_factory=dict)
@@ -60,7 +61,8 @@ class Rehearsal:
             case "ready":
                 self.before = message["before"]
             case "refused":
-                self.refused = message["why"]
+                needs = [message[each] for each in ("steps", "first") if each in message]
+                self.refused = (NeededError if needs else UsageError)(message["why"], *needs)
             case "applied":
                 self.run, self.step_seconds = message["run"], message["seconds"]
                 self.apply_seconds = message["took"]

@@ -30,7 +30,7 @@ from wizard.engine.engine import Engine, Run
 from wizard.engine.journal import Journal
 from wizard.engine.overview import REMAINING, plans, state
 from wizard.engine.state_dir import at_work
-from wizard.errors import HostError, NothingToRollBack, UsageError
+from wizard.errors import HostError, NeededError, NothingToRollBack, UsageError
 from wizard.gather.accounts import uid_min
 from wizard.gather.host import apt_simulation, look, packages_missing
 from wizard.maillog.read import where
@@ -100,6 +100,9 @@ class CloneRun:
         with at_work() as (store, journal, interrupt):
             try:
                 run = self._applied(store, journal, interrupt, asked.result())
+            except NeededError as problem:
+                self.teller.tell("refused", why=problem.what, steps=problem.steps, first=problem.first)
+                return
             except UsageError as problem:
                 self.teller.tell("refused", why=str(problem))
                 return

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from typing import Any, cast
+
 import pytest
 
+from wizard.cli import main, rehearse
 from wizard.cli.rehearse import Told
+from wizard.engine.engine import Run
+from wizard.errors import USAGE, NeededError
+from wizard.model.answers import Answers
+from wizard.rehearse import worker as in_the_clone
+from wizard.rehearse.outcome import Rehearsal
+from wizard.rehearse.worker import CloneRun
 
 
 def told(lines: list[str], capsys: pytest.CaptureFixture[str], *, whole: bool = False) -> list[str]:
@@ -35,3 +46,37 @@ def test_long_output_is_counted_and_short_output_is_shown(capsys: pytest.Capture
 
 def test_all_of_it_is_shown_where_it_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert told(APT, capsys, whole=True) == APT
+
+
+def test_what_a_step_needs_is_rehearsed_with_it_and_not_applied(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lacks = NeededError(
+        "step tls-policy needs restart, which is not done", ["restart", "tls-policy"], ["restart"]
+    )
+    heard: list[dict[str, Any]] = []
+
+    def applied(*_: object) -> Run:
+        raise lacks
+
+    class Teller:
+        def tell(self, event: str, **values: object) -> None:
+            heard.append({"event": event} | values)
+
+        def pause(self, event: str, **values: object) -> None:
+            self.tell(event, **values)
+
+    worker = CloneRun(cast("Any", Teller()), Answers(), {"steps": ["tls-policy"]})
+    monkeypatch.setattr(CloneRun, "_settled", lambda _: None)
+    monkeypatch.setattr(CloneRun, "_asked_apt", lambda _: None)
+    monkeypatch.setattr(CloneRun, "_applied", applied)
+    monkeypatch.setattr(in_the_clone, "at_work", lambda: contextlib.nullcontext((None, None, None)))
+    monkeypatch.setattr(in_the_clone, "running", lambda _: {})
+    worker.run()
+    made = Rehearsal()
+    made.hear(json.loads(json.dumps(heard[-1])))
+    monkeypatch.setattr(rehearse, "rehearsed", lambda *_, **__: made)
+    assert main.main(["rehearse", "tls-policy", "--set", "tls.policy=recommended"]) == USAGE
+    says = " ".join(capsys.readouterr().err.split())
+    assert "`msa-wizard rehearse restart tls-policy --set tls.policy=recommended`" in says
+    assert "msa-wizard apply" not in says
