@@ -187,6 +187,18 @@ class Job:
             raise Stopped("ended by the admin")
         return reply
 
+    def agreed(self, question: StepWaits) -> bool:
+        """Whether the step may be applied. Raises Stopped, Interrupted; Enough where a step was ended whose first part is
+        done, which is no failure of it."""
+        try:
+            return self.ask(question) is Reply.YES
+        except Stopped:
+            if not question.plan.begun:
+                raise
+            from wizard.engine.engine import Enough
+
+            raise Enough from None
+
     def consent(self, step: Step, _plan: Plan, ends: tuple[Ending, ...]) -> bool:
         """Whether what works now may end with the step. Raises Stopped, Interrupted."""
         return self.ask(EndingsWait(step, ends)) is Reply.YES
@@ -361,8 +373,7 @@ class ApplyPolicy:
     """The step and plan that the admin has approved last."""
 
     def decide(self, job: Job, step: Step, plan: Plan) -> bool:
-        """The engine's question before a step's changes. Raises Stopped, Interrupted; Enough where a step was ended whose
-        first part is done, which is no failure of it."""
+        """The engine's question before a step's changes. Raises Stopped, Interrupted, Enough."""
         job.interrupt()
         if step.id in self.skipped:
             return False
@@ -379,17 +390,9 @@ class ApplyPolicy:
         return self._asked(job, StepWaits(step, plan, why=why))
 
     def _asked(self, job: Job, question: StepWaits) -> bool:
-        try:
-            if job.ask(question) is not Reply.YES:
-                return False
-        except Stopped:
-            if not question.plan.begun:
-                raise
-            from wizard.engine.engine import Enough
-
-            raise Enough from None
-        self.approved = question.step.id, question.plan
-        return True
+        if agreed := job.agreed(question):
+            self.approved = question.step.id, question.plan
+        return agreed
 
 
 def same(shown: Plan, now: Plan) -> bool:

@@ -243,7 +243,7 @@ done is a commit in the history and can be rolled back from there. If it fails, 
     def _decide(self, job: Job, step: Step, plan: Plan) -> bool:
         from wizard.engine.engine import Enough
 
-        if job.ask(StepWaits(step, plan, self.backend.own_edits(plan))) is Reply.YES:
+        if job.agreed(StepWaits(step, plan, self.backend.own_edits(plan))):
             return True
         raise Enough  # whoever cancels wants none of what follows either
 

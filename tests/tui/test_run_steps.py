@@ -114,6 +114,20 @@ def test_the_rest_of_a_step_that_is_left_is_undone_and_is_no_failure(
     assert "ailed" not in words, words
 
 
+def test_whoever_leaves_at_the_rest_of_a_step_makes_no_failure_of_it(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        begin(app, InTwoParts("other", bench.host, "/etc/b", "new b\n"))
+        await until(pilot, lambda: shows(app, "y applies other"))
+        await pilot.press("y")
+        await until(pilot, lambda: app.desk.waiting and shows(app, "the rest of other"))
+        await pilot.press("f10")
+        await until(pilot, lambda: not app.desk.busy, listens=False)
+
+    words = play(bench, story).backend.parting_words()
+    assert not (bench.root / "etc/d").exists()
+    assert "ailed" not in words, words
+
+
 @pytest.mark.parametrize("key", ["enter", "escape"])
 def test_cancelling_is_the_default(bench: Bench, key: str) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
