@@ -210,6 +210,46 @@ def msa(debian: Machine) -> None:
     )
 
 
+SENDS = """
+import smtplib, ssl, sys
+host, port, how, password = sys.argv[1], int(sys.argv[2]), sys.argv[3:], sys.stdin.readline().rstrip("\\n")
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+server = smtplib.SMTP(host, port, timeout=60)
+if "tls" in how:
+    server.starttls(context=context)
+server.ehlo()
+try:
+    if "login" in how:
+        server.user, server.password = "alice", password.encode().decode("latin-1")
+        if server.auth("LOGIN", server.auth_login)[0] != 235:
+            sys.exit(print("no login here"))
+    server.sendmail("alice@mail.example.test", ["alice@mail.example.test"], "Subject: x\\n\\nx\\n")
+    print("sent")
+except smtplib.SMTPException as error:
+    print(type(error).__name__, error)
+"""
+CLIENT, SERVER, LOOP = "198.51.100.2", "198.51.100.1", "127.0.0.1"
+
+
+def sends(debian: Machine, host: str, port: int, *how: str) -> bool:
+    """Whether the server takes mail: of a client outside, or of a program of the host itself."""
+    debian.put("/root/sends.py", SENDS)
+    argv = ["python3", "-c", SENDS, host, str(port), *how]
+    return (debian if host == LOOP else debian.client()).run(argv, input=f"{SECRET}\n").stdout == "sent\n"
+
+
+def clients(debian: Machine) -> tuple[bool, ...]:
+    """Of an MSA of the admin's: who logs in at port 25, who sends the password in clear, a program of the host, and who does
+    as the howto has it."""
+    return (
+        sends(debian, SERVER, 25, "tls", "login"),
+        sends(debian, SERVER, 587, "login"),
+        sends(debian, LOOP, 587),
+        sends(debian, SERVER, 587, "tls", "login"),
+    )
+
+
 def alice_logs_in(debian: Machine) -> bool:
     return bool(login(debian)["ok"])
 
@@ -413,3 +453,60 @@ def test_what_sendmailconfig_edits_by_itself_is_listed_and_asked_about(machine: 
     after = picture(debian, "/etc")
     assert differences(before, {path: row for path, row in after.items() if path in before}) == []
     assert runs_alone(debian)
+
+
+def listening_for(debian: Machine, *lines: str) -> None:
+    """With these in the place of Debian's listener on 587, and the one on 25 for all."""
+    mc = re.sub(r"^(DAEMON_OPTIONS.*Port=smtp), Addr=127.0.0.1", r"\1", mc_of(debian), flags=re.MULTILINE)
+    mine = "".join(f"DAEMON_OPTIONS(`Family=inet, Port=587, {line}')dnl\n" for line in lines)
+    configured(
+        debian, re.sub(r"(?:^DAEMON_OPTIONS.*Port=(?:submission|587).*\n)+", mine, mc, flags=re.MULTILINE)
+    )
+
+
+@pytest.mark.full
+def test_who_sends_mail_as_the_howto_forbids_is_asked_about(machine: BootMachine) -> None:
+    debian = machine("mail")
+    debian.client()
+    add_alice(debian)
+    debian.run(["chpasswd"], input=f"alice:{SECRET}\n")
+    debian.run("systemctl enable sendmail; systemctl restart sendmail")
+    msa(debian)
+    listening_for(debian, f"Addr={SERVER}, M=Ea", f"Name=web, Addr={LOOP}, M=E")
+    before = picture(debian, "/etc")
+    assert "WOULD END" not in wizard(debian, "plan").stdout, "nobody has sent anything"
+    assert clients(debian) == (True, True, True, True)
+    debian.run("journalctl --sync")
+    assert "WOULD END: logins-port-25" in " ".join(wizard(debian, "status").stdout.split())
+
+    accepted: list[str] = []
+    for ending, line in (
+        ("logins-without-tls", f"alice from {CLIENT}, port 587 (Daemon1) without TLS, last on 20"),
+        ("logins-port-25", f"alice from {CLIENT}, port 25 (MTA-v4), last on 20"),
+    ):
+        stopped = wizard(debian, "apply", "--yes", *accepted)
+        assert stopped.returncode == 4, stopped.stdout[-3000:]
+        assert f"--accept {ending}" in stopped.stderr
+        assert line in stopped.stderr
+        assert clients(debian) == (True, True, True, True), "after it stopped"
+        accepted += ["--accept", ending]
+    apply(debian, *accepted)
+    assert clients(debian) == (False, False, True, True)
+    looked = troubleshoot(debian, user="alice", password=SECRET)
+    assert [fault["id"] for fault in looked["faults"] if fault["sign"] == "failed"] == [], short(looked)
+    undone = wizard(debian, "rollback", "--all", "--yes")
+    assert undone.returncode == 0, undone.stdout[-2000:] + undone.stderr
+    after = picture(debian, "/etc")
+    assert differences(before, {path: row for path, row in after.items() if path in before}) == []
+    assert clients(debian) == (True, True, True, True), "after rollback --all"
+
+    # Where nothing else listens on 587, that has to take mail of other machines.
+    listening_for(debian, f"Name=web, Addr={LOOP}, M=E")
+    stopped = wizard(debian, "apply", "--yes", *accepted)
+    assert stopped.returncode == 4, stopped.stdout[-3000:]
+    assert "--accept mail-without-login" in stopped.stderr
+    assert f"from {LOOP}, port 587 (web) without TLS, last on 20" in stopped.stderr
+    assert sends(debian, LOOP, 587)
+    apply(debian, *accepted, "--accept", "mail-without-login")
+    assert not sends(debian, LOOP, 587)
+    assert sends(debian, SERVER, 587, "tls", "login")

@@ -15,6 +15,7 @@ from wizard.editors.fail2ban import Limit
 from wizard.errors import HostError
 from wizard.maillog import guessing, read, recent
 from wizard.maillog.read import LOG
+from wizard.model.facts import HandedIn
 from wizard.system.host import Completed, Host
 
 CF = "O LogLevel=9\n"
@@ -225,3 +226,69 @@ def test_a_log_file_that_cannot_be_read_is_said(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(recent, "where", lambda _: LOG)
     (tmp_path / LOG.lstrip("/")).unlink()
     assert "mail.log cannot be read: No such file" in recent.recent_logins(host, CF)[1]
+
+
+MAIL = (
+    "6AUDaFNq000915: from=<{}>, size=14, class=0, nrcpts={}, msgid=<202611301336.6AUDaFNq000915@mail.example.test>, "
+    "proto={}, daemon={}, relay=pc.example [{}]"
+)
+"""What sendmail 8.17 and 8.18 log of mail that comes in."""
+
+
+def came_in(address: str, proto: str, daemon: str, *, sender: str = "a@x", receivers: int = 1) -> str:
+    return MAIL.format(sender, receivers, proto, daemon, address)
+
+
+def brought(made: tuple[tuple[HandedIn, ...], str]) -> list[tuple[str, str, str, str, bool]]:
+    return [(each.user, each.mechanism, each.address, each.listener, each.encrypted) for each in made[0]]
+
+
+@pytest.mark.parametrize("place", ["journal", "file"])
+def test_mail_belongs_to_the_login_of_its_process(tmp_path: Path, place: str) -> None:
+    then = int(NOW - 2 * DAY)
+    logged = [
+        (then, LOGIN.format(OFFICE, "bob@x")),
+        (then + 1, came_in(OFFICE, "ESMTPA", "MTA-v4")),
+        (then + 3000, came_in(OFFICE, "ESMTPA", "MTA-v4")),
+        (
+            then + 6000,
+            came_in(OFFICE, "ESMTPA", "MTA-v4"),
+        ),  # one session, of which each mail is not an hour old
+        (then + 7000, LOGIN.format(OFFICE, "alice").replace("LOGIN", "PLAIN")),
+        (then + 7001, came_in(OFFICE, "ESMTPSA", "MSP-v4")),
+        (then + 7002, came_in(OFFICE, "ESMTP", "MTA-v4")),
+        (
+            then + 20000,
+            came_in(OFFICE, "ESMTPA", "MTA-v4"),
+        ),  # another process, of whose login nothing is known
+    ]
+    if place == "journal":
+        host: Host = journal(tmp_path, *logged)
+    else:
+        host = logfile(tmp_path, stamped(NOW - 40 * DAY, "x"), *(stamped(*line) for line in logged))
+    made = recent.mail_after_login(host, CF)
+    assert brought(made) == [
+        ("alice", "PLAIN", OFFICE, "MSP-v4", True),
+        ("bob", "LOGIN", OFFICE, "MTA-v4", False),
+    ]
+    assert [round(each.at - then) for each in made[0]] == [7001, 6000]
+    assert made[1] == ""
+
+
+def test_mail_without_a_login_counts_at_the_listeners_asked_for(tmp_path: Path) -> None:
+    tail = f"proto=ESMTP, daemon=web, relay=[{GUESSER}]"
+    logged = [
+        (NOW - 9, came_in(OFFICE, "SMTP", "web")),
+        (NOW - 8, came_in("127.0.0.1", "ESMTPS", "web")),
+        (NOW - 7, came_in(GUESSER, "ESMTP", "MTA-v4")),
+        (NOW - 6, came_in(GUESSER, "ESMTPSA", "web")),
+        (NOW - 5, came_in(GUESSER, "ESMTP", "web", receivers=0)),  # refused
+        (NOW - 4, came_in("203.0.113.1", "ESMTP", "MTA-v4", sender=f"x>, nrcpts=1, {tail}")),
+        (NOW - 3, came_in(OFFICE, "SMTP", "web")),
+    ]
+    made = recent.mail_without_login(journal(tmp_path, *logged), CF, {"web"})
+    assert brought(made) == [("", "", "127.0.0.1", "web", True), ("", "", OFFICE, "web", False)]
+    assert (round(NOW - made[0][1].at), made[1]) == (3, "")
+    low = recent.mail_without_login(journal(tmp_path), "O LogLevel=4\n", {"web"})
+    says = "who sent mail without a login lately cannot be seen: sendmail logs no mail with LogLevel=4 (sendmail.cf)"
+    assert low == ((), says)

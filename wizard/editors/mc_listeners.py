@@ -81,8 +81,9 @@ def set_listeners(
     """The listeners of `service` made as wanted; `render` writes the line for one that is missing.
 
     With `keep_addresses` the admin's own addresses stay and only loopback ones go, as Debian ships them; without, just
-    the wanted families and addresses remain. Surviving lines keep all that is not asked for. Lines too many are
-    switched off with dnl. Raises EditError where two listeners would take the port from each other."""
+    the wanted families and addresses remain. Surviving lines keep all that is not asked for; where a login is, one on
+    loopback beside another that serves other machines stays as it is. Lines too many are switched off with dnl. Raises
+    EditError where two listeners would take the port from each other."""
     if keep_addresses and not wanted:
         return text
     document = read(text)
@@ -92,7 +93,8 @@ def set_listeners(
     lines = [options[at] for at in numbers]
     fates, missing = (_keeping if keep_addresses else _exactly)(lines, wanted)
     for number, line, fate in zip(numbers, lines, fates, strict=True):
-        if not fate.off:
+        stays = fate == Fate(line.family, line.address) and _for_this_host(line, lines, wanted)
+        if not (fate.off or stays):
             text = _edited(text, number, line, fate, _rule(wanted, fate.family, fate.address))
     added = "".join(_ended(render(listener)) for listener in missing)
     anchor = numbers[-1] if numbers else len(options) - 1
@@ -122,6 +124,14 @@ def require_login(text: str, service: str) -> str:
         if listener.service == service and listener.family in _TCP and not listener.loopback:
             text = _with_modifiers(text, number, "a", "A")
     return text
+
+
+def _for_this_host(line: DaemonOption, lines: Sequence[DaemonOption], wanted: Sequence[Wanted]) -> bool:
+    """Whether it is there for programs of this host alone, where a login is asked: one of the admin's on loopback, beside
+    another that serves other machines, and not asked for by its address."""
+    asked_for = any(plain_address(each.address) == plain_address(line.address) for each in wanted)
+    login = any("a" in each.require for each in wanted)
+    return login and line.loopback and not asked_for and not all(each.loopback for each in lines)
 
 
 def _ended(line: str) -> str:
@@ -166,6 +176,8 @@ def _verify(text: str, service: str, wanted: Sequence[Wanted], missing: Sequence
     mine = [each for each in daemon_options(text) if each.service == service and each.family in _TCP]
     for listener in mine:
         rule = _rule(wanted, listener.family, listener.address) if wanted else None
+        if _for_this_host(listener, mine, wanted):
+            continue
         if rule and with_letters(listener.modifiers, rule.require, rule.forbid) != listener.modifiers:
             why = f"this line does not come out with the modifiers {rule.require}"
             raise EditError(listener.line, listener.raw, why, "write its M= by hand")

@@ -1,15 +1,16 @@
-"""What was logged lately of logins, and how far back that is known."""
+"""What was logged lately of logins, and of mail that came in, and how far back that is known."""
 
 from __future__ import annotations
 
 import math
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 
 from wizard.errors import HostError
 from wizard.maillog.read import Logged, LogLine, journal_begin, matching, matching_in_file, where
-from wizard.model.facts import WeakLogin
+from wizard.model.facts import HandedIn, WeakLogin
 from wizard.sendmail import cf as sendmail_cf
 from wizard.system.host import Host
 
@@ -23,11 +24,20 @@ _ADDRESSES = 2000
 """So many are asked for by name; of more, all lines are."""
 _LOGS_LOGINS = 9
 """The LogLevel from which on sendmail logs a login, its TLS, and a wrong password (tried on Debian 12, 13 and 14)."""
+_LOGS_MAIL = 5
+"""The same of mail that comes in."""
 _ACCEPTED = "^AUTH=server, relay=.*authid="
 _ENCRYPTED = "^STARTTLS=server, "
+_SENT = "sent mail without a login"
 _TLS = re.compile(r"STARTTLS=server, relay=.*, version=([\w.]+), verify=[^,]*, cipher=([\w-]+),")
 _SESSION = 3600.0
 """Seconds after its handshake within which a process's login belongs to it; the kernel gives pids again."""
+_MECHANISM = re.compile(r"AUTH=server, .*, mech=([^,]*), bits=")
+_CAME_IN = "^[0-9A-Za-z]+: from=.*, nrcpts=[1-9].*, proto=E?SMTPS?{}, daemon="
+_MAIL = re.compile(
+    r"[0-9A-Za-z]+: from=.*, nrcpts=[1-9].*, proto=E?SMTP(S?)(A?), daemon=([^,]*), relay=[^,]*$"
+)
+"""Mail that was taken for somebody: S is put there over TLS, A after a login. All but the end is the client's."""
 
 
 def recent_logins(host: Host, cf: str) -> tuple[dict[str, float], str]:
@@ -56,14 +66,49 @@ def recent_tls(host: Host, cf: str, refused: Callable[[str, str], bool]) -> tupl
     return weak, unknown(logged)
 
 
+def mail_after_login(host: Host, cf: str) -> tuple[tuple[HandedIn, ...], str]:
+    """The mail that came in after a login, of each user, mechanism, address and listener the last, with TLS and without; and
+    what is not known, as above."""
+    logged = logins(host, cf, _CAME_IN.format("A"))
+    sessions, found = dict[int, tuple[str, str, float]](), list[HandedIn]()
+    for line in logged.lines:
+        if line.authid is not None:
+            how = _MECHANISM.match(line.text)
+            sessions[line.pid] = line.authid.partition("@")[0], how[1] if how else "", line.time
+        elif (match := _MAIL.match(line.text)) and match[2] and (session := sessions.get(line.pid)):
+            user, mechanism, last = session
+            if line.time - last <= _SESSION:
+                sessions[line.pid] = user, mechanism, line.time
+                found.append(HandedIn(user, mechanism, line.peer or "", match[3], bool(match[1]), line.time))
+    return _last_ones(found), unknown(logged)
+
+
+def mail_without_login(host: Host, cf: str, listeners: Collection[str]) -> tuple[tuple[HandedIn, ...], str]:
+    """The same of mail that came in without a login at the listeners of these names."""
+    if low := _logs_less(cf, _LOGS_MAIL):
+        return (), unknown(Logged(lacks=f"sendmail logs no mail with LogLevel={low} (sendmail.cf)"), _SENT)
+    names = "|".join(map(re.escape, sorted(listeners)))
+    logged = _logged(host, time.time() - DAYS * 86400, f"{_CAME_IN.format('')}(?:{names}), relay=")
+    found = list[HandedIn]()
+    for line in logged.lines:
+        if (match := _MAIL.match(line.text)) and not match[2] and match[3] in listeners:
+            found.append(HandedIn("", "", line.peer or "", match[3], bool(match[1]), line.time))
+    return _last_ones(found), unknown(logged, _SENT)
+
+
+def _last_ones(found: Iterable[HandedIn]) -> tuple[HandedIn, ...]:
+    """The last of each, in the order of users and addresses: no new mail of theirs changes that."""
+    last = {replace(each, at=0.0): each for each in found}
+    return tuple(sorted(last.values(), key=lambda each: (each.user, each.address, each.listener)))
+
+
 def logins(host: Host, cf: str, also: str = "") -> Logged:
     """The logins of the last DAYS, oldest first; and what `also` matches, an expression for the begin of lines with a relay.
     In the journal such lines of those alone who logged in: of others there may be any number."""
     if not cf:  # nothing that could let anybody in
         return Logged()
-    level = sendmail_cf.option(cf, "LogLevel") or ""
-    if level.isdigit() and int(level) < _LOGS_LOGINS:
-        return Logged(lacks=f"sendmail logs no login with LogLevel={level} (sendmail.cf)")
+    if low := _logs_less(cf, _LOGS_LOGINS):
+        return Logged(lacks=f"sendmail logs no login with LogLevel={low} (sendmail.cf)")
     since = time.time() - DAYS * 86400
     if also and where(host) != "journal":
         return _logged(host, since, f"{_ACCEPTED}|{also}")
@@ -77,15 +122,21 @@ def logins(host: Host, cf: str, also: str = "") -> Logged:
     return Logged(tuple(lines), lacking.lacks, lacking.whole_since)
 
 
-def unknown(logged: Logged) -> str:
-    """What is not known of it: a clause, empty where nothing is missing."""
+def _logs_less(cf: str, level: int) -> str:
+    """sendmail's LogLevel, where it is below that; else empty."""
+    now = sendmail_cf.option(cf, "LogLevel") or ""
+    return now if now.isdigit() and int(now) < level else ""
+
+
+def unknown(logged: Logged, did: str = "logged in") -> str:
+    """What is not known of who `did` so: a clause, empty where nothing is missing."""
     if not logged.lacks:
         return ""
     if logged.whole_since < math.inf:
         begin = time.strftime("%F %R", time.localtime(logged.whole_since))
-        return f"who logged in before {begin} is not known: {logged.lacks}"
+        return f"who {did} before {begin} is not known: {logged.lacks}"
     what = "may not be all that there is to see" if logged.lines else "cannot be seen"
-    return f"who logged in lately {what}: {logged.lacks}"
+    return f"who {did} lately {what}: {logged.lacks}"
 
 
 def _logged(host: Host, since: float, words: str) -> Logged:

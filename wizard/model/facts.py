@@ -278,6 +278,28 @@ class WeakLogin:
 
 
 @dataclass(frozen=True)
+class HandedIn:
+    """Mail that came in by SMTP: who had logged in for it (without a realm; empty where nobody had) and by which mechanism, from
+    which address, at the listener of which name, whether over TLS, and when the last of it was."""
+
+    user: str
+    mechanism: str
+    address: str
+    listener: str
+    encrypted: bool
+    at: float
+
+
+@dataclass(frozen=True)
+class MailLately:
+    """What an edit of the listeners, or of what a login takes, is judged by."""
+
+    recent: tuple[HandedIn, ...] = ()
+    unseen: str = ""
+    """What cannot be known of it."""
+
+
+@dataclass(frozen=True)
 class TlsTaken:
     """What a policy on TLS is judged by."""
 
@@ -473,6 +495,8 @@ class Facts:
     """None where nobody has looked: only a limit on guessing needs it."""
     tls: TlsTaken | None = None
     """None where nobody has looked: only a policy that is chosen, and not in force yet, needs it."""
+    mail: MailLately | None = None
+    """None where nobody has looked: only a step that would narrow what clients can do needs it."""
     unseen: frozenset[str] = frozenset()
     """Ids of earlier steps of which only root can see whether they have something to do."""
     planned: frozenset[str] = frozenset()

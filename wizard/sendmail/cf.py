@@ -103,6 +103,12 @@ def daemons(cf: str) -> tuple[Daemon, ...]:
     return tuple(daemon(listener) for listener in listeners(cf))
 
 
+def by_name(cf: str) -> tuple[tuple[str, Daemon], ...]:
+    """The listeners, each by the name that the log has for it; names can be there twice. One without a Name is called
+    Daemon and its number, from 0 (tried on Debian 12 and 14)."""
+    return tuple((each.name or f"Daemon{number}", each) for number, each in enumerate(daemons(cf)))
+
+
 def for_clients(cf: str, port: int) -> tuple[Daemon, ...]:
     """The listeners on `port`, those first that want a login: another may be there for programs of the host itself."""
     matching = [listener for listener in daemons(cf) if listener.port == port]

@@ -50,11 +50,13 @@ def destination(cf: str | None) -> Destination | None:
 
 def refused_by(facts: Facts, to: Destination | None, daemons: Iterable[Daemon]) -> Daemon | None:
     """The listener of this host that would want a login for local mail; None where none does, or it goes elsewhere."""
-    if to is None:
-        return None
-    addresses = _addresses(facts, to.host)
-    serving = [daemon for daemon in daemons if daemon.port == to.port and _serves(daemon, addresses)]
-    return next((daemon for daemon in serving if "a" in daemon.modifiers), None)
+    return next((daemon for daemon in taking(facts, to, daemons) if "a" in daemon.modifiers), None)
+
+
+def taking(facts: Facts, to: Destination | None, daemons: Iterable[Daemon]) -> tuple[Daemon, ...]:
+    """The listeners of this host at which local mail arrives; none where it goes elsewhere."""
+    addresses = _addresses(facts, to.host) if to is not None else set()
+    return tuple(each for each in daemons if to and each.port == to.port and _serves(each, addresses))
 
 
 def served(daemons: Iterable[Daemon]) -> bool:

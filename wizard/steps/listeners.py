@@ -21,7 +21,17 @@ from wizard.sendmail.local_mail import LOOPBACK, destination, refused_by, served
 from wizard.sendmail.mc_gate import Gate, Planned, SubmitGate
 from wizard.sendmail.own_address import can_listen, elsewhere, remedy, why
 from wizard.steps.absent import edited
+from wizard.steps.mail_endings import (
+    CutOff,
+    logins_at_25,
+    offering_at_25,
+    open_mail,
+    with_logins,
+    with_open_mail,
+    without_login,
+)
 from wizard.steps.mc_edit import McStep, included_daemons, own_daemons
+from wizard.system.host import Host
 
 LOCAL = Wanted("submission", "inet", "MSP-local", "127.0.0.1", "E", "aASs")
 """For the programs of this host alone, without a login, as on Debian's port 25."""
@@ -207,6 +217,18 @@ class SubmissionPort(ListenerStep):
             and "a" not in listener.modifiers
         )
 
+    def narrows(self, cf: str) -> bool:
+        """Mail is taken without a login."""
+        return bool(without_login(cf))
+
+    def asked_of_the_log(self, host: Host, facts: Facts) -> Facts:
+        """Whose mail that was."""
+        return with_open_mail(host, facts)
+
+    def cut_off(self, facts: Facts, then: frozenset[sendmail_cf.Daemon]) -> CutOff:
+        """Mail without a login, but local mail."""
+        return open_mail(facts, then)
+
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """And where the programs of this host hand their mail to a listener that wants a login now: to port 25 instead."""
         plan = super().plan(facts, answers)
@@ -274,6 +296,18 @@ class SmtpPort(ListenerStep):
             local = Wanted("smtp", "inet", "MTA-local", "127.0.0.1", "A", "")
             mc = sendmail_mc.add_listener(mc, local, line)
         return mc
+
+    def narrows(self, cf: str) -> bool:
+        """A login is offered there."""
+        return bool(offering_at_25(cf))
+
+    def asked_of_the_log(self, host: Host, facts: Facts) -> Facts:
+        """Who logged in."""
+        return with_logins(host, facts)
+
+    def cut_off(self, facts: Facts, then: frozenset[sendmail_cf.Daemon]) -> CutOff:
+        """Logins at port 25."""
+        return logins_at_25(facts)
 
     def pending_reason(self, mc: str) -> str:
         """What the lines lack."""

@@ -13,10 +13,11 @@ from wizard.errors import GateError
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.model.plan import Check, Outcome, Plan, Sign, Step
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.mc_gate import Gate, Planned
 from wizard.steps.absent import as_wanted, assumed_note, edited, not_there_yet
+from wizard.steps.mail_endings import CutOff, in_clear, logins_in_clear, with_logins
 from wizard.system.host import Host
 
 
@@ -51,6 +52,25 @@ class McStep(Step):
         """A reason on this host not to make the edit at all."""
         return None
 
+    def narrows(self, cf: str) -> bool:
+        """Whether sendmail, by its sendmail.cf, lets clients do something now that it would not after the edit."""
+        return False
+
+    def asked_of_the_log(self, host: Host, facts: Facts) -> Facts:
+        """The facts, with who did that lately."""
+        return facts
+
+    def cut_off(self, facts: Facts, then: frozenset[sendmail_cf.Daemon]) -> CutOff:
+        """What of that would end; `then` are the listeners that there will be."""
+        return CutOff()
+
+    def gathered(self, host: Host, facts: Facts, answers: Answers) -> Facts:
+        """With what the mail log says, where something may end. Raises PermissionError."""
+        if facts.mail is not None or not self.narrows(facts.text(f.SENDMAIL_CF) or ""):
+            return facts
+        pending = self.plan(facts, answers).outcome is Outcome.PENDING
+        return self.asked_of_the_log(host, facts) if pending else facts
+
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """The edit as one gated file change."""
         if stopped := self.refusal(facts, answers):
@@ -74,16 +94,18 @@ class McStep(Step):
         if new == text:
             notes = assumed_note(facts, f.SENDMAIL_MC)
             return as_wanted(facts, self.id, f.SENDMAIL_MC, self.done_reason(text), notes)
+        then = _daemons(facts, text, new)
         gate = replace(
             self.gate(facts, answers),
-            daemons=_daemons(facts, text, new),
+            daemons=then,
             before=entry.content,
             serves=True,
             owner=facts.mail_owner,
         )
         change = edited(facts, f.SENDMAIL_MC, new, self.title, gate)
-        notes = (*assumed_note(facts, f.SENDMAIL_MC), *typos, *self.notes(text, new))
-        return Plan.pending(self.id, self.pending_reason(text), change, notes=notes)
+        lost = self.cut_off(facts, then)
+        notes = (*assumed_note(facts, f.SENDMAIL_MC), *typos, *self.notes(text, new), *lost.notes)
+        return Plan.pending(self.id, self.pending_reason(text), change, notes=notes, ends=lost.ends)
 
     def notes(self, before: str, after: str) -> tuple[str, ...]:
         """What the admin should know of the edit, in sentences."""
@@ -190,6 +212,18 @@ class AuthOptions(McStep):
     def gate(self, facts: Facts, answers: Answers) -> Gate:
         """Its flags."""
         return Gate(options={"AuthOptions": frozenset(_FLAGS)}, planned=Planned(frozenset({"AuthOptions"})))
+
+    def narrows(self, cf: str) -> bool:
+        """A password is taken without TLS."""
+        return bool(in_clear(cf))
+
+    def asked_of_the_log(self, host: Host, facts: Facts) -> Facts:
+        """Who logged in."""
+        return with_logins(host, facts)
+
+    def cut_off(self, facts: Facts, then: frozenset[sendmail_cf.Daemon]) -> CutOff:
+        """Logins without TLS."""
+        return logins_in_clear(facts)
 
     def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
         """The howto's line."""

@@ -186,6 +186,20 @@ def test_in_a_file_of_the_admins_own_a_person_acts() -> None:
     assert "/etc/mail/own.m4 line 1" in fault.finding.mend.text
 
 
+def test_a_listener_for_programs_of_the_host_is_no_fault_beside_another() -> None:
+    web = Daemon("web", "inet", "127.0.0.1", 587, "E")
+    talks = (conversation(587), conversation(587, daemon=web, mail_before_auth="failed"))
+    option = "O DaemonPortOptions=Name=web, Port=587, Addr=127.0.0.1, M=E\n"
+    beside = {f.SENDMAIL_CF: file(CF + option)}
+    assert judge(picture(facts={"files": beside}, conversations=talks)).fault("auth-not-required") is None
+    alone = {
+        f.SENDMAIL_CF: file(
+            "".join(line for line in CF.splitlines(True) if "submission" not in line) + option
+        )
+    }
+    assert judge(picture(facts={"files": alone}, conversations=talks)).fault("auth-not-required") is not None
+
+
 def test_port_465_is_named_and_its_line_fixed() -> None:
     open_one = conversation(465, daemon=Daemon("TLSMTA", "inet", "", 465, "s"), mail_before_auth="failed")
     found = judge(picture(conversations=(conversation(587), open_one))).fault("auth-not-required")

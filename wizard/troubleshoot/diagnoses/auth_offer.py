@@ -113,12 +113,17 @@ def _open(picture: Picture) -> Finding | None:
 
 
 def _for_local_mail(picture: Picture, daemon: Daemon) -> bool:
-    """Whether it is there for what submit.cf hands in, and no other machine reaches it."""
+    """Whether no other machine reaches it, and it is there for programs of this host: for what submit.cf hands in, or beside
+    another on the same port, which serves the others."""
+    if not is_loopback(daemon.address):
+        return False
+    if any(each.port == daemon.port and not is_loopback(each.address) for each in picture.daemons):
+        return True
     try:
         to = destination(picture.facts.text(f.SUBMIT_CF))
     except PermissionError:
         return False
-    return to is not None and to.port == daemon.port and is_loopback(daemon.address) and is_loopback(to.host)
+    return to is not None and to.port == daemon.port and is_loopback(to.host)
 
 
 def _clear(picture: Picture) -> Finding | None:
