@@ -39,11 +39,13 @@ class Kept:
         return json.dumps(self.record_).encode()
 
 
-def told(tmp_path: Path, then: Answers | None, now: Answers, mechanisms: str) -> Plan:
+def told(
+    tmp_path: Path, then: Answers | None, now: Answers, mechanisms: str, store: Kept | None = None
+) -> Plan:
     text = f'MECHANISMS="{mechanisms}"\nOPTIONS="-c -m /var/run/saslauthd"\n'
     facts = machine("13", files={f.SASLAUTHD_DEFAULT: file(text)})
     engine = Engine(Host(tmp_path), now, lambda _: None, steps=(step(STEP),))
-    return asked_for(engine, facts, engine.plan(facts=facts), cast(Store, Kept(then)))[STEP]
+    return asked_for(engine, facts, engine.plan(facts=facts), cast(Store, store or Kept(then)))[STEP]
 
 
 def test_settings_that_changed_are_no_drift(tmp_path: Path) -> None:
@@ -59,3 +61,23 @@ def test_a_host_that_changed_has_drifted(tmp_path: Path, then: Answers | None) -
     plan = told(tmp_path, then, SHADOW, "pam")
     assert state(plan, in_force=True) == "drifted"
     assert "settings" not in plan.reason
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_its_own_rollback_took_back_in_part_has_not_drifted(tmp_path: Path, again: bool) -> None:
+    """Others needed the rest, so the commit is in force; once it was applied again that is over."""
+    step_applied = commit("apply", STEP)
+    rollback = commit("rollback", None, [commit("apply", "firewall")])
+    history = [*([commit("apply", STEP)] if again else []), rollback, step_applied]
+    records = {rollback.id: {"in_part": [step_applied.id]}}
+
+    class InPart(Kept):
+        def history(self) -> Iterator[Commit]:
+            yield from history
+
+        def record(self, commit: Commit) -> bytes:
+            return json.dumps(records.get(commit.id, {})).encode()
+
+    plan = told(tmp_path, None, SHADOW, "pam", InPart(None))
+    assert state(plan, in_force=True) == ("drifted" if again else "pending")
+    assert plan.reason.startswith("rolled back in part: ") is not again

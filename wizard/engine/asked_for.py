@@ -1,16 +1,17 @@
-"""Told apart: a step that has something to do because the host has drifted, or because the settings ask for something else
-than when it was applied."""
+"""Told apart: a step that has something to do because the host has drifted, because the settings ask for something else than
+when it was applied, or because its own rollback could take it back in part only."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
 from wizard.engine.engine import Engine
-from wizard.engine.in_force import applied
+from wizard.engine.in_force import applied, commits_in_force
 from wizard.model.answers import Answers, answers_from
 from wizard.model.facts import Facts
 from wizard.model.plan import ASKED_FOR, Outcome, Plan
@@ -38,7 +39,24 @@ def asked_for(engine: Engine, facts: Facts, plans: Mapping[str, Plan], store: St
             if before[step].outcome is not Outcome.PENDING:
                 reason = f"your settings ask for {words}: {plans[step].reason}"
                 told[step] = replace(plans[step], reason=reason, word=ASKED_FOR)
+    pending = {step for step, plan in told.items() if plan.outcome is Outcome.PENDING}
+    for step in pending & _in_part(store, pending):
+        told[step] = replace(told[step], reason=f"rolled back in part: {told[step].reason}", word=ASKED_FOR)
     return told
+
+
+def _in_part(store: Store, steps: Collection[str]) -> set[str]:
+    """Those of the steps whose newest commit in force a rollback took back in part, for others needed the rest."""
+    newest: dict[str, str] = {}
+    force = commits_in_force(store.history())
+    for commit in force:
+        if commit.operation == "apply" and commit.step in steps:
+            newest.setdefault(str(commit.step), commit.id)
+    ids: set[str] = set()
+    for rollback in (commit for commit in force if newest and commit.operation == "rollback"):
+        with suppress(StoreError, ValueError):
+            ids.update(json.loads(store.record(rollback) or b"{}").get("in_part", ()))
+    return {step for step, commit in newest.items() if commit in ids}
 
 
 def _applied_with(store: Store) -> Iterator[tuple[str, object]]:
