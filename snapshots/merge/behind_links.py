@@ -1,12 +1,13 @@
-"""What an older version has recorded below a folder that is a symbolic link: where it really is."""
+"""What was recorded below a folder that is a symbolic link: where it really is. Somebody has put the link there since, or an
+older version has recorded it so."""
 
 from __future__ import annotations
 
 import os
-import posixpath
 from collections.abc import Mapping
 
 from snapshots.difference.tree import Comparison, read_entries, read_folders
+from snapshots.format import layout
 from snapshots.git.processes import ObjectReader
 from snapshots.live.entry import Entry, Kind
 
@@ -16,25 +17,31 @@ _MOST = 40
 
 
 def behind_links(reader: ObjectReader, head: str, compared: Comparison, changed: Pairs) -> Pairs:
-    """What a commit changed, each by the name under which the newest commit, `head`, has it. What a link leads to that is not
-    below /etc is in no commit, and left out. Raises StoreError."""
-    folders = {path[:at] for path in changed for at, letter in enumerate(path) if letter == "/"}
-    above = read_folders(reader, compared.after, {os.fsencode(posixpath.dirname(path)) for path in folders})
-    kinds = {
-        path: above[os.fsencode(posixpath.dirname(path))].get(os.fsencode(posixpath.basename(path)))
-        for path in folders
-    }
-    if not any(kind is not None and kind.kind is Kind.SYMLINK for kind in kinds.values()):
-        return changed
+    """What a commit changed, each by the name under which the newest commit, `head`, has it. What lies below a link that it
+    has itself put there keeps its name, and so does what a link leads to that is not below /etc. Raises StoreError."""
+    links = _links(reader, head, changed)
     placed: dict[str, tuple[Entry | None, Entry | None]] = {}
     for path, (before, after) in changed.items():
-        place = _place(reader, head, path)
-        if place == path:
+        behind = any(path.startswith(f"{link}/") for link in links)
+        place = _place(reader, head, path) if behind else path
+        if place == path or not place.startswith("etc/"):
             placed[path] = before, after
-        elif place.startswith("etc/"):
-            there = read_entries(reader, compared.before or "", [os.fsencode(place)])[os.fsencode(place)]
-            placed[place] = before or there, after
+            continue
+        name = os.fsencode(place)
+        there = read_entries(reader, compared.before or "", [name])[name]
+        placed[place] = before or there, after
     return placed
+
+
+def _links(reader: ObjectReader, head: str, changed: Pairs) -> list[str]:
+    """The folders of what was changed that are links now, and were not made so by the same commit."""
+    folders = {
+        path[:at] for path in changed for at, letter in enumerate(path) if letter == "/"
+    } - changed.keys()
+    names = {folder: layout.split(os.fsencode(folder)) for folder in folders}
+    above = read_folders(reader, head, {parent for parent, _ in names.values()})
+    kinds = {folder: above[parent].get(name) for folder, (parent, name) in names.items()}
+    return sorted(folder for folder, kind in kinds.items() if kind is not None and kind.kind is Kind.SYMLINK)
 
 
 def _place(reader: ObjectReader, head: str, path: str) -> str:

@@ -169,3 +169,45 @@ def test_a_step_that_an_older_version_has_recorded_below_a_link_goes_back(
     for change in in_turn(reversal.targets):
         change.apply(bench.host, lambda _: None)
     assert bench.text("/etc/default.real/saslauthd") == "START=no\n"
+
+
+def test_a_step_goes_back_whose_folder_somebody_has_moved_behind_a_link_since(bench: Bench) -> None:
+    (bench.root / "etc/default").mkdir()
+    (bench.root / FILE[1:]).write_text("START=no\n")
+    bench.apply(Made("one", bench.host, {FILE: "START=yes\n", "/etc/default/new": "x\n"}))
+    (bench.root / "etc/default").rename(bench.root / "etc/default.own")
+    link(bench, {"default": "default.own"})
+    Recorder(bench.host, bench.store, "r", lambda _: None).drift()
+    reversal = bench.store.reverse([bench.store.find("one")])
+    assert not reversal.conflicts
+    for change in in_turn(reversal.targets):
+        change.apply(bench.host, lambda _: None)
+    assert bench.text("/etc/default.own/saslauthd") == "START=no\n"
+    assert not (bench.root / "etc/default.own/new").exists()
+
+
+def test_what_somebody_has_moved_out_of_etc_since_is_for_him_to_decide(bench: Bench) -> None:
+    (bench.root / "etc/default").mkdir()
+    (bench.root / FILE[1:]).write_text("START=no\n")
+    bench.apply(step(bench))
+    (bench.root / "etc/default").rename(bench.root / "srv/own")
+    link(bench, {"default": "../srv/own"})
+    Recorder(bench.host, bench.store, "r", lambda _: None).drift()
+    assert bench.store.reverse([bench.store.find("one")]).conflicts
+
+
+def test_a_commit_that_has_made_the_link_itself_goes_back(bench: Bench) -> None:
+    (bench.root / "etc/default").mkdir()
+    (bench.root / FILE[1:]).write_text("mine\n")
+    recorder = Recorder(bench.host, bench.store, "r", lambda _: None)
+    recorder.baseline()
+    (bench.root / FILE[1:]).unlink()
+    (bench.root / "etc/default").rmdir()
+    link(bench, INSIDE["relative"])
+    recorder.drift()
+    reversal = bench.store.reverse([bench.store.find("HEAD")])
+    for change in in_turn(reversal.targets):
+        change.apply(bench.host, lambda _: None)
+    assert bench.text(FILE) == "mine\n"
+    assert not (bench.root / "etc/default").is_symlink()
+    assert bench.text("/etc/default.real/saslauthd") == "START=no\n"
