@@ -40,8 +40,13 @@ ON_THE_MIDDLE = {
 def by_default(case: str, release: Release, *, only: Release | None = None, on_both: bool = False) -> bool:
     """Whether a test runs on `release` without --full.
 
-    `case` is its file, its name and its parameters but the release; `only` is the release that it is about.
+    `case` is its file, its name and its parameters but the release; `only` is the release that it is about. Raises ValueError
+    where that is one between the ends: such a test would never run.
     """
+    if only not in (None, *ENDS):
+        raise ValueError(
+            f"{case}: default_on({only!r}) runs nowhere by default: name one of the ends, or mark it full"
+        )
     if release not in ENDS:
         return case.partition("[")[0] in ON_THE_MIDDLE
     if only is not None:

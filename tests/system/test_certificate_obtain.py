@@ -478,16 +478,8 @@ ALLOWS = {"ufw": "ufw allow 80/tcp", "firewalld": "firewall-cmd --add-port=80/tc
 """How an admin opens port 80 himself."""
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "ufw",
-        *(
-            pytest.param(name, marks=pytest.mark.full)
-            for name in ("firewalld", "iptables-persistent", "shorewall")
-        ),
-    ],
-)
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["ufw", "firewalld", "iptables-persistent", "shorewall"])
 def test_each_firewall_lets_the_authority_in_and_is_as_before(
     machine: BootMachine, tmp_path: Path, name: str
 ) -> None:

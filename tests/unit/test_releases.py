@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tests.system.releases import ENDS, ON_THE_MIDDLE, RELEASES, by_default
 
 SYSTEM = Path(__file__).resolve().parents[1] / "system"
@@ -32,6 +34,8 @@ def test_the_middle_runs_what_is_named_and_nothing_else() -> None:
     for release in MIDDLE:
         assert all(by_default(f"{name}[a-]", release) for name in ON_THE_MIDDLE)
         assert not by_default("a.py::a[]", release, only=ENDS[0], on_both=True)
+        with pytest.raises(ValueError, match="runs nowhere by default"):
+            by_default("a.py::a[]", release, only=release)
 
 
 def test_what_is_named_is_there() -> None:
