@@ -11,13 +11,15 @@ import pytest
 
 from tests.unit.steps.recorded import RECORDED, file, machine
 from wizard.changes.capture import Capture
-from wizard.changes.command import DialogueChange
+from wizard.changes.command import CommandChange, DialogueChange
 from wizard.engine import rewritten as rewriting
+from wizard.engine.trial import tried
 from wizard.model import facts as f
-from wizard.model.plan import Ending, Plan
+from wizard.model.plan import Change, Ending, Plan
 from wizard.sendmail.m4 import Expansion
 from wizard.sendmail.rights import Rights, set_by_scripts, taken_away, takes_away
-from wizard.sendmail.written_anew import crontab_as_written, m4_as_written
+from wizard.sendmail.written_anew import crontab_as_written, own_lines
+from wizard.steps.sendmail_auth import UPDATE_AUTH
 from wizard.system.host import Host
 from wizard.system.tcp_wrappers import names_sendmail, refusing
 
@@ -34,12 +36,13 @@ MAIL = Rights(101, 103, 0)
 def test_debians_own_m4_files_are_as_its_scripts_write_them(release: str, name: str) -> None:
     script = (SCRIPTS / M4[name]).read_text("latin-1")
     text = (RECORDED / f"debian-{release}/etc/mail" / name).read_text("latin-1")
-    assert m4_as_written(text, script)
-    assert m4_as_written(text.replace("`2m'", "`3m'") + "dnl a remark\n", script), "the value is taken over"
-    assert not m4_as_written(text + OWN, script)
-    assert not m4_as_written(text.replace("define(`confTO_", "dnl define(`confTO_"), script)
-    assert not m4_as_written(text.replace("`2m'", "`2m,x'"), script), "parse_mc finds its first word alone"
-    assert not m4_as_written(text, "")
+    assert own_lines(text, script) == ()
+    assert own_lines(text.replace("`2m'", "`3m'") + "dnl a remark\n", script) == (), "the value is taken over"
+    assert own_lines(text.replace("# <= EDIT", "# mine"), script) == ()
+    assert own_lines("", script) == (), "what was lost is no work of anybody's"
+    assert own_lines(text + OWN, script) == (OWN.strip().removesuffix("dnl"),)
+    assert own_lines(text.replace("`2m'", "`2m,x'"), script), "parse_mc finds its first word alone"
+    assert own_lines(text, "")
 
 
 @pytest.mark.parametrize(
@@ -122,12 +125,15 @@ def host(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def ends(host: Host) -> tuple[Ending, ...]:
-    """What the plan of the dialogue lists."""
+DIALOGUE = DialogueChange()
+
+
+def ends(host: Host, step: str = "sendmailconfig", change: Change = DIALOGUE) -> tuple[Ending, ...]:
+    """What the plan of a step with this change lists."""
     facts = machine(
         "13", tools=frozenset({"m4", "sendmail", "sendmailconfig"}), files={f.SENDMAIL_CONF: file(CONF)}
     )
-    return rewriting.rewritten(host, facts, Plan.pending("sendmailconfig", "x", DialogueChange())).ends
+    return tried(host, facts, Plan.pending(step, "x", change)).ends
 
 
 def test_what_is_written_anew_is_asked_about(host: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,6 +168,8 @@ def test_what_is_written_anew_is_asked_about(host: Bench, monkeypatch: pytest.Mo
     assert [line.split()[1] for line in ending.lines[2:]] == ["-*/05", "+*/20"]
     assert "/usr/share/sendmail/update_tlsm4" in ran
     assert "/usr/share/sendmail/update_mc" not in ran
+    assert ends(host, "sendmail-auth", CommandChange((UPDATE_AUTH,), "makes what is missing")) == (ending,)
+    assert ends(host, "mend-starttls-m4", CommandChange((UPDATE_AUTH,), "makes what is missing")) == ()
 
 
 def test_what_is_debians_own_costs_no_time(host: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

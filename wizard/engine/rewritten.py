@@ -20,7 +20,7 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.m4 import expand_text
 from wizard.sendmail.mc_gate import Planned, unplanned
 from wizard.sendmail.rights import MAIL_FOLDER, taken_away
-from wizard.sendmail.written_anew import ITS_MAKING, crontab_as_written, jobs, m4_as_written
+from wizard.sendmail.written_anew import ITS_MAKING, crontab_as_written, jobs, own_lines
 from wizard.system.host import Host
 from wizard.system.tcp_wrappers import names_sendmail, refusing
 
@@ -106,8 +106,8 @@ def _tried(host: Host, facts: Facts, planned: Entry) -> tuple[Ending, ...]:
 
 
 def _own(host: Host, path: str, script: str) -> bool:
-    """Whether the file has perhaps something that the script does not write."""
-    return host.exists(path) and not m4_as_written(host.text(path), host.text(script))
+    """Whether the file has something that the script does not write."""
+    return bool(own_lines(host.text(path), host.text(script)))
 
 
 def _made_with_m4(host: Host, mc: str) -> tuple[str, ...]:
@@ -164,8 +164,8 @@ def _edits_that_go(host: Host, capture: Capture, made: Sequence[str], mc: Entry 
     if not shown:
         return ()
     says = (
-        "sendmailconfig rewrites these files, without what was changed in them by hand. To keep that, put settings into "
-        "sendmail.mc, below the includes, and jobs into a file of their own in /etc/cron.d"
+        "Debian's scripts (sendmailconfig, update_auth) rewrite these files, without what was changed in them by hand. To keep "
+        "that, put settings into sendmail.mc, below the includes, and jobs into a file of their own in /etc/cron.d"
     )
     return (Ending(EDITS, says, tuple(shown)),)
 

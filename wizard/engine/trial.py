@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from snapshots.live.entry import Kind
-from wizard.changes.command import DialogueChange
+from wizard.changes.command import CommandChange, DialogueChange
 from wizard.changes.file import FileChange
 from wizard.console import count
 from wizard.editors import EditError, sendmail_mc
@@ -20,6 +20,7 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.local_mail import DESTINATION, destination, refused_by
 from wizard.sendmail.m4 import expand_text
 from wizard.sendmail.mc_gate import Gate, SubmitGate
+from wizard.steps.sendmail_auth import SendmailAuth
 from wizard.system.host import Host
 from wizard.system.links import WRITTEN, in_the_way, linked
 
@@ -54,6 +55,10 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
                 plan = rewritten(host, facts, plan)
         elif isinstance(change, FileChange) and isinstance(change.gate, SubmitGate):
             plan = _submit_gated(host, facts, plan, change, change.gate)
+        elif (
+            isinstance(change, CommandChange) and plan.step == SendmailAuth.id
+        ):  # a fix begins with a file that is damaged
+            plan = rewritten(host, facts, plan)
         elif isinstance(change, DialogueChange):
             submit = _lost_of_submit(facts, _submit_given(host, facts))
             ours, links = ((), ()) if edits else (lost(facts), _links(facts))

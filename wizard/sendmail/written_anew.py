@@ -12,30 +12,27 @@ _WRITTEN = re.compile(r'<<"EOT";\n(.*?)^EOT$', re.MULTILINE | re.DOTALL)
 _VALUE = re.compile(r"\$Def_Map\{.*?\}")
 _PLAIN = r"[\w./ -]*"
 """A value that parse_mc finds in the file, and that is written again as it was; of `V,S` it finds V."""
-_ONLY_WITHOUT_CRL = "undefine(`confCRL')dnl"
+_REMARK = re.compile(r"\bdnl\b[^`']*$|^dnl\b(?!').*$")
 _DICED = re.compile(r"^(?:\d+ )+")
 _OF_THE_QUEUE = re.compile(
     r"\*/(\d\d) \* \* \* \* smmsp test [^;|]* && /usr/share/sendmail/sendmail cron-msp\Z"
 )
 
 
-def m4_as_written(text: str, script: str) -> bool:
-    """Whether sasl.m4 or starttls.m4 is as the script writes it, but for values that it takes over."""
+def own_lines(text: str, script: str) -> tuple[str, ...]:
+    """The lines of sasl.m4 or starttls.m4 that the script does not write, but for values that it takes over."""
     escaped = "".join(_WRITTEN.findall(script))
-    wanted = _in_force(re.sub(r"\\(.)", r"\1", escaped))
-    found = _in_force(text)
-    if not wanted or len(wanted) != len(found):
-        return False
-    patterns = (_PLAIN.join(map(re.escape, _VALUE.split(line))) for line in wanted)
-    return all(re.fullmatch(pattern, line) for pattern, line in zip(patterns, found, strict=True))
+    written = {
+        re.compile(_PLAIN.join(map(re.escape, _VALUE.split(line))))
+        for line in _in_force(re.sub(r"\\(.)", r"\1", escaped))
+    }
+    return tuple(line for line in _in_force(text) if not any(pattern.fullmatch(line) for pattern in written))
 
 
 def _in_force(text: str) -> list[str]:
-    """The lines that m4 does something with."""
-    lines = (line.strip() for line in text.splitlines() if not ITS_MAKING.match(line))
-    return [
-        line for line in lines if line and line != _ONLY_WITHOUT_CRL and not re.match(r"dnl\b(?!')|#", line)
-    ]
+    """The lines that m4 does something with, without a remark at their end."""
+    lines = (_REMARK.sub("", line).strip() for line in text.splitlines() if not ITS_MAKING.match(line))
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def crontab_as_written(text: str, conf: str) -> bool:
