@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import ClassVar
 
 from templates import render
@@ -132,10 +132,10 @@ class ListenerStep(McStep):
         """The addresses that were chosen for the service, empty for every address."""
         return answers.listen.smtp if self.service == "smtp" else answers.listen.submission
 
-    def places(self, mc: str) -> str:
+    def places(self, mc: str, but: Collection[int] = ()) -> str:
         """Where the lines are: `line 3 of sendmail.mc`, or `lines 3 and 7`."""
-        options = sendmail_mc.daemon_options(mc)
-        lines = numbered(option.line for option in options if option.service == self.service)
+        mine = [option for option in sendmail_mc.daemon_options(mc) if option.service == self.service]
+        lines = numbered(option.line for option in mine if option.line not in but)
         return f"{lines} of sendmail.mc" if lines else "in a file that sendmail.mc includes"
 
 
@@ -272,7 +272,13 @@ class SubmissionPort(ListenerStep):
 
     def done_reason(self, mc: str) -> str:
         """The lines as they are."""
-        return f"port 587 requires AUTH ({self.places(mc)})"
+        open_here = [
+            each.line
+            for each in sendmail_mc.daemon_options(mc)
+            if each.service == self.service and each.loopback and "a" not in each.modifiers
+        ]
+        local = f"; {numbered(open_here)}: for programs of this host, without a login" if open_here else ""
+        return f"port 587 requires AUTH ({self.places(mc, but=open_here)}){local}"
 
 
 class SmtpPort(ListenerStep):

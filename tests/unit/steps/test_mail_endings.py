@@ -83,6 +83,12 @@ def test_a_listener_for_programs_of_the_host_stays_beside_another() -> None:
     assert OPEN in after
     assert OUTSIDE in after
     assert made.ends == ()
+    made = plan(SubmissionPort(), host(WEB))
+    assert made.outcome is Outcome.DONE
+    assert (
+        made.reason
+        == "port 587 requires AUTH (line 59 of sendmail.mc); line 60: for programs of this host, without a login"
+    )
 
 
 def test_whose_mail_needs_a_login_from_now_on_is_named() -> None:
