@@ -104,6 +104,8 @@ def test_a_start_that_would_put_the_socket_elsewhere_is_refused() -> None:
     made = step("saslauthd-start").plan(ELSEWHERE, Answers())
     assert made.outcome is Outcome.BLOCKED
     assert f"`saslauthd_path: {AT}/mux` in {f.SASL_CONF}" in " ".join(made.remedy)
+    moved = MendSaslauthdFolder().plan(ELSEWHERE, Answers())
+    assert f"asks saslauthd in {AT} finds it there no more" in moved.notes[0]
     other = step("saslauthd-start").plan(host("/run/own/mux", "/var/run/saslauthd", answers=False), Answers())
     assert (other.outcome, "(saslauthd_path)" in other.reason) == (Outcome.BLOCKED, True)
 

@@ -48,7 +48,12 @@ class _Options(Step):
         again = restart(facts, "saslauthd")
         # The init script looks for the old process where the new OPTIONS say, and would leave it behind.
         stop = dataclasses.replace(again, verb="stop")
-        return Plan.pending(self.id, f'{self.key} is "{" ".join(words)}"', stop, change, again)
+        notes = self.notes(words)
+        return Plan.pending(self.id, f'{self.key} is "{" ".join(words)}"', stop, change, again, notes=notes)
+
+    def notes(self, words: list[str]) -> tuple[str, ...]:
+        """What else follows where the words are these now."""
+        return ()
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Its socket answers."""
@@ -71,6 +76,16 @@ class MendSaslauthdFolder(_Options):
             return [*(word for word in words if word != "-m"), "-m", folder]
         at = words.index("-m") + 1
         return words if serves_at(words[at], socket) else [*words[:at], folder, *words[at + 1 :]]
+
+    def notes(self, words: list[str]) -> tuple[str, ...]:
+        """The socket of now may be there for somebody."""
+        if "-m" not in words[:-1]:
+            return ()
+        folder = words[words.index("-m") + 1].rstrip("/")
+        return (
+            f"a program that asks saslauthd in {folder} finds it there no more: where there is one, have sendmail ask there, too, "
+            f"by `saslauthd_path: {folder}/mux` in Sendmail.conf",
+        )
 
 
 class MendSaslauthdCache(_Options):
