@@ -253,6 +253,15 @@ def _fitting(words: str | Content, columns: int) -> Content:
     return Content(words) if isinstance(words, str) else words
 
 
+@dataclass(frozen=True)
+class _Look:
+    """A look that has not ended: what it does, since when, and what says so each second."""
+
+    doing: str
+    since: float
+    clock: Timer
+
+
 class Frame(WizardScreen[Result]):
     """A full screen: title, body, the same command on the command line, keys."""
 
@@ -260,10 +269,11 @@ class Frame(WizardScreen[Result]):
     """What the title says after the heading."""
     _typed = ""
     """What does the same on the command line."""
-    _clock: Timer | None = None
-    """Says how long the look at hand has taken."""
-    _looks: tuple[str, float] | None = None
-    """What the look at hand does, and since when."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._looks: dict[str, _Look] = {}
+        """The looks at hand, by what they are of."""
 
     def compose(self) -> ComposeResult:
         """The frame around `body`."""
@@ -295,19 +305,20 @@ class Frame(WizardScreen[Result]):
         take: Callable[[], Taken],
         show: Callable[[Taken], object],
         doing: str = "looking at this host",
+        of: str = "",
     ) -> None:
-        """Take something in a worker, then show it, unless another look has begun or the screen has gone. What goes
-        wrong on the way is said. From the first second on the title says what is waited for, and how long."""
+        """Take something in a worker, then show it, unless another look `of` the same has begun or the screen has gone. What
+        goes wrong on the way is said. From the first second on the title says what is waited for, and how long."""
         since = time.monotonic()
-        if self._clock is not None:
-            self._clock.stop()
-        self._looks = doing, since
-        self._clock = clock = self.set_interval(1.0, lambda: self._say_title(doing, since))
+        if of in self._looks:
+            self._looks.pop(of).clock.stop()
+        clock = self.set_interval(1.0, lambda: self._say_title(doing, since))
+        self._looks[of] = at_hand = _Look(doing, since, clock)
 
         def deliver(draw: Callable[[], object]) -> None:
-            if self._clock is clock and self.is_attached:
+            if self._looks.get(of) is at_hand and self.is_attached:
                 clock.stop()
-                self._looks = None
+                del self._looks[of]
                 self._say_title()
                 draw()
 
@@ -325,10 +336,8 @@ class Frame(WizardScreen[Result]):
     @property
     def looking(self) -> str:
         """What a look that has not ended does, and for how many seconds; empty without one."""
-        if self._looks is None:
-            return ""
-        doing, since = self._looks
-        return f"{doing}, {time.monotonic() - since:.0f} s"
+        look = next(iter(self._looks.values()), None)
+        return f"{look.doing}, {time.monotonic() - look.since:.0f} s" if look is not None else ""
 
     def _say_problem(self, error: Exception) -> None:
         self.say(sentence(error))

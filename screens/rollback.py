@@ -495,12 +495,12 @@ maps) in full, or folds them again.
             return head + diff_content(diff if self._unfolded else folded(diff), columns=width())
 
         def show(content: Content) -> None:
-            if commit is self._chosen():
+            if (chosen := self._chosen()) is not None and chosen.id == commit.id:
                 self.say(content)
                 self.query_one("#difference").scroll_home(animate=False)
 
         self.same(f"msa-wizard diff {commit.short}")
-        self.look(take, show)
+        self.look(take, show, of="diff")  # beside the one at the rows, which must not be lost
 
     def action_roll_back(self, to: bool) -> None:
         """Roll the chosen commit back, or everything that was applied after it, after a preview."""

@@ -19,6 +19,7 @@ from textual.widgets import DataTable
 from screens.app import WizardApp
 from screens.rollback import History, RecoveryScreen, RollbackScreen, ways
 from snapshots.live.entry import Entry, Kind
+from snapshots.store import Commit
 from tests.tui.bench import Bench, Writes, counts, play, shows, until, use
 from wizard.changes.file import FileEffect
 from wizard.changes.records import intent
@@ -483,6 +484,37 @@ def test_the_cursor_stays_on_its_commit_when_others_come(bench: Bench) -> None:
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, History) and shows(app, "rolled back"))
         await until(pilot, lambda: shows(app, f"diff {chosen}"))
+
+    play(bench, story)
+
+
+def test_a_key_in_the_moment_of_coming_back_loses_no_row(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released, commits = threading.Event(), bench.commits
+    released.set()
+
+    def held() -> tuple[Commit, ...]:
+        assert released.wait(60)
+        return commits()
+
+    monkeypatch.setattr(bench, "commits", held)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_history(pilot, app)
+        await pilot.press("r")
+        await until(pilot, lambda: shows(app, "y rolls this back"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "Rolled back, recorded as"))
+        released.clear()
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, History))
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, f"diff {commits()[2].short}") and shows(app, "+new b"))
+        assert not shows(app, commits()[0].short)
+        released.set()
+        await until(pilot, lambda: shows(app, commits()[0].short))
+        await until(pilot, lambda: shows(app, "(applied)"))
 
     play(bench, story)
 
