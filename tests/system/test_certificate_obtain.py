@@ -274,10 +274,11 @@ def refused(debian: Machine, found: str, code: int, says: str, server: str = SER
     assert tree(debian) == found
 
 
-@pytest.mark.on_both
+@pytest.mark.default_on("bookworm")
 def test_each_refusal_is_told_in_plain_words_and_changes_nothing(
     machine: BootMachine, tmp_path: Path
 ) -> None:
+    """By the certbot whose words are the oddest; what each of them says is recorded in tests/unit/test_acme.py."""
     debian = machine("certbot")
     debian.run(
         "apt-get install --yes --quiet=2 --no-install-recommends certbot",

@@ -170,7 +170,7 @@ class CertificateStep(Step):
         """What becomes of a certificate that certbot renews for sendmail."""
         if lineage := self._strange_lineage(facts):
             name = lineage.rpartition("/")[2]
-            yield f"certbot goes on renewing its certificate {name}, which reaches sendmail no more: the hook would put it in this one's place"
+            yield f"certbot goes on renewing its certificate {name}, which reaches sendmail no more: its hook would have put it in this one's place"
         if answers.certificate.challenge and HOOK not in dict(self.beside):
             yield "the settings ask for certbot's certificate (certificate.challenge): the next `msa-wizard apply` would bring that back"
 
