@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from wizard.errors import CannotHere, NotPutBackError
+from wizard.errors import CannotHere, NotPutBackError, OthersSaved
 from wizard.model.answers import SAVED, Answers, saved
 from wizard.model.session import Session, TakenBack
 from wizard.model.set_option import as_options, as_words, of_apply
@@ -62,6 +62,11 @@ class ManualLoginRequest:
     seconds: int = 120
 
 
+def _to_save(answers: Answers) -> Answers:
+    """Without what counts only until the screens end."""
+    return replace(answers, replace_mta=False, watch_restart=0)
+
+
 @dataclass
 class Backend:
     """The host we run on, and what the admin chose for it. Every method may take long: call them in a worker."""
@@ -70,6 +75,8 @@ class Backend:
     answers: Answers = field(default_factory=Answers)
     saved: Answers = field(default_factory=Answers)
     """The settings of this host as every command reads them."""
+    stored: object = field(default=False, repr=False, compare=False)
+    """The file that they were read from, as it was then: another one where somebody else has saved some since."""
     tell: Callable[[str], None] = field(default=lambda _: None, repr=False, compare=False)
     """Told before anything is done that the store was damaged and healed, or wiped."""
 
@@ -87,8 +94,32 @@ class Backend:
     @classmethod
     def of_this_host(cls) -> Backend:
         """With its settings. Raises AnswersError."""
-        settings = saved()
-        return cls(answers=settings, saved=settings)
+        here = cls()
+        here.read_settings()
+        return here
+
+    def _stored_now(self) -> object:
+        path = self.host.path(SAVED)
+        try:
+            file = path.stat()
+        except OSError:
+            return os.path.lexists(path)  # a link to nowhere is no settings, and not none
+        return file.st_mtime_ns, file.st_ino, file.st_size
+
+    def read_settings(self) -> None:
+        """Go by the settings that somebody else has saved since; while some of ours are not saved, ours stay. Raises AnswersError."""
+        if (now := self._stored_now()) == self.stored:
+            return
+        others, ours = saved(self.host.path(SAVED)), self.answers
+        if _to_save(ours) == self.saved:
+            self.answers = replace(others, replace_mta=ours.replace_mta, watch_restart=ours.watch_restart)
+        self.saved, self.stored = others, now
+
+    def none_saved_since(self, stored: object) -> None:
+        """Raises OthersSaved where somebody else has saved settings since they were `stored`, AnswersError where these are wrong."""
+        if stored != self._stored_now():
+            self.read_settings()
+            raise OthersSaved
 
     def alone(self, what: str) -> AbstractContextManager[None]:
         """While inside, this host is ours alone to change. Raises WizardError."""
@@ -103,11 +134,11 @@ class Backend:
         from wizard.render.files import as_toml
 
         self.answers = answers
-        stored = replace(answers, replace_mta=False, watch_restart=0)
+        kept = _to_save(answers)
         with self.alone("save the settings"):
-            words = save_settings(self.host, SAVED, as_toml(stored, facts), self.store_to_add_to)
+            words = save_settings(self.host, SAVED, as_toml(kept, facts), self.store_to_add_to)
+            self.saved, self.stored = kept, self._stored_now()
         self.session.saved.append(f"the settings, in {SAVED}")
-        self.saved = stored
         return words
 
     @property
@@ -185,7 +216,8 @@ class Backend:
         return self._seen[1] if self._seen is not None and self._seen[0] == self._moment() else None
 
     def _moment(self) -> object:
-        return self._changes, self.session.events, self.answers, self._skipped, self.history_mark()
+        settings = self.answers, self._stored_now()
+        return self._changes, self.session.events, settings, self._skipped, self.history_mark()
 
     @property
     def _skipped(self) -> frozenset[str]:
@@ -198,6 +230,7 @@ class Backend:
     def seen(self, again: bool = False) -> Overview:
         """The host as it is held; looked at where it is not, or `again`. Two screens do not look twice."""
         with self._looking:
+            self.read_settings()
             moment, held = self._moment(), self.held
             if held is None or again:
                 held = self.overview()

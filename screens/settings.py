@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -244,12 +245,16 @@ says what does the same. To take them from another file: `msa-wizard answers --a
     _facts: Facts | None = None
     _wrong = ""
     """The field whose value is refused."""
+    _stored: object = None
+    """The file of the settings as it was when the form was filled."""
     _before: Answers | None = None
     """What the form held before anybody changed it."""
 
     def body(self) -> ComposeResult:
         """The fields, and help on the one that has the focus."""
-        answers = self.backend.answers
+        with suppress(AnswersError):  # then none are saved over them
+            self.backend.read_settings()
+        answers, self._stored = self.backend.answers, self.backend.stored
         with VerticalScroll(id="form", can_focus=False):
             for field in TEXTS:
                 yield field.line(_text(answers, field.id))
@@ -291,13 +296,18 @@ says what does the same. To take them from another file: `msa-wizard answers --a
         from wizard.sendmail.own_address import not_here
 
         try:
+            self.backend.none_saved_since(self._stored)
+        except WizardError as problem:
+            self.say(f"✗ {sentence(problem)}")
+            return False
+        try:
             saved = self.backend.choose(answers, self._facts)
             strange = not_here(self._facts, answers.listen) if self._facts is not None else ""
             more = f"\n! {clean(strange)}" if strange else ""
             words = f"✓ {saved} Every command uses them now.{more}"
         except WizardError as problem:
             saved, words = "", f"They are used here until you quit, but are not saved. {sentence(problem)}"
-        self._before = answers
+        self._before, self._stored = answers, self.backend.stored
         self._same(answers)
         self.say(words)
         return bool(saved)

@@ -67,6 +67,15 @@ class AnswersError(WizardError):
     exit_code = USAGE
 
 
+class OthersSaved(WizardError):
+    """Somebody else has saved settings meanwhile: those that were to be saved do not know of them."""
+
+    next = "Nothing was saved: Esc and d leave these, then open them again"
+
+    def __init__(self) -> None:
+        super().__init__("somebody has saved other settings since you opened these")
+
+
 class CannotHere(WizardError):
     """This host, or this user, cannot do it."""
 

@@ -24,7 +24,7 @@ from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.steps.recorded import file, machine
 from wizard.engine.engine import Engine
 from wizard.errors import NotRoot
-from wizard.model.answers import Answers, Guess, Login, load
+from wizard.model.answers import Answers, Guess, Login, Test, load
 from wizard.model.facts import SENDMAIL_CF
 from wizard.system.lock import held
 from wizard.system.signals import Interrupt
@@ -71,6 +71,7 @@ def test_settings_are_checked_as_one_types_and_used_once_saved(bench: Bench) -> 
         )
         await pilot.press("f2")
         await until(pilot, lambda: says(app, "Every command uses them now"))
+        assert not app._notifications, "the line of news says it, and nothing covers that or the keys"
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, Settings))
 
@@ -280,6 +281,56 @@ def test_the_settings_say_what_may_stay_what_an_address_is_and_what_is_not_saved
         assert not recommends.value
 
     play(bench, story)
+
+
+def by_others(bench: Bench, text: str) -> None:
+    (bench.root / SAVED).parent.mkdir(exist_ok=True)
+    (bench.root / SAVED).write_text(text)
+
+
+def test_settings_that_somebody_else_saves_are_not_written_over(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "settings", "The IP addresses of this host")
+        app.screen.query_one("#test-user", Input).value = "alice"
+        by_others(bench, "[guess]\nlimit = true\n")
+        for _ in range(2):
+            await pilot.press("f2")
+            await until(
+                pilot, lambda: says(app, "✗ Somebody has saved other settings since you opened these.")
+            )
+        assert load(bench.root / SAVED) == Answers(guess=Guess(limit=True))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Unsaved))
+        await pilot.press("d")
+        await at(pilot, app, "settings", "The IP addresses of this host")
+        assert app.screen.query_one("#guess-limit", Flag).value
+        app.screen.query_one("#test-user", Input).value = "alice"
+        await until(pilot, lambda: shows(app, "$ msa-wizard answers --set test.user=alice --save"))
+        await pilot.press("f2")
+        await until(pilot, lambda: says(app, "Every command uses them now"))
+
+    play(bench, story)
+    assert (
+        load(bench.root / SAVED) == bench.saved == Answers(test=Test(user="alice"), guess=Guess(limit=True))
+    )
+
+
+def test_settings_that_somebody_else_saves_count_from_the_next_look_on(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "set-up", "y applies the step that is shown")
+        by_others(bench, "[guess]\nlimit = true\n")
+        await pilot.press("f5")
+        await until(pilot, lambda: bench.answers.guess.limit)
+        await until(pilot, lambda: shows(app, "$ msa-wizard apply one"))
+        by_others(bench, "nonsense\n")
+        await pilot.press("f5")
+        await until(pilot, lambda: says(app, "answers.toml"))
+
+    play(bench, story)
+    bench.answers = replace(bench.answers, test=Test(user="alice"))
+    by_others(bench, "[guess]\nattempts = 3\n")
+    assert bench.seen().answers == bench.answers, "those that could not be saved stay"
+    assert "--set guess.limit=true --set guess.attempts=5" in bench.settings_options
 
 
 def test_nothing_changed_is_left_without_a_question(bench: Bench) -> None:
