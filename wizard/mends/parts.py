@@ -35,7 +35,7 @@ def setting(facts: Facts, path: str, key: str, value: str, why: str) -> FileChan
 def restart(facts: Facts, name: str, signal: Literal["", "CONT", "KILL"] = "") -> ServiceChange:
     """Restart `name`, sendmail or saslauthd; undo stops it again where it did not run. `signal` goes first to a daemon
     that runs."""
-    running = facts.saslauthd_runs if name == "saslauthd" else facts.process("sendmail-mta") is not None
+    running = facts.saslauthd_runs if name == "saslauthd" else facts.sendmail_runs
     return ServiceChange(
         name, facts.init, enable=False, was_running=running, signal=signal if running else ""
     )

@@ -518,6 +518,14 @@ class Facts:
         """Whether there is one, also where it hangs, or has its socket elsewhere and serves other programs."""
         return self.saslauthd_says is not None or self.process("saslauthd") is not None
 
+    @property
+    def sendmail_runs(self) -> bool:
+        """Whether anything of its service does: where it does not listen, its queue runner may (MSP_MODE), which systemd
+        counts to it."""
+        service = self.services.get("sendmail")
+        counted = service is not None and service.active == "active (running)"
+        return counted or self.process("sendmail-mta") is not None
+
     def process(self, name: str) -> Process | None:
         """The process called `name` that listens, else the oldest: a child busy with a connection outlives a restart."""
         named = [each for each in self.processes if each.name == name]

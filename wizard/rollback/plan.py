@@ -352,8 +352,7 @@ def _in_danger(store: Store, target: Target) -> str | None:
 
 
 def _stops(host: Host, wanted: Wanted, facts: Facts) -> Iterable[ServiceChange]:
-    sendmail = facts.process("sendmail-mta") is not None
-    runs = {"saslauthd": facts.saslauthd_runs, "sendmail": sendmail}
+    runs = {"saslauthd": facts.saslauthd_runs, "sendmail": facts.sendmail_runs}
     for effect in wanted.services:
         if not effect.was_running and effect.running and is_there(host, effect.name):
             ran = runs[effect.name] if effect.name in runs else at_work(host, effect.name)

@@ -77,7 +77,7 @@ class Restart(Step):
         if not reasons:
             why = "sendmail has run since its configuration was last changed, on every port of it"
             return Plan.done(self.id, why)
-        running = facts.process("sendmail-mta") is not None or facts.starts_later
+        running = facts.sendmail_runs or facts.starts_later
         verb: Literal["restart", ""] = "restart" if len(reasons) > enable else ""
         change = ServiceChange("sendmail", facts.init, enable=enable, was_running=running, verb=verb)
         watch = (WatchChange(answers.watch_restart),) if answers.watch_restart and verb else ()

@@ -177,6 +177,17 @@ def test_a_saslauthd_that_runs_and_does_not_answer_is_not_stopped_by_an_undo() -
         assert (change.was_running, "saslauthd" in daemons_running(facts)) == (ran, ran)  # type: ignore[attr-defined]
 
 
+def test_a_queue_runner_that_runs_alone_is_not_stopped_by_an_undo() -> None:
+    """Its service is at work by systemd's word; that of a dead one is `active (exited)`."""
+    for word, ran in (("active (running)", True), ("active (exited)", False)):
+        dead = machine("12", processes=())
+        service = dataclasses.replace(dead.services["sendmail"], active=word)
+        (change,) = plan(
+            "restart", dataclasses.replace(dead, services={**dead.services, "sendmail": service})
+        ).changes
+        assert change.was_running is ran  # type: ignore[attr-defined]
+
+
 # --- sendmail -------------------------------------------------------------------------------------------------
 
 
