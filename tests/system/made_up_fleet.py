@@ -26,11 +26,14 @@ from pathlib import Path
 PLACE = Path(sys.argv[0]).parent
 GIVEN = json.loads((PLACE / "answers.json").read_text())
 WORDS = sys.argv[1:]
+with (PLACE / "asked").open("a") as file:
+    print(json.dumps(WORDS), file=file)
 COMMAND = next((name for name in GIVEN if set(name.split()) <= set(WORDS)), WORDS[0])
 OPENED, CONFIRMED = PLACE / "opened", PLACE / "confirmed"
 STEP = {"step": "restart", "outcome": "done", "state": "applied", "reason": "", "remedy": [], "ends": [], "changes": []}
 FIREWALL = {**STEP, "step": "firewall", "outcome": "pending"}
 APPLIED = {"failures": [], "ends": [], "failed": None, "blocked": None, "undecided": None}
+LOOKED = PLACE / "looked"
 waits = OPENED.exists() and not CONFIRMED.exists()
 
 
@@ -50,10 +53,12 @@ def answer():
     if COMMAND in GIVEN:
         return GIVEN[COMMAND]
     if COMMAND == "status":
-        return 0, {"steps": [STEP], "interrupted": None, "confirmation": 1.0 if waits else None}
+        state = GIVEN.get("later", "applied") if LOOKED.exists() else "applied"
+        return 0, {"steps": [{**STEP, "state": state}], "interrupted": None, "confirmation": 1.0 if waits else None}
     if COMMAND == "certificate":
         return 0, {"certificates": []}
     if COMMAND == "plan":
+        LOOKED.touch()
         return (0 if done else 10), {"interrupted": None, "steps": [STEP] if done else [STEP, FIREWALL]}
     if COMMAND == "apply" and "firewall" in WORDS:
         failure = {"step": "firewall", "why": "nobody confirmed", "undone": [], "not_undone": []}
@@ -123,9 +128,23 @@ class MadeUp:
         given = json.loads(file.read_text())
         file.write_text(json.dumps({**given, command: [code, document]}))
 
+    def changes_state(self, name: str) -> None:
+        """A host whose step is applied at first, and drifted once it was planned."""
+        file = self.host(name) / "answers.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "later": "drifted"}))
+
     def has_new_rules(self, name: str, within: float) -> None:
         """A host whose firewall is to be opened; the new rules are reverted after so many seconds."""
         (self.host(name) / "answers.json").write_text(json.dumps({"within": within}))
+
+    def asked(self, name: str) -> list[list[str]]:
+        """What the program of a host was asked for so far, each with its options."""
+        return [json.loads(line) for line in (self.host(name) / "asked").read_text().splitlines()]
+
+    def waited(self, name: str) -> tuple[float, float]:
+        """When the new rules of a host were there, and when they were confirmed."""
+        opened, confirmed = self.host(name) / "opened", self.host(name) / "confirmed"
+        return float(opened.read_text()), confirmed.stat().st_mtime
 
     def goes(self, name: str, *, later: bool = False) -> None:
         """From now on a host cannot be reached; or only from when something was applied."""
@@ -137,11 +156,12 @@ class MadeUp:
     def play(self, playbook: str, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
         """Run a playbook; its exit status is the caller's to look at."""
         given = ["--extra-vars", json.dumps(variables)] if variables else []
-        home = self.folder.parent
+        home = str(self.folder.parent)
+        of_ansible = {"HOME": home, "ANSIBLE_ASYNC_DIR": f"{home}/jobs", "LC_ALL": "C.UTF-8"}
         return subprocess.run(
             [str(self.programs / "ansible-playbook"), playbook, *options, *given],
             cwd=self.folder,
-            env={"PATH": f"{self.programs}:{os.environ['PATH']}", "HOME": str(home), "LC_ALL": "C.UTF-8"},
+            env={"PATH": f"{self.programs}:{os.environ['PATH']}", **of_ansible},
             capture_output=True,
             text=True,
             check=False,

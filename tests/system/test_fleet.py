@@ -112,7 +112,7 @@ def a_run_sets_up_what_is_to_do_and_another_host_logs_in(fleet: Fleet) -> None:
     assert changed(done)["mail2"] == 1, "the program itself"
     assert {name: each["verdict"] for name, each in fleet.report().items()} == {"mail1": "ok", "mail2": "ok"}
     assert re.search(
-        r"(?s)Confirm the new rules through a fresh connection.*?^changed: \[mail1\]", output, re.M
+        r"(?s)confirm the new rules through a fresh connection.*?^changed: \[mail1\]", output, re.M
     )
     assert re.search(r"(?s)Log in from another host.*?^ok: \[mail1 -> mail2", output, re.M)
     assert "235 2.0.0" in output

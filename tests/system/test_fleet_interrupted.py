@@ -1,4 +1,4 @@
-"""A fleet's run that breaks off: the controller is killed at ten moments, or a host loses its power. All of them long."""
+"""A fleet's run that breaks off: the controller is killed at eleven moments, or a host loses its power. All of them long."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ MOMENTS = (
     ("step", "sendmailconfig", ""),
     ("step", "restart", "finish"),
     ("step", "firewall", "undo"),
-    ("task", "Confirm the new rules", ""),
+    ("step", "firewall", "finish"),
+    ("task", "confirm the new rules", ""),
     ("task", "Log in from another host", ""),
 )
 """A task that Ansible had begun, or a step that the program had begun on the host; and, where the program was killed with the
@@ -213,7 +214,7 @@ def test_rules_that_keep_fresh_connections_out_are_not_confirmed(fleet: Fleet) -
     wait_for_the_run(fleet)
     assert verdicts(fleet)["bare"] == "unreachable"
     log = fleet.controller.read(LOG).decode()
-    assert "Confirm the new rules through a fresh connection" in log
+    assert "confirm the new rules through a fresh connection" in log
     wait_for_the_program(bare)
     handle = bare.run(
         "nft --handle list chain inet filter input | sed -n 's/.*state new drop.*handle //p'"

@@ -1,5 +1,5 @@
 # Copyright: msa-wizard contributors
-# MIT License (see LICENSE or https://opensource.org/licenses/MIT)
+# MIT License (https://opensource.org/licenses/MIT)
 """Sets this host up, step by step."""
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ options:
     default: false
   confirm_within:
     description:
-      - Revert new rules of a firewall unless M(msa_wizard.msa.confirm) is run within so many seconds.
+      - Revert new rules of a firewall unless they are confirmed within so many seconds.
+      - The connection is given up and they are confirmed through a new one. With C(async) nobody does so, and
+        M(msa_wizard.msa.confirm) is to be run.
       - With 0 they stay at once.
     type: int
     default: 0

@@ -1,5 +1,5 @@
 # Copyright: msa-wizard contributors
-# MIT License (see LICENSE or https://opensource.org/licenses/MIT)
+# MIT License (https://opensource.org/licenses/MIT)
 """Keeps new firewall rules that wait for a word."""
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ module: confirm
 short_description: Keep the new rules of a firewall
 version_added: 1.0.0
 description:
-  - Says that the host can still be reached, while M(msa_wizard.msa.apply) waits for that.
+  - Says that the host can still be reached, while M(msa_wizard.msa.apply) waits for that in the background, by C(async).
   - Run it through a connection that was made after the rules were.
 author:
   - msa-wizard contributors (@msa-wizard)

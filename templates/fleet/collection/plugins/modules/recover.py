@@ -1,5 +1,5 @@
 # Copyright: msa-wizard contributors
-# MIT License (see LICENSE or https://opensource.org/licenses/MIT)
+# MIT License (https://opensource.org/licenses/MIT)
 """Ends a run that was killed: undone, finished, or accepted."""
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ version_added: 1.0.0
 description:
   - Undoes or finishes what a killed run has begun. Does nothing where no run was killed.
   - In check mode it only says what that run had done.
+  - Where it is finished, and that opens a firewall whose rules wait for a confirmation, the connection is given up and they are
+    confirmed through a new one.
 author:
   - msa-wizard contributors (@msa-wizard)
 options:
