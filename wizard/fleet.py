@@ -38,6 +38,7 @@ GALAXY = {
 }
 """What galaxy.yml says of the collection."""
 _SOURCE = Path(templates.__file__).with_name("fleet")
+_INVENTORY = "inventory"
 _PLAYBOOKS = ("site", "drift", "certificate", "troubleshoot", "rollback")
 _MODULES = "plugins/modules/"
 _SHEBANG = "#!/usr/bin/python\n"
@@ -50,6 +51,9 @@ class Exported:
 
     written: tuple[str, ...]
     kept: tuple[str, ...]
+    """Of an inventory that is there, the folder: nothing is added to it, for its admin may have moved what is not there."""
+    unknown: tuple[str, ...] = ()
+    """Files of the collection that this version does not have, such as those of an earlier one."""
 
 
 def program_for_hosts(file: Path) -> bytes:
@@ -154,7 +158,7 @@ def _as_yaml(toml: str, leave_out: Collection[str]) -> Iterator[str]:
 
 def export(folder: Path, answers: Answers, facts: Facts, program: bytes, *, force: bool = False) -> Exported:
     """Write all of it below `folder`. Without `force` nothing may be there already; with it what is ours is replaced, and the
-    inventory, ansible.cfg and README.md stay. Raises OutputError."""
+    inventory, ansible.cfg and README.md stay: nothing is added to an inventory that is there. Raises OutputError."""
     ours: dict[str, str | bytes] = {f"{COLLECTION}/{name}": text for name, text in collection().items()}
     ours[PROGRAM] = program
     ours |= {f"{name}.yml": (_SOURCE / f"{name}.yml").read_text() for name in _PLAYBOOKS}
@@ -166,13 +170,23 @@ def export(folder: Path, answers: Answers, facts: Facts, program: bytes, *, forc
     if there and not force:
         raise AlreadyThere(folder / there[0])
     kept = [name for name in theirs if name in there]
+    if (folder / _INVENTORY).exists():
+        theirs = {name: content for name, content in theirs.items() if not name.startswith(_INVENTORY)}
+        kept = [_INVENTORY, *(name for name in kept if name in theirs)]
     wanted = {name: content for name, content in (ours | theirs).items() if name not in kept}
     for name in wanted:
         _make_folder((folder / name).parent)
         check_output(folder / name)
     for name, content in wanted.items():
         save(folder / name, content, 0o755 if name == PROGRAM else 0o644, force=force)
-    return Exported(tuple(sorted(wanted)), tuple(sorted(kept)))
+    return Exported(tuple(sorted(wanted)), tuple(sorted(kept)), tuple(_unknown(folder, ours.keys())))
+
+
+def _unknown(folder: Path, ours: Collection[str]) -> Iterator[str]:
+    for path in sorted((folder / COLLECTION).rglob("*")):
+        name = str(path.relative_to(folder))
+        if not path.is_dir() and name not in ours:
+            yield name
 
 
 def _make_folder(folder: Path) -> None:

@@ -106,7 +106,18 @@ def test_nothing_is_overwritten_unasked_and_the_inventory_never(tmp_path: Path) 
     assert (folder / PROGRAM).read_bytes() == b"a newer program"
     assert "import_playbook" in (folder / "site.yml").read_text()
     assert mine.read_text() == "mine"
-    assert "inventory/hosts.yml" in again.kept
+    assert again.kept == ("README.md", "ansible.cfg", "inventory")
+    mine.rename(mine.with_name("production.yml"))
+    (folder / COLLECTION / "plugins/modules/older.py").write_text("")
+    last = export(folder, Answers(), FACTS, b"a newer program", force=True)
+    assert not mine.exists(), "its admin has moved it"
+    assert last.unknown == (f"{COLLECTION}/plugins/modules/older.py",)
+    assert again.unknown == ()
+
+
+def test_ansible_needs_no_sudo_where_it_logs_in_as_root() -> None:
+    """As the inventory has it; it would else ask for sudo, which Debian leaves out where root has a password."""
+    assert "\n    ansible_user: root\n" in inventory(Answers(), FACTS)["inventory/hosts.yml"]
 
 
 def test_a_link_is_not_written_through(tmp_path: Path) -> None:

@@ -31,10 +31,13 @@ def ansible(arguments: argparse.Namespace) -> int:
     answers = as_this_host(answers_of(arguments), facts)
     exported = export(folder, answers, facts, program, force=arguments.force)
     if arguments.json:
-        as_json.show(folder=str(folder.absolute()), written=exported.written, kept=exported.kept)
+        lists = {"written": exported.written, "kept": exported.kept, "unknown": exported.unknown}
+        as_json.show(folder=str(folder.absolute()), **lists)
         return DONE
     out(f"{count(len(exported.written), 'file')} written to {clean(str(folder.absolute()))}.")
     if exported.kept:
         out(f"These were there already, and stay: {', '.join(map(clean, exported.kept))}")
+    if exported.unknown:
+        out(f"These are of no file of this version, and can go: {', '.join(map(clean, exported.unknown))}")
     out("Name your hosts in inventory/hosts.yml there; README.md beside it tells how to go on.")
     return DONE

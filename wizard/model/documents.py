@@ -273,11 +273,13 @@ class Removed(TypedDict):
 
 
 class Exported(TypedDict):
-    """`export ansible`. `written` and `kept` (they were there already) are paths in the folder."""
+    """`export ansible`. `written`, `kept` (they were there already; of an inventory its folder) and `unknown` (files of the
+    collection that this version does not have) are paths in the folder."""
 
     folder: str
     written: list[str]
     kept: list[str]
+    unknown: list[str]
 
 
 class Server(TypedDict):
