@@ -3,8 +3,11 @@ each in an environment of its own from the package index. All of them long."""
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ import pytest
 from tests.system.made_up_fleet import MadeUp
 
 pytestmark = pytest.mark.full
+MANY = 4
+FAILURE = {"step": "restart", "why": "it did not start", "undone": []}
 REFUSED = {
     "interrupted": None,
     "steps": [
@@ -75,3 +80,99 @@ def test_a_password_that_looks_like_a_template_is_never_printed(programs: Path, 
     for run in (done, failed):
         assert "S3cr3t" not in run.stdout + run.stderr
     assert "S3cr3t" not in fleet.report_file.read_text()
+
+
+def test_new_rules_of_a_firewall_are_confirmed_host_by_host(programs: Path, tmp_path: Path) -> None:
+    """However many hosts are at work, and however few forks: each is over with its own before the next begins."""
+    names = [f"h{number}" for number in range(MANY)]
+    fleet = MadeUp(tmp_path, programs, names)
+    for name in names:
+        fleet.has_new_rules(name, within=60)
+    done = fleet.play("site.yml", "--forks", "1", msa_serial="100%", msa_client="")
+    assert done.returncode == 0, done.stdout[-6000:]
+    spans = sorted(map(fleet.waited, names))
+    assert all(confirmed < opened for (_, confirmed), (opened, _) in pairwise(spans))
+    assert not [*tmp_path.glob("jobs/*")], "nothing is left of the jobs"
+
+
+def test_rules_that_nobody_can_confirm_are_reverted_and_it_is_told(programs: Path, tmp_path: Path) -> None:
+    fleet = MadeUp(tmp_path, programs, ["a", "b"])
+    fleet.has_new_rules("a", within=3)
+    fleet.answer("a", "confirm", 1, {"outcome": "late"})
+    assert fleet.play("site.yml", msa_client="").returncode != 0
+    rows = fleet.report()
+    assert (rows["a"]["verdict"], rows["a"]["says"]) == ("failed", "firewall failed: nobody confirmed")
+    assert fleet.applied() == {"a"}, "what comes before the firewall"
+
+
+def test_what_cannot_be_given_is_found_before_anything_is_begun(programs: Path, tmp_path: Path) -> None:
+    fleet = MadeUp(tmp_path, programs, ["a"])
+    given = {"msa_test_user": "alice", "msa_confirm_within": 4, "msa_client": "b"}
+    assert fleet.play("site.yml", "--check", **given).returncode != 0
+    says = fleet.report()["a"]["says"]
+    for part in ("there is no msa_test_password", "it may be 5 to 3600", "which is no host of the inventory"):
+        assert part in says
+
+
+def test_no_host_is_its_own_client(programs: Path, tmp_path: Path) -> None:
+    fleet = MadeUp(tmp_path, programs, ["a", "b"])
+    done = fleet.play("site.yml", msa_client="a", msa_serial="100%")
+    assert set(re.findall(r"^ok: \[(\w -> \w)", done.stdout, re.MULTILINE)) == {"a -> b", "b -> a"}
+
+
+def test_a_host_that_failed_is_reported_as_it_is_since(programs: Path, tmp_path: Path) -> None:
+    """So are those that the failure has ended with it."""
+    fleet = MadeUp(tmp_path, programs, ["a", "b"])
+    fleet.answer("a", "apply", 1, {"steps": [], "ends": [], "failures": [{**FAILURE, "not_undone": []}]})
+    for name in ("a", "b"):
+        fleet.changes_state(name)
+    assert fleet.play("site.yml", msa_client="", msa_serial="100%").returncode != 0
+    rows = fleet.report()
+    assert (rows["a"]["verdict"], rows["a"]["says"]) == ("failed", "restart failed: it did not start")
+    assert {row["steps"]["restart"] for row in rows.values()} == {"drifted"}
+
+
+def test_a_host_that_can_no_longer_be_set_up_fails_the_look_for_drift(programs: Path, tmp_path: Path) -> None:
+    fleet = MadeUp(tmp_path, programs, ["a", "b", "c"])
+    row = {"outcome": "blocked", "reason": "it is not active"}
+    steps = [{**row, "step": "firewall", "state": "blocked"}, {**row, "step": "restart", "state": "drifted"}]
+    for name, count in (("a", 1), ("b", 2)):
+        fleet.answer(name, "status", 0, {"interrupted": None, "confirmation": None, "steps": steps[:count]})
+    done = fleet.play("drift.yml")
+    assert done.returncode == 2, done.stdout[-3000:]
+    rows = fleet.report()
+    assert {name: row["verdict"] for name, row in rows.items()} == {"a": "failed", "b": "drifted", "c": "ok"}
+    assert rows["a"]["says"] == "blocked: firewall: it is not active"
+    assert rows["b"]["says"] == "drifted: restart: it is not active\nblocked: firewall: it is not active"
+
+
+def test_a_host_on_which_nothing_could_be_begun_is_reported(programs: Path, tmp_path: Path) -> None:
+    """The report of the last run would else stay, in which it was well."""
+    fleet = MadeUp(tmp_path, programs, ["a"])
+    fleet.play("drift.yml")
+    assert fleet.report()["a"]["verdict"] == "ok"
+    fleet.goes("a")
+    for playbook in ("drift.yml", "site.yml"):
+        fleet.report_file.unlink()
+        fleet.play(playbook)
+        assert fleet.report()["a"]["verdict"] == "unreachable", playbook
+
+
+def test_each_variable_of_the_readme_is_given_as_it_says(programs: Path, tmp_path: Path) -> None:
+    fleet = MadeUp(tmp_path, programs, ["a", "b"])
+    rows = (fleet.folder / "README.md").read_text().partition("| with `-e` |")[2]
+    examples = re.findall(r"^\| `(.+?)` \|", rows, re.MULTILINE)
+    assert len(examples) > 7
+    for example in examples:
+        done = fleet.play("site.yml", "--list-hosts", "-e", *shlex.split(example))
+        assert done.returncode == 0, f"{example}: {done.stderr}"
+
+
+def test_another_mail_server_goes_where_that_is_said(programs: Path, tmp_path: Path) -> None:
+    fleet = MadeUp(tmp_path, programs, ["a", "b"])
+    done = fleet.play("site.yml", "-e", "msa_replace_mta=true", "-e", "msa_accept=cf-lines", msa_client="")
+    assert done.returncode == 0, done.stdout[-3000:]
+    asked = {command: words for command, *words in fleet.asked("a") if command in ("plan", "apply")}
+    assert asked.keys() == {"plan", "apply"}
+    for words in asked.values():
+        assert {"--replace-mta", "--accept=cf-lines"} <= {*words}

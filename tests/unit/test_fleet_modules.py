@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.unit.test_fleet import TOP, loaded, module_utils, one_file
+from wizard.cli import main as cli
 from wizard.model.plan import Outcome
 
 PLUGINS = TOP / "templates/fleet/collection/plugins"
@@ -218,3 +219,59 @@ def test_a_fix_that_would_end_something_names_it(ended: Any) -> None:
     }
     result = ended("troubleshoot", {"troubleshoot": (4, document)}, fix=["all"])
     assert "mail for port 25 would wait (accept: port-25)" in result["msg"]
+
+
+LEFT_BEHIND = {
+    "done": False,
+    "commit": None,
+    "checks": [],
+    "left": [],
+    "failed": "apt failed",
+    "undone": ["/etc/x"],
+}
+DISK_FULL = "/etc/mail/sendmail.mc: disk full"
+
+
+def test_what_could_not_be_undone_is_named_and_counts_as_changed(ended: Any) -> None:
+    result = {**LEFT_BEHIND, "not_undone": [DISK_FULL], "changes": [], "conflicts": [], "outcome": "failed"}
+    rollback = ended("rollback", {"rollback": (1, result)}, ref="mc-includes")
+    words = ["apt failed", "undone: /etc/x", f"NOT undone: {DISK_FULL}"]
+    assert (rollback["failed"], rollback["changed"]) == (True, True)
+    assert rollback["msg"].splitlines() == words
+    document = {"outcome": "failed", "commit": None, "finished": None, "undone": result}
+    assert ended("recover", {"recover": (1, document)})["msg"].splitlines() == words
+    only = {**document, "undone": {**result, "failed": None, "undone": []}}
+    assert ended("recover", {"recover": (1, only)})["msg"] == f"NOT undone: {DISK_FULL}"
+    failure = {"step": "mc-includes", "why": "m4 failed", "undone": [], "not_undone": [DISK_FULL]}
+    run = {**APPLIED, "steps": [], "failures": [failure]}
+    fixed: dict[str, Any] = {"summary": "Users cannot log in.", "faults": [], "interrupted": None, "run": run}
+    assert ended("troubleshoot", {"troubleshoot": (1, fixed)}, fix=["all"])["changed"] is True
+
+
+def test_a_rollback_that_would_leave_something_fails_in_check_mode_too(ended: Any) -> None:
+    planned = {
+        "outcome": "planned",
+        "commit": None,
+        "changes": [],
+        "conflicts": [],
+        "left": ["the packages stay"],
+    }
+    result = ended("rollback", {"rollback": (0, planned)}, check=True, everything=True)
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert result["msg"] == "left as it is: the packages stay"
+
+
+def test_a_dry_run_of_a_rollback_makes_no_history(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("existing_store", None), ("killed_run", None), ("must_be_root", None)):
+        monkeypatch.setattr(f"wizard.cli.rollback.{name}", lambda *_args, value=value, **_words: value)
+    monkeypatch.setattr("wizard.cli.rollback.at_work", lambda: pytest.fail("it is made there"))
+    assert cli.main(["rollback", "--all", "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["outcome"] == "nothing"
+
+
+def test_a_step_that_is_blocked_is_a_fact(ended: Any) -> None:
+    steps = [{**STEP, "state": "blocked"}, {**STEP, "step": "install", "state": "applied"}]
+    answers = {**ENDS["msa_facts"], "status": (0, {**STATUS, "steps": steps})}
+    assert ended("msa_facts", answers)["ansible_facts"]["msa"]["blocked"] == ["restart"]

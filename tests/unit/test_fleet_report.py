@@ -44,3 +44,8 @@ def test_the_report_names_the_day_on_which_the_first_certificate_ends(report: Mo
     assert "2030-12-01 (8 days)" in list(report._table([shown]))[1]
     without = report._shown(row("a"), changed=False)
     assert (without["certificate_end"], without["certificate_days"]) == (None, None)
+
+
+def test_a_host_that_can_no_longer_be_set_up_is_not_well(report: ModuleType) -> None:
+    assert report._verdict(row("a", blocked=["firewall"], drifted=[], pending=[])) == "failed"
+    assert report._verdict(row("a", blocked=[], drifted=["restart"], pending=[])) == "drifted"

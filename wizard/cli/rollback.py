@@ -74,6 +74,8 @@ def rollback(arguments: argparse.Namespace) -> int:
             must_exist(store, named)  # said before how to agree
         must_be_asked(arguments, "rollback", " (--dry-run shows what it would do)")
     try:
+        if arguments.dry_run and existing_store() is None and killed_run() is None:
+            raise NothingToRollBack("nothing was ever applied on this host")
         return _rollback(arguments)
     except NothingToRollBack as problem:
         return _nothing(arguments, f"Nothing to roll back: {clean(str(problem))}.")

@@ -1,5 +1,5 @@
 # Copyright: msa-wizard contributors
-# MIT License (see LICENSE or https://opensource.org/licenses/MIT)
+# MIT License (https://opensource.org/licenses/MIT)
 """What became of each host, also of those that failed: a table on the terminal, and files as JSON and HTML."""
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ type: aggregate
 short_description: Report what became of each mail server
 version_added: 1.0.0
 description:
-  - At the end of a playbook, shows a table of the hosts that modules of C(msa_wizard.msa) were run on, the worst first.
+  - At the end of a playbook that uses C(msa_wizard.msa), shows a table of its hosts, the worst first.
   - Writes the same as JSON and HTML.
 requirements:
   - Enable it in C(callbacks_enabled).
@@ -36,6 +36,8 @@ from ansible.plugins.callback import CallbackBase
 from jinja2 import Environment, FileSystemLoader
 
 _OURS = "msa_wizard.msa."
+_PLACE = "/msa_wizard/msa/"
+"""What is in the path of each file of the collection."""
 _PAGES = os.path.join(os.path.dirname(__file__), "..", "..", "playbooks", "templates")
 _WORST_FIRST = ("unreachable", "interrupted", "failed", "drifted", "to do", "not begun", "ok")
 _SAID = {"not begun, ": "not begun", "drifted: ": "drifted"}
@@ -72,6 +74,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_unreachable(self, result):
         """Why a host could not be reached."""
+        self._ours |= _is_ours(result)
         row = self._row(result)
         row["verdict"], row["says"] = "unreachable", str(_returned(result).get("msg", ""))
 
@@ -98,8 +101,8 @@ class CallbackModule(CallbackBase):
 
     def _heard(self, result):
         returned, row = _returned(result), self._row(result)
+        self._ours |= _is_ours(result)
         if str(_task(result).action).startswith(_OURS):
-            self._ours = True
             row["changed"] |= bool(returned.get("changed"))  # Ansible itself counts none of a task that fails
             row["faults"] = returned.get("faults", row["faults"])
         facts = returned.get("ansible_facts", {})
@@ -134,6 +137,12 @@ def _task(result):
     return getattr(result, "task", None) or result._task
 
 
+def _is_ours(result):
+    """Whether a task is of our playbooks or our role, also where it is none of our modules."""
+    task = _task(result)
+    return str(task.action).startswith(_OURS) or _PLACE in str(task.get_path())
+
+
 def _rank(row):
     """The worst first: by the verdict, then by how many things are wrong."""
     return _WORST_FIRST.index(_verdict(row)), -row["faults"], row["host"]
@@ -147,6 +156,8 @@ def _verdict(row):
         return "interrupted"
     if row["verdict"]:
         return row["verdict"]
+    if facts.get("blocked"):
+        return "failed"
     return "drifted" if facts.get("drifted") else "to do" if facts.get("pending") else "ok"
 
 
@@ -162,6 +173,7 @@ def _shown(row, changed):
         "release": facts.get("release", ""),
         "steps": {each["step"]: each["state"] for each in facts.get("steps", ())},
         "drifted": facts.get("drifted", []),
+        "blocked": facts.get("blocked", []),
         "pending": facts.get("pending", []),
         "faults": row["faults"],
         "certificate_end": ends and ends[1],

@@ -1,5 +1,5 @@
 # Copyright: msa-wizard contributors
-# MIT License (see LICENSE or https://opensource.org/licenses/MIT)
+# MIT License (https://opensource.org/licenses/MIT)
 """Runs the program on a host, and turns its JSON and its exit code into a result of Ansible."""
 
 from __future__ import annotations
@@ -185,6 +185,8 @@ def _why(document):
     lines += [f"{ending['says']} (accept: {ending['id']})" for ending in document.get("ends", ())]
     if isinstance(document.get("failed"), str) and not lines:
         lines.append(document["failed"])
+        lines += [f"undone: {line}" for line in document.get("undone", ())]
+    lines += [f"NOT undone: {line}" for line in document.get("not_undone", ())]
     lines += [f"left as it is: {line}" for line in document.get("left", ())]
     lines += [f"conflict: {each['path']}: {each['what']}" for each in document.get("conflicts", ())]
     lines += [document[name] for name in ("verdict", "summary", "why") if document.get(name)]

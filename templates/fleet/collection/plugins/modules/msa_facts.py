@@ -1,5 +1,5 @@
 # Copyright: msa-wizard contributors
-# MIT License (see LICENSE or https://opensource.org/licenses/MIT)
+# MIT License (https://opensource.org/licenses/MIT)
 """How this host is set up, as facts."""
 
 from __future__ import annotations
@@ -60,6 +60,11 @@ ansible_facts:
           type: list
           elements: str
           returned: success
+        blocked:
+          description: The steps that cannot be done as the host is now.
+          type: list
+          elements: str
+          returned: success
         pending:
           description: The steps that have something to do.
           type: list
@@ -109,6 +114,7 @@ def main():
         "release": platform.freedesktop_os_release().get("PRETTY_NAME", ""),
         "steps": document["steps"],
         "drifted": [step for step, state in states.items() if state == "drifted"],
+        "blocked": [step for step, state in states.items() if state == "blocked"],
         "pending": [step for step, state in states.items() if state == "pending"],
         "interrupted": document["interrupted"] or "",
         "confirmation": document["confirmation"],

@@ -1,5 +1,5 @@
 # Copyright: msa-wizard contributors
-# MIT License (see LICENSE or https://opensource.org/licenses/MIT)
+# MIT License (https://opensource.org/licenses/MIT)
 """What a run would do on this host; changes nothing."""
 
 from __future__ import annotations

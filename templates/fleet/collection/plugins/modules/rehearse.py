@@ -1,5 +1,5 @@
 # Copyright: msa-wizard contributors
-# MIT License (see LICENSE or https://opensource.org/licenses/MIT)
+# MIT License (https://opensource.org/licenses/MIT)
 """Does everything on a throwaway clone of this host."""
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ options:
     type: list
     elements: str
     default: []
+  replace_mta:
+    description: Let apt remove another MTA, such as Postfix or Exim.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Whether the module can say what it would do, and change nothing.
@@ -63,11 +67,14 @@ def main():
             **PROGRAM,
             **ANSWERS,
             "steps": {"type": "list", "elements": "str", "default": []},
+            "replace_mta": {"type": "bool", "default": False},
         },
         supports_check_mode=False,
     )
     program = Program(module)
-    code, document = program.run("rehearse", *module.params["steps"], *program.settings(), may_end=(0, 1))
+    options = [*module.params["steps"], *program.settings()]
+    options += ["--replace-mta"] if module.params["replace_mta"] else []
+    code, document = program.run("rehearse", *options, may_end=(0, 1))
     if code:
         program.fail(code, document, changed=False)
     module.exit_json(changed=False, msg=document["verdict"], document=lean(document), exit_code=code)

@@ -1,5 +1,5 @@
 # Copyright: msa-wizard contributors
-# MIT License (see LICENSE or https://opensource.org/licenses/MIT)
+# MIT License (https://opensource.org/licenses/MIT)
 """Rolls back a step, a commit or everything."""
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ short_description: Roll back a step, a commit or everything
 version_added: 1.0.0
 description:
   - Rolls back whatever was done since. Edits of the admin stay.
-  - In check mode it only works out what would be done.
+  - In check mode it only works out what would be done, and fails where something would be left. What others have changed in C(/etc)
+    is recorded in the history first, then too.
 author:
   - msa-wizard contributors (@msa-wizard)
 options:
@@ -91,10 +92,11 @@ def main():
     code, document = program.run(*words, may_end=(0, 1, 4))
     nothing = document["outcome"] == "nothing"
     result = {
-        "changed": not nothing and (module.check_mode or bool(document["commit"])),
+        "changed": not nothing
+        and (module.check_mode or bool(document["commit"] or document.get("not_undone"))),
         "diff": diffs(document.get("changes", ())),
     }
-    if code:
+    if code or (module.check_mode and document.get("left")):  # as a run ends where it leaves something
         program.fail(code, document, **result)
     module.exit_json(document=lean(document), exit_code=code, **result)
 

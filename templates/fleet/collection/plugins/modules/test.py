@@ -1,5 +1,5 @@
 # Copyright: msa-wizard contributors
-# MIT License (see LICENSE or https://opensource.org/licenses/MIT)
+# MIT License (https://opensource.org/licenses/MIT)
 """Logs in on a mail server as a mail client does."""
 
 from __future__ import annotations

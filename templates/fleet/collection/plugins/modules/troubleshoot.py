@@ -1,5 +1,5 @@
 # Copyright: msa-wizard contributors
-# MIT License (see LICENSE or https://opensource.org/licenses/MIT)
+# MIT License (https://opensource.org/licenses/MIT)
 """Finds out why users cannot send mail, and fixes it."""
 
 from __future__ import annotations
@@ -130,9 +130,10 @@ def main():
     code, document = program.run("troubleshoot", *words, data=data, may_end=(0, 1, 3, 4))
     if fix and module.check_mode:
         would_fix(program, document)
-    steps = [plan for plan in (document.get("run") or {}).get("steps", ()) if plan["state"] == "applied"]
+    run = document.get("run") or {}
+    steps = [plan for plan in run.get("steps", ()) if plan["state"] == "applied"]
     result = {
-        "changed": bool(steps),
+        "changed": bool(steps) or any(failure["not_undone"] for failure in run.get("failures", ())),
         "faults": sum(fault["state"] == "failed" for fault in document["faults"]),
         "diff": diffs(change for plan in steps for change in plan["changes"]),
     }
