@@ -34,6 +34,7 @@ STEP = {"step": "restart", "outcome": "done", "state": "applied", "reason": "", 
 FIREWALL = {**STEP, "step": "firewall", "outcome": "pending"}
 APPLIED = {"failures": [], "ends": [], "failed": None, "blocked": None, "undecided": None}
 LOOKED = PLACE / "looked"
+killed = "it was killed" if "killed" in GIVEN and not CONFIRMED.exists() else None
 waits = OPENED.exists() and not CONFIRMED.exists()
 
 
@@ -54,7 +55,7 @@ def answer():
         return GIVEN[COMMAND]
     if COMMAND == "status":
         state = GIVEN.get("later", "applied") if LOOKED.exists() else "applied"
-        return 0, {"steps": [{**STEP, "state": state}], "interrupted": None, "confirmation": 1.0 if waits else None}
+        return 0, {"steps": [{**STEP, "state": state}], "interrupted": killed, "confirmation": 1.0 if waits else None}
     if COMMAND == "certificate":
         return 0, {"certificates": []}
     if COMMAND == "plan":
@@ -70,6 +71,8 @@ def answer():
         if "leaves" in GIVEN:
             (PLACE / "gone").touch()
         return 0, {**APPLIED, "steps": []}
+    if COMMAND == "recover":
+        return (0 if stay() else 1), {"outcome": "done", "undone": None, "finished": None}
     if COMMAND == "confirm":
         if waits:
             CONFIRMED.touch()
@@ -133,9 +136,10 @@ class MadeUp:
         file = self.host(name) / "answers.json"
         file.write_text(json.dumps({**json.loads(file.read_text()), "later": "drifted"}))
 
-    def has_new_rules(self, name: str, within: float) -> None:
-        """A host whose firewall is to be opened; the new rules are reverted after so many seconds."""
-        (self.host(name) / "answers.json").write_text(json.dumps({"within": within}))
+    def has_new_rules(self, name: str, within: float, **more: object) -> None:
+        """A host whose firewall is to be opened; the new rules are reverted after so many seconds. Where it is `killed`, a run was
+        that waited for their confirmation."""
+        (self.host(name) / "answers.json").write_text(json.dumps({"within": within, **more}))
 
     def asked(self, name: str) -> list[list[str]]:
         """What the program of a host was asked for so far, each with its options."""

@@ -176,3 +176,12 @@ def test_another_mail_server_goes_where_that_is_said(programs: Path, tmp_path: P
     assert asked.keys() == {"plan", "apply"}
     for words in asked.values():
         assert {"--replace-mta", "--accept=cf-lines"} <= {*words}
+
+
+def test_a_run_that_was_killed_while_its_rules_waited_is_finished(programs: Path, tmp_path: Path) -> None:
+    """They wait again then, in the very task that finishes it."""
+    fleet = MadeUp(tmp_path, programs, ["a"])
+    fleet.has_new_rules("a", within=30, killed=True)
+    done = fleet.play("site.yml", msa_client="", msa_interrupted="finish")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert (fleet.host("a") / "confirmed").exists()
