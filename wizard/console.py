@@ -229,6 +229,12 @@ def command(words: str, columns: int | None = None, first: str = "", then: str =
     return lines
 
 
+def is_command(line: str) -> bool:
+    """Whether a line of what is to do is one that is typed, whole: it begins with a blank, or with our own name. Commands in
+    a sentence are in backquotes."""
+    return line.startswith((" ", "msa-wizard "))
+
+
 def typed(line: str, columns: int | None = None, indent: str = "") -> list[str]:
     """A command of a plan with the sign of a shell before it; what a dialogue would type there begins with a blank."""
     if not line.startswith(" "):

@@ -28,7 +28,7 @@ from screens.widgets.contents import (
 from screens.widgets.fitted import FittedText
 from screens.widgets.output import MOST, Output, wrapped
 from screens.widgets.rows import Rows
-from wizard.console import clean, typed
+from wizard.console import clean, command, is_command, typed
 from wizard.engine.overview import REMAINING
 from wizard.model.plan import UNKNOWN, UNTESTED, Check, Outcome, Plan, Step
 
@@ -147,7 +147,8 @@ def _actions(shown: Shown, width: int) -> Content:
         parts = [Content.assemble(("Applied just now: ", "bold"), "this was done.\n")]
     else:
         parts = [Content.assemble((f"{word}: ", "bold"), clean(plan.reason), "\n")]
-        parts += [Content.styled(f"  {column(clean(line), 2, width)}\n", "ansi_cyan") for line in plan.remedy]
+        rows = (row for line in plan.remedy for row in _to_do(clean(line), width))
+        parts += [Content.styled(f"{row}\n", "ansi_cyan") for row in rows]
         parts += [endings_content(plan.ends, width)] if plan.ends else []
     for change in plan.changes:
         text = change.describe()
@@ -157,6 +158,13 @@ def _actions(shown: Shown, width: int) -> Content:
         if text.diff:
             parts.append(diff_content(text.diff, width))
     return Content.assemble(*parts, *_applied(shown, width))
+
+
+def _to_do(line: str, width: int) -> list[str]:
+    """A command is broken so that it can be pasted."""
+    if is_command(line):
+        return command(line.strip(), width, "  ", "    ")
+    return [f"  {column(line, 2, width)}"]
 
 
 def _applied(shown: Shown, width: int) -> Iterator[Content]:

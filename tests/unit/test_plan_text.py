@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from screens.widgets.step_board import Shown, _actions
 from tests.unit.steps.recorded import bare, machine
 from wizard.model import facts as f
 from wizard.model.answers import Answers
@@ -55,9 +56,32 @@ def test_what_to_do_breaks_at_words() -> None:
     assert remedy in " ".join(text.split())
 
 
+def test_a_sentence_without_a_command_breaks_at_words_too() -> None:
+    remedy = "make an A record (and AAAA) for it that leads to this host; or prove the name by DNS: --challenge dns-PLUGIN"
+    text = plan_text(step("firewall"), Plan.blocked("firewall", "no address", remedy))
+    assert max(map(len, text.splitlines())) <= 80
+    assert remedy in " ".join(text.split())
+
+
 def test_a_command_to_run_stays_in_one_piece() -> None:
-    command = "sed -i '0,/^127.0.1.1/s//127.0.1.1 mail.example.org mail/' /etc/hosts && getent hosts mail.example.org"
+    command = " sed -i '0,/^127.0.1.1/s//127.0.1.1 mail.example.org mail/' /etc/hosts && getent hosts mail.example.org"
     assert (
         f"      {command}"
         in plan_text(step("preflight"), Plan.blocked("preflight", "no name", command)).splitlines()
     )
+
+
+def test_the_pane_of_a_step_breaks_a_command_so_that_it_can_be_pasted() -> None:
+    blocked = Plan.blocked(
+        "firewall",
+        "two are active",
+        "choose the one in which the ports are opened, which is one of those above:",
+        "   msa-wizard answers --save --set firewall.use=none   # leaves all of them alone",
+    )
+    lines = _actions(Shown(step("firewall"), blocked), 46).plain.splitlines()
+    assert max(map(len, lines)) <= 46
+    assert lines[-3:] == [
+        "  msa-wizard answers --save --set \\",
+        "    firewall.use=none \\",
+        "    # leaves all of them alone",
+    ]

@@ -9,7 +9,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wizard import log
-from wizard.console import clean, clean_block, command, count, error, fold, out, terminal_columns, typed
+from wizard.console import (
+    clean,
+    clean_block,
+    command,
+    count,
+    error,
+    fold,
+    is_command,
+    out,
+    terminal_columns,
+    typed,
+)
 from wizard.engine import in_force
 from wizard.model.events import Checked, Drifted, Event, Failed, Output, Planned, Progress, Recorded, Report
 from wizard.model.plan import UNKNOWN, UNTESTED, Change, Check, Ending, Outcome, Plan, Sign, Step
@@ -68,8 +79,8 @@ def plan_text(step: Step, plan: Plan) -> str:
 
 
 def _remedy(line: str) -> list[str]:
-    """A command stays in one piece, to be pasted; a sentence names its commands in backquotes."""
-    return _wrap(line, "      ") if "`" in line else [f"      {line}"]
+    """A command stays in one piece, to be pasted."""
+    return [f"      {line}"] if is_command(line) else _wrap(line, "      ")
 
 
 def _ending(ending: Ending) -> list[str]:

@@ -59,7 +59,7 @@ class OpenFirewall(Step):
         if firewall.trouble:
             why = f"{firewall.name} is active ({firewall.says}), but its rules cannot be read: {firewall.trouble}"
             remedy = f"fix {firewall.name}, then run this again"
-            return Plan.blocked(self.id, why, remedy, f"or leave it alone: {_CHOOSE}{NONE}")
+            return Plan.blocked(self.id, why, remedy, f"or leave it alone: `{_CHOOSE}{NONE}`")
         kind, wanted = FIREWALLS[firewall.name], _wanted(answers)
         try:
             opening = kind.opening(facts, wanted)

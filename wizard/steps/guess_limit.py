@@ -161,7 +161,7 @@ class GuessLimit(Step):
         if not seen.runs:
             why = f"fail2ban would ban who guesses passwords {named}, but it does not run"
             return Plan.blocked(
-                self.id, why, "systemctl enable --now fail2ban; see why: journalctl -u fail2ban"
+                self.id, why, "`systemctl enable --now fail2ban`; see why: `journalctl -u fail2ban`"
             )
         return Plan.done(self.id, f"fail2ban bans who guesses passwords {named}, which stays as it is")
 

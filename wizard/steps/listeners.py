@@ -252,7 +252,7 @@ class SubmissionPort(ListenerStep):
             return Plan.blocked(self.id, why, error.remedy)
         if from_mc is None:
             why = f"{f.SUBMIT_CF} hands local mail to {to}, which wants a login, and m4 does not accept {f.SUBMIT_MC}"
-            return Plan.blocked(self.id, why, f"see where: m4 {f.SUBMIT_MC} > /dev/null")
+            return Plan.blocked(self.id, why, f"see where: `m4 {f.SUBMIT_MC} > /dev/null`")
         if new == submit:
             return plan  # it was edited already, when planned in a row
         title = f"Hand local mail to {LOOPBACK}: at {to} it would be refused without a login"

@@ -79,7 +79,7 @@ class McStep(Step):
             return stopped
         text, entry = facts.text(f.SENDMAIL_MC), facts.files.get(f.SENDMAIL_MC)
         if text is None or entry is None:
-            remedy = "restore Debian's: cp /usr/share/sendmail/cf/debian/sendmail.mc /etc/mail/"
+            remedy = "restore Debian's: `cp /usr/share/sendmail/cf/debian/sendmail.mc /etc/mail/`"
             return Plan.blocked(self.id, f"{f.SENDMAIL_MC} is missing", remedy)
         try:
             sendmail_mc.check(text)

@@ -108,10 +108,12 @@ def _fqdn(facts: Facts) -> Check:
     shown = facts.fqdn or facts.hostname
     short = facts.hostname.split(".")[0]
     sysv = facts.init == "sysv"
-    name = f"hostname {short}; echo {short} > /etc/hostname" if sysv else f"hostnamectl set-hostname {short}"
+    name = (
+        f" hostname {short}; echo {short} > /etc/hostname" if sysv else f" hostnamectl set-hostname {short}"
+    )
     rename = "" if facts.hostname == short else f"{name}\n"
     # On top: the first line that has the name wins.
-    remedy = f"{rename}sed -i '1i 127.0.1.1 {short}.example.org {short}' /etc/hosts   # your domain in place of example.org"
+    remedy = f"{rename} sed -i '1i 127.0.1.1 {short}.example.org {short}' /etc/hosts   # your domain in place of example.org"
     sign, why = Sign.FAILED, "no certificate would be made, so no STARTTLS, and nothing would complain"
     if certificate_is_there(facts):
         sign, why = Sign.WARNING, "each start of sendmail waits a minute for it"

@@ -119,7 +119,7 @@ class SaslauthdConfig(Step):
         text = facts.text(path)
         if text is None:
             command = "apt-get install --reinstall -o Dpkg::Options::=--force-confmiss sasl2-bin"
-            return Plan.blocked(self.id, f"{path} is missing", f"bring it back: {command}")
+            return Plan.blocked(self.id, f"{path} is missing", f"bring it back: `{command}`")
         try:
             new = text
             for key, value in pairs:

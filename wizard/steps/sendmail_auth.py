@@ -60,7 +60,7 @@ class SendmailAuth(Step):
             return Plan.pending(self.id, f"missing: {', '.join(missing)}", *changes, notes=lines, ends=ending)
         if change is not None and not path.startswith("/etc/"):
             why = f"libsasl2 reads {path}, outside /etc, and it is not as your settings ask"
-            remedy = f"move it to /etc/sasl2/Sendmail.conf, which is read first: mv {path} /etc/sasl2/Sendmail.conf"
+            remedy = f"move it to /etc/sasl2/Sendmail.conf, which is read first: `mv {path} /etc/sasl2/Sendmail.conf`"
             return Plan.blocked(self.id, why, remedy)
         if change is not None:
             # update_auth leads the link to Debian's file: that has to say first what is read now.

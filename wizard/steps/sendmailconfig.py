@@ -51,11 +51,11 @@ class Sendmailconfig(Step):
             )
         if facts.files.get(f.SENDMAIL_MC) is None:
             why = f"{f.SENDMAIL_MC} is missing: sendmailconfig would ask some twenty questions and write its own"
-            remedy = "restore Debian's: cp /usr/share/sendmail/cf/debian/sendmail.mc /etc/mail/"
+            remedy = "restore Debian's: `cp /usr/share/sendmail/cf/debian/sendmail.mc /etc/mail/`"
             return Plan.blocked(self.id, why, remedy)
         if facts.cf_from_mc is None:
             why = f"m4 does not accept {f.SENDMAIL_MC}: sendmailconfig would stop the running MTA and report success"
-            return Plan.blocked(self.id, why, f"see where: m4 {f.SENDMAIL_MC} > /dev/null")
+            return Plan.blocked(self.id, why, f"see where: `m4 {f.SENDMAIL_MC} > /dev/null`")
         if not sendmail_cf.same(facts.cf_from_mc, facts.text(f.SENDMAIL_CF) or ""):
             reason = "sendmail.cf is not what sendmail.mc gives"
             if not facts.cf_newest:

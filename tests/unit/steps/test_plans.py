@@ -623,7 +623,7 @@ def test_a_host_is_not_renamed_to_its_own_name() -> None:
     made = plan("preflight", bare("12", fqdn_resolves=False, hostname="mail"))
     assert not any("set-hostname" in line for line in made.remedy)
     made = plan("preflight", bare("12", fqdn_resolves=False, hostname="mail.lan"))
-    assert "hostnamectl set-hostname mail" in made.remedy
+    assert " hostnamectl set-hostname mail" in made.remedy
 
 
 @pytest.mark.parametrize(
