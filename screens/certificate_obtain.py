@@ -85,7 +85,7 @@ rolled back in the history.
         kept = self.wizard.kept.get(self.HEADING, {})
         with Vertical(id="form"):
             for field in FIELDS:
-                yield field.line(kept.get(field.id) or str(getattr(wanted, field.id)))
+                yield field.line(kept.get(field.id, str(getattr(wanted, field.id))))
             yield Flag(AGREE.label, wanted.agree_tos, id=AGREE.id, tooltip=AGREE.about)
         yield Static("", id="about", markup=False)
 

@@ -390,7 +390,7 @@ class FirewallCountdown(Dialog[None]):
     SAYS = "#left"
     HELP_TEXT = """
 A firewall rule could cut the connection that you are using. So it is active for a minute only, unless you confirm
-it: y, or `msa-wizard confirm` in another session. Its files are written after that. n reverts it at once.
+it: y, or in another session the command that is shown. Its files are written after that. n reverts it at once.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "decide(True)", "Keep the rules"),

@@ -101,7 +101,7 @@ class Locked(WizardError):
 class Interrupted(WizardError):
     """A signal asked us to end; `number` is its number."""
 
-    next = "What was begun is undone"
+    next = "What was begun is undone, unless it says NOT undone above"
 
     def __init__(self, number: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(number).name}")

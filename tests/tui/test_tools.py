@@ -37,6 +37,7 @@ from wizard.maillog.correlate import ConversationLine
 from wizard.maillog.read import LogLine
 from wizard.maillog.watched_login import OutsideLogin, commands, verdict
 from wizard.model.answers import Answers
+from wizard.model.answers import Certificate as Wanted
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Plan, Sign, Step
 from wizard.smtp.connection import Move, Target
@@ -510,6 +511,22 @@ def test_what_was_typed_for_a_certificate_is_there_again(bench: Tools, place: st
         await until(pilot, lambda: not shows(app, "typed-before"))
         app.go(place)
         await until(pilot, lambda: shows(app, "typed-before"))
+
+    play(bench, story)
+
+
+def test_what_the_settings_have_and_was_emptied_stays_empty(bench: Tools) -> None:
+    bench.answers = Answers(certificate=Wanted(email="postmaster@example.org"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "obtain", "postmaster@example.org")
+        app.screen.query_one("#email", Input).value = ""
+        await until(pilot, lambda: not shows(app, "postmaster@example.org"))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, ObtainCertificate))
+        app.go("obtain")
+        await until(pilot, lambda: shows(app, "Where the authority may write"))
+        assert app.screen.query_one("#email", Input).value == ""
 
     play(bench, story)
 

@@ -41,6 +41,10 @@ SAID_OTHERWISE = {
     r"\bno plain file\b": "is not a regular file",
     r"\banew\b": "again",
     r"\bit can plan, and not apply\b": "you can plan but not apply",
+    r"\b587 and 25 are opened in\b": "the firewall in which to open ports 587 and 25",
+    r"\bhas it in its own store\b": "clients that have not been given it will refuse it",
+    r"\bEnter goes on\b": "Enter continues",
+    r"\b(?:Enter|Esc|Escape)\b[^.]* leave it\b": "they cancel",
 }
 """By a pattern: what is said in its place. Ids of steps (`mend-...`), names of modules and of JSON's keys keep theirs."""
 

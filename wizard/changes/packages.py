@@ -470,7 +470,7 @@ class PackagesReversal:
             return None
         return (
             f"apt would have to remove {', '.join(more)} too, which the step did not bring: "
-            f"something needs {', '.join(self.came[:3])}{' …' if len(self.came) > 3 else ''} by now. "
+            f"something needs {', '.join(self.came[:3])}{' ...' if len(self.came) > 3 else ''} by now. "
             f"Remove {', '.join(more)} yourself if they may go, then try again"
         )
 

@@ -291,7 +291,7 @@ def _obtain(add: Add) -> None:
     """An option that is not given is as the settings have it."""
     words = "get a certificate that clients trust from Let's Encrypt, or another ACME authority, by Debian's certbot"
     obtain = add("obtain", "clients", words)
-    words = "a name that clients know this host by (default: its own name); the first is the one that they are told"
+    words = "a name that clients know this host by (default: those of the settings, else its own); the first is the one that they are told"
     obtain.add_argument("name", nargs="*", default=[], metavar="NAME", help=words)
     obtain.add_argument("--email", default="", metavar="ADDRESS", help="where the authority may write to")
     _flag(obtain, "--agree-tos", "agree to the authority's terms of service")

@@ -141,7 +141,7 @@ def _text(arguments: argparse.Namespace, plan: Rollback) -> str:
 def _choice(interrupt: Interrupt) -> Choice | None:
     keep, restore = dict.fromkeys(("k", "keep"), Choice.KEEP), dict.fromkeys(("r", "restore"), Choice.RESTORE)
     choices = {**keep, **restore, **dict.fromkeys(("", "no", "c", "cancel"))}
-    words = "where both changed the same lines: [k]eep yours, [r]estore the earlier ones, [c]ancel (the default): "
+    words = "both changed these: [k]eep yours, [r]estore the earlier, [c]ancel (default): "
     while (reply := ask(words, interrupt)) not in choices:
         pass
     return choices[reply]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
 from wizard.changes.file import FileChange
+from wizard.delivery import from_anywhere
 from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder
 from wizard.engine.trial import tried
@@ -347,7 +348,7 @@ class Session:
             to_do += f" (`msa-wizard plan {step.id}` shows what it would do)"
         if unconfirmed:
             to_do = (
-                "apply it again, and confirm while it waits, here or with `msa-wizard confirm` from another session; "
+                f"apply it again, and confirm while it waits, here or with `{from_anywhere('confirm')}` from another session; "
                 "--confirm-within gives more time"
             )
         if not_undone:

@@ -346,7 +346,7 @@ def _in_danger(store: Store, target: Target) -> str | None:
     if not held:
         return None
     return (
-        f"/{', /'.join(held[:3])}{' …' if len(held) > 3 else ''} lies in a folder that the packages brought, may go with "
+        f"/{', /'.join(held[:3])}{' ...' if len(held) > 3 else ''} lies in a folder that the packages brought, may go with "
         "it, and is too large to be in the snapshot. Move it elsewhere, then try again"
     )
 

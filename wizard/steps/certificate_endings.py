@@ -102,7 +102,7 @@ def with_tlsa(facts: Facts, path: str, names: Sequence[str]) -> Facts:
 
 def _shown(record: Tlsa) -> str:
     data = record.data.hex()
-    data = data if len(data) <= _MOST_SHOWN else f"{data[:_MOST_SHOWN]}…"
+    data = data if len(data) <= _MOST_SHOWN else f"{data[:_MOST_SHOWN]}..."
     return f"_25._tcp.{record.name}. TLSA {record.usage} {record.selector} {record.matching} {data}"
 
 
