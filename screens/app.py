@@ -71,6 +71,8 @@ class WizardApp(App[int]):
         self.kept: dict[str, dict[str, str]] = {}
         self.signal = 0
         """The signal that ends us."""
+        self.leaving = False
+        """Whether we end without one: no screen comes any more."""
         self.crash: BaseException | None = None
         self._in_hand: Event | None = None
         """The key that has not done yet what it does."""
@@ -143,13 +145,17 @@ class WizardApp(App[int]):
             return
         from screens.dialogs import ConfirmQuit
 
+        def decided(yes: bool | None) -> None:
+            if yes and self.desk.changing:
+                self._signalled(signal.SIGINT)
+            elif yes:  # it has ended meanwhile
+                self.action_leave()
+
         if not isinstance(self.screen, ConfirmQuit):
-            self.push_screen(
-                ConfirmQuit(self.desk.step, self.desk.job),
-                lambda yes: self._signalled(signal.SIGINT) if yes else None,
-            )
+            self.push_screen(ConfirmQuit(self.desk.step, self.desk.job), decided)
 
     def _leave(self) -> None:
+        self.leaving = True
         self.desk.quit()
         self.exit(0, return_code=0)
 

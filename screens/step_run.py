@@ -103,7 +103,7 @@ class StepRun(Frame[None]):
         """The end: what was done, what was left out, and what is still missing. Not over what somebody reads meanwhile."""
         if self.app.screen is not self:
             self.sums_up = True
-        elif not self.desk.changing:
+        elif not (self.desk.changing or self.wizard.leaving):
             from screens.summary import Summary
 
             self.app.push_screen(Summary())

@@ -505,6 +505,32 @@ def test_quitting_while_a_step_is_at_work_asks_and_then_undoes_it(
     assert bench.operations() == ["baseline"]
 
 
+def test_whoever_says_so_once_the_step_is_done_quits_without_a_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, enough = Bench(root=tmp_path), tmp_path / "enough"
+    waits = f"for i in $(seq 600); do test -e {enough} && break; sleep 0.1; done"
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n", command=waits))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("y")
+        await until(pilot, lambda: app.desk.changing)
+        await pilot.press("q")
+        await until(pilot, lambda: shows(app, "If you quit now"))
+        enough.touch()
+        await until(pilot, lambda: not app.desk.busy, listens=False)
+        if isinstance(app.screen, ConfirmQuit):
+            await pilot.press("y")
+        else:
+            app.action_leave()
+        await until(pilot, lambda: app._exit, listens=False)
+
+    app = play(bench, story)
+    assert app.return_code == 0
+    assert bench.operations() == ["apply", "baseline"]
+
+
 def test_a_wide_window_shows_old_and_new_side_by_side(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
