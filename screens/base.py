@@ -66,6 +66,7 @@ class Wizard(Protocol):
     backend: Backend
     desk: Desk
     signal: int
+    leaving: bool
     kept: dict[str, dict[str, str]]
     """What was typed into a form that is open or was left, by its heading and the field."""
 
