@@ -163,7 +163,7 @@ def refusals(host: Host, path: str, files: TlsFiles, *, key: bool) -> Iterator[T
     _, status = host.small_file(path, MOST if key else MOST_AUTHORITIES)
     file = behind_links(host, path)
     mode, trusted = stat.S_IMODE(status.st_mode), _trusted(host, files)
-    safe = (mode | stat.S_IRUSR) & ~_open_to(files, key)
+    safe = (mode | stat.S_IRUSR) & ~open_to(files, key)
     why = ""
     if mode & 0o022:
         why = f"others than its owner may write to it (mode {mode:04o})"
@@ -205,11 +205,11 @@ def takes(entry: Entry, files: TlsFiles, *, key: bool) -> bool:
         entry.kind is Kind.FILE
         and entry.uid == 0
         and bool(mode & stat.S_IRUSR)
-        and not mode & _open_to(files, key)
+        and not mode & open_to(files, key)
     )
 
 
-def _open_to(files: TlsFiles, key: bool) -> int:
+def open_to(files: TlsFiles, key: bool) -> int:
     """The bits of a mode with which sendmail calls a file unsafe."""
     return 0o022 | (0o007 | (0 if files.group_readable else 0o070) if key else 0)
 

@@ -22,7 +22,7 @@ from wizard.gather.certificates import CHAIN
 from wizard.model import facts as f
 from wizard.model.answers import certified_name
 from wizard.model.plan import Step
-from wizard.sendmail.cf_needs import MOST, TlsFiles, group
+from wizard.sendmail.cf_needs import MOST, TlsFiles, group, open_to
 from wizard.steps.certificate import CertificateStep, Pair, own_name
 from wizard.system.host import Host
 
@@ -187,6 +187,7 @@ def hook(step: CertificateInstall) -> list[tuple[str, Entry]]:
         client=shlex.quote(step.files.client_certificate if step.files.shared else ""),
         group=step.group,
         key_mode="0640" if step.files.group_readable else "0600",
+        key_unsafe=f"{open_to(step.files, key=True):04o}",
     )
     folders = (CERTBOT, HOOKS, str(PurePosixPath(HOOK).parent))
     entries = [(path, Entry(Kind.DIRECTORY, 0o755, 0, 0)) for path in folders]
