@@ -327,6 +327,28 @@ def test_listeners_of_an_included_file(
     assert all(plans[name].outcome is not Outcome.BLOCKED for name in ("mc-includes", "auth-options"))
 
 
+@pytest.mark.parametrize(
+    ("modifiers", "implicit_tls", "state"),
+    [("s", False, "blocked"), ("Eas", False, "pending"), ("s", True, "blocked"), ("Eas", True, "pending")],
+)
+def test_an_included_listener_of_465_beside_own_lines_that_are_edited(
+    host: Bench, modifiers: str, implicit_tls: bool, state: str
+) -> None:
+    """It counts as m4 gave it, though sendmail.mc has other listeners of 587 by then."""
+    include = "include(`/etc/mail/m4/listeners.m4')dnl\n"
+    line = TO_587.replace("587", "465").replace("M=Ea", f"M={modifiers}")
+    (host.root / "etc/mail/m4/listeners.m4").write_text(line)
+    facts = facts_of(host, debian(host).replace("\nDAEMON_OPTIONS", f"\n{include}DAEMON_OPTIONS", 1))
+    answers = replace(Answers(), listen=replace(Answers().listen, implicit_tls=implicit_tls))
+    plan = planned(host, facts, answers)["submission-port"]
+    assert plan.outcome.value == state, plan.reason
+    assert state == "pending" or "own-465" in plan.reason
+    for change in plan.changes:
+        assert isinstance(change, FileChange)
+        assert change.after is not None
+        assert b"Name=MSP-TLS" not in change.after.content
+
+
 def test_what_an_include_would_override_elsewhere_is_an_ending(host: Bench) -> None:
     """Settings in a file that sendmail.mc includes cannot be stepped round: they are asked about."""
     (host.root / "etc/mail/m4/provider.m4").write_text("define(`confAUTH_REALM', `mine.test')dnl\n")

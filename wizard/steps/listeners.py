@@ -109,11 +109,13 @@ class ListenerStep(McStep):
                 raise EditError(listener.line, listener.raw, why(listener), remedy(facts, f.SENDMAIL_MC))
         return mc
 
-    def in_includes(self, mc: str, facts: Facts, answers: Answers, listeners: tuple[Wanted, ...]) -> bool:
-        """Whether a file that sendmail.mc includes has lines for the service of these, and all of them are as they are wanted.
-        Raises EditError where they are not: none of that is ours to edit."""
+    def in_includes(
+        self, mc: str, included: Collection[Daemon], answers: Answers, listeners: tuple[Wanted, ...]
+    ) -> bool:
+        """Whether a file that sendmail.mc includes has lines for the service of these, and all of them are as they are wanted;
+        `included` are the listeners of such files. Raises EditError where they are not: none of that is ours to edit."""
         port = _NUMBERS[listeners[0].service]
-        theirs = [each for each in included_daemons(facts, mc) if each.port == port]
+        theirs = [each for each in included if each.port == port]
         own = [each for each in own_daemons(mc) if each.port == port]
         if theirs and not _as_wanted([*theirs, *own], listeners, keep=not self.addresses(answers)):
             raise _not_ours(theirs, listeners)
@@ -186,7 +188,8 @@ class SubmissionPort(ListenerStep):
     def listeners(self, mc: str, facts: Facts, answers: Answers) -> str:
         """The lines of 587, and of 465 where chosen; the built-in listeners made visible first. Who listens on 465 already,
         for others too, requires a login there as well."""
-        if not sendmail_mc.daemon_options(mc) and not included_daemons(facts, mc):
+        included = included_daemons(facts, mc)  # of the text that m4 was asked about, before an edit
+        if not sendmail_mc.daemon_options(mc) and not included:
             # Any DAEMON_OPTIONS replaces the built-in listener on 25, which local mail needs.
             builtin = Wanted("smtp", "inet", "MTA-v4", None, "", "")
             mc = sendmail_mc.set_listeners(mc, "smtp", (builtin,), line, keep_addresses=True)
@@ -195,14 +198,14 @@ class SubmissionPort(ListenerStep):
         listeners = wanted("submission", addresses, answers, self.require, forbid="ASs")
         if answers.listen.local_submission:
             listeners = (*listeners, LOCAL)
-        if not self.in_includes(mc, facts, answers, listeners):
+        if not self.in_includes(mc, included, answers, listeners):
             mc = sendmail_mc.set_listeners(mc, "submission", listeners, line, keep_addresses=not addresses)
         listeners = wanted("submissions", addresses, answers, require="Eas", forbid="AS")
         if not answers.listen.implicit_tls:
-            theirs = [each for each in included_daemons(facts, mc) if each.port == 465]
+            theirs = [each for each in included if each.port == 465]
             if any("a" not in each.modifiers and not is_loopback(each.address) for each in theirs):
                 raise _not_ours(theirs, listeners)
-        elif not self.in_includes(mc, facts, answers, listeners):
+        elif not self.in_includes(mc, included, answers, listeners):
             mc = sendmail_mc.set_listeners(mc, "submissions", listeners, line, keep_addresses=not addresses)
         return sendmail_mc.require_login(mc, "submissions")
 
@@ -294,11 +297,11 @@ class SmtpPort(ListenerStep):
 
     def listeners(self, mc: str, facts: Facts, answers: Answers) -> str:
         """The lines of 25; one on loopback besides, where local mail goes there and nothing else would take it."""
-        addresses, theirs = self.addresses(answers), included_daemons(facts, mc)
+        addresses, included = self.addresses(answers), included_daemons(facts, mc)
         listeners = wanted("smtp", addresses, answers, self.require, forbid="as")
-        if not self.in_includes(mc, facts, answers, listeners):
+        if not self.in_includes(mc, included, answers, listeners):
             mc = sendmail_mc.set_listeners(mc, "smtp", listeners, line, keep_addresses=not addresses)
-        if through_us(facts) and not served(own_daemons(mc) | theirs):
+        if through_us(facts) and not served(own_daemons(mc) | included):
             local = Wanted("smtp", "inet", "MTA-local", "127.0.0.1", "A", "")
             mc = sendmail_mc.add_listener(mc, local, line)
         return mc
