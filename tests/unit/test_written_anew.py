@@ -168,8 +168,47 @@ def test_what_is_written_anew_is_asked_about(host: Bench, monkeypatch: pytest.Mo
     assert [line.split()[1] for line in ending.lines[2:]] == ["-*/05", "+*/20"]
     assert "/usr/share/sendmail/update_tlsm4" in ran
     assert "/usr/share/sendmail/update_mc" not in ran
-    assert ends(host, "sendmail-auth", CommandChange((UPDATE_AUTH,), "makes what is missing")) == (ending,)
-    assert ends(host, "mend-starttls-m4", CommandChange((UPDATE_AUTH,), "makes what is missing")) == ()
+
+
+def test_update_auth_by_itself_is_asked_about_what_it_writes_alone(
+    host: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (host.root / "etc/hosts.deny").write_text("ALL: ALL\n")
+    (host.root / "etc/mail/virtusertable").chmod(0o666)
+    starttls = host.root / f.STARTTLS_M4[1:]
+    starttls.write_text(starttls.read_text("latin-1") + OWN)
+    monkeypatch.setattr(rewriting, "captured", lambda *_, **__: pytest.fail("nothing is to be tried"))
+    update_auth = CommandChange((UPDATE_AUTH,), "makes what is missing")
+    assert ends(host, "sendmail-auth", update_auth) == ()
+
+    cf = "O A=1\n" * 5_000
+    written = file((RECORDED / "debian-13/etc/mail/sasl/sasl.m4").read_text("latin-1"))
+    for path, text in {
+        f.SASL_M4: f"{written.content.decode()}{OWN}",
+        f"/usr/share/sendmail/{M4['sasl/sasl.m4']}": (SCRIPTS / "update_authm4").read_text("latin-1"),
+        f.SENDMAIL_MC: f"include(`{f.SASL_M4}')dnl\n",
+        f.SASL_CONF: "",
+    }.items():
+        host.path(path).parent.mkdir(exist_ok=True)
+        host.path(path).write_text(text, "latin-1")
+    host.path(f.SASL_CONF).chmod(0o666)
+    ran: list[Any] = []
+
+    def captured(_host: Host, act: Any, _say: Any, *, sealed: bool) -> Capture:
+        class View:
+            def run(self, argv: Any, **_: Any) -> Any:
+                ran.append(argv[0])
+                return type("Completed", (), {"stdout": cf})
+
+        return Capture(act(View()), {f.SASL_M4: (host.entry(f.SASL_M4), written)}, {})
+
+    monkeypatch.setattr(rewriting, "captured", captured)
+    monkeypatch.setattr(rewriting, "expand_text", lambda *_: Expansion(0, f"{cf}O CipherList=HIGH\n", ""))
+    rights, edits = ends(host, "sendmail-auth", update_auth)
+    assert [line.split(":")[0] for line in rights.lines] == [f.SASL_CONF]
+    assert edits.lines == (f"{f.SASL_M4}: -{OWN.strip()}", "sendmail.cf: -O CipherList=HIGH")
+    assert ran == ["/usr/share/sendmail/update_authm4", "m4"]
+    assert ends(host, "mend-sasl-m4", update_auth) == ()
 
 
 def test_what_is_debians_own_costs_no_time(host: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

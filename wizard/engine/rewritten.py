@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from snapshots.live.entry import Entry
@@ -19,7 +19,7 @@ from wizard.model.plan import Ending, Plan
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.m4 import expand_text
 from wizard.sendmail.mc_gate import Planned, unplanned
-from wizard.sendmail.rights import MAIL_FOLDER, taken_away
+from wizard.sendmail.rights import MAIL_FOLDER, OF_SASL, taken_away
 from wizard.sendmail.written_anew import ITS_MAKING, crontab_as_written, jobs, own_lines
 from wizard.system.host import Host
 from wizard.system.tcp_wrappers import names_sendmail, refusing
@@ -75,23 +75,51 @@ _STATUS = {
 def rewritten(host: Host, facts: Facts, plan: Plan) -> Plan:
     """The plan with what Debian's scripts, which sendmailconfig runs, change of the admin's own: they are tried in a private
     view of the host, and nothing is written."""
-    entry = host.entry(f.SENDMAIL_MC) if facts.euid == 0 and "sendmailconfig" in facts.tools else None
-    if entry is None or not host.exists(UPDATE_MC):
+    entry = _mc(host, facts)
+    if entry is None:
         return plan
     files = (change for change in plan.changes if isinstance(change, FileChange))
     planned = next((change.after for change in files if change.path == f.SENDMAIL_MC), None) or entry
-    ends = (*plan.ends, *_rights(host, facts), *_let_in(host))
+    ends = (*_rights(host, facts, (MAIL_FOLDER, *below(host, MAIL_FOLDER))), *_let_in(host))
+    return _listing(plan, ends, lambda: _tried(host, facts, planned))
+
+
+def rewritten_by_update_auth(host: Host, facts: Facts, plan: Plan) -> Plan:
+    """The same of update_auth where a step runs it by itself: sasl.m4, and the rights on what is SASL's."""
+    entry = _mc(host, facts)
+    if entry is None:
+        return plan
+    return _listing(plan, _rights(host, facts, OF_SASL), lambda: _tried_sasl(host, entry))
+
+
+def _mc(host: Host, facts: Facts) -> Entry | None:
+    """The sendmail.mc of now, None where nothing can be tried."""
+    there = facts.euid == 0 and "sendmailconfig" in facts.tools and host.exists(UPDATE_MC)
+    return host.entry(f.SENDMAIL_MC) if there else None
+
+
+def _listing(plan: Plan, ends: tuple[Ending, ...], trial: Callable[[], tuple[Ending, ...]]) -> Plan:
+    ends = (*plan.ends, *ends)
     try:
-        return replace(plan, ends=(*ends, *_tried(host, facts, planned)))
+        return replace(plan, ends=(*ends, *trial()))
     except (NoCaptureError, HostError, ChangeError) as error:
-        note = f"what sendmailconfig changes by itself besides cannot be seen before ({error})"
+        note = f"what Debian's scripts change by themselves besides cannot be seen before ({error})"
         return replace(plan, ends=ends, notes=(*plan.notes, note))
+
+
+def _tried_sasl(host: Host, mc: Entry) -> tuple[Ending, ...]:
+    """What ends by the sasl.m4 that update_auth writes. Raises NoCaptureError, HostError, ChangeError."""
+    made = _made_with(host, mc.content.decode("latin-1"), {f.SASL_M4}) if _own(host, f.SASL_M4) else ()
+    if not made:
+        return ()
+    capture = captured(host, lambda view: _ran(view, [(_M4[f.SASL_M4],)], made), lambda _: None, sealed=True)
+    return _edits_that_go(host, capture, made, mc)
 
 
 def _tried(host: Host, facts: Facts, planned: Entry) -> tuple[Ending, ...]:
     """What ends by what the scripts write, where sendmail.mc is as `planned`. Raises NoCaptureError, HostError, ChangeError."""
     mc, conf = planned.content.decode("latin-1"), facts.text(f.SENDMAIL_CONF) or ""
-    made = _made_with_m4(host, mc) if any(_own(host, path, script) for path, script in _M4.items()) else ()
+    made = _made_with(host, mc, _M4.keys()) if any(_own(host, path) for path in _M4) else ()
     scripts = [*([(UPDATE_MC,)] if may_rewrite(mc, conf) else ()), *(_M4_FILES if made else ())]
     if host.exists(CRONTAB) and not crontab_as_written(host.text(CRONTAB), conf):
         scripts.append(_CRONTAB)
@@ -105,15 +133,15 @@ def _tried(host: Host, facts: Facts, planned: Entry) -> tuple[Ending, ...]:
     return (*_edits_of_mc(host, planned, written), *_edits_that_go(host, capture, made, written))
 
 
-def _own(host: Host, path: str, script: str) -> bool:
-    """Whether the file has something that the script does not write."""
-    return bool(own_lines(host.text(path), host.text(script)))
+def _own(host: Host, path: str) -> bool:
+    """Whether the file has something that its script does not write."""
+    return bool(own_lines(host.text(path), host.text(_M4[path])))
 
 
-def _made_with_m4(host: Host, mc: str) -> tuple[str, ...]:
-    """The .mc files that include something of what update_authm4 and update_tlsm4 write anew."""
+def _made_with(host: Host, mc: str, written: Collection[str]) -> tuple[str, ...]:
+    """The .mc files that include something of what is written anew."""
     sources = ((f.SENDMAIL_MC, mc), (f.SUBMIT_MC, host.text(f.SUBMIT_MC)))
-    return tuple(path for path, text in sources if not _M4.keys().isdisjoint(_included(text)))
+    return tuple(path for path, text in sources if not set(written).isdisjoint(_included(text)))
 
 
 def _included(mc: str) -> tuple[str, ...]:
@@ -185,15 +213,14 @@ def _text(entry: Entry | None) -> str:
     return entry.content.decode("latin-1") if entry is not None else ""
 
 
-def _rights(host: Host, facts: Facts) -> tuple[Ending, ...]:
-    """Who may read or write a file or folder of /etc/mail no more."""
-    paths = (MAIL_FOLDER, *below(host, MAIL_FOLDER))
+def _rights(host: Host, facts: Facts, paths: Iterable[str]) -> tuple[Ending, ...]:
+    """Who may read or write one of these files or folders no more."""
     lines = taken_away(host, paths, facts.cf_from_mc or "")
     if not lines:
         return ()
     says = (
-        "sendmailconfig gives these files and folders the owner and mode that Debian has for them, and somebody who may write "
-        "to them, or read them, may not any more. To allow it again afterwards, use chown and chmod"
+        "Debian's scripts (sendmailconfig, update_auth) give these files and folders the owner and mode that Debian has for "
+        "them, and somebody who may write to them, or read them, may not any more. To allow it again afterwards, use chown and chmod"
     )
     return (Ending(RIGHTS, says, lines),)
 

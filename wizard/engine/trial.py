@@ -11,7 +11,7 @@ from wizard.changes.command import CommandChange, DialogueChange
 from wizard.changes.file import FileChange
 from wizard.console import count
 from wizard.editors import EditError, sendmail_mc
-from wizard.engine.rewritten import rewritten
+from wizard.engine.rewritten import rewritten, rewritten_by_update_auth
 from wizard.errors import GateError, HostError
 from wizard.model import facts as f
 from wizard.model.facts import Facts
@@ -58,7 +58,7 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
         elif (
             isinstance(change, CommandChange) and plan.step == SendmailAuth.id
         ):  # a fix begins with a file that is damaged
-            plan = rewritten(host, facts, plan)
+            plan = rewritten_by_update_auth(host, facts, plan)
         elif isinstance(change, DialogueChange):
             submit = _lost_of_submit(facts, _submit_given(host, facts))
             ours, links = ((), ()) if edits else (lost(facts), _links(facts))

@@ -19,6 +19,8 @@ _FOLDERS = {
     f"{MAIL_FOLDER}/tls": 0o755,
 }
 _SECRETS = (f.SASL_CONF, f"{MAIL_FOLDER}/default-auth-info")
+OF_SASL = (f"{MAIL_FOLDER}/sasl", *_SECRETS)
+"""What update_auth gives its owner and mode."""
 _OF_TLS = (f.SERVER_CERT, f.CLIENT_CERT, f.COMMON_KEY, f"{MAIL_FOLDER}/tls/sendmail-common.prm")
 _ROOTS_ALONE = (f.ACCESS, f"{MAIL_FOLDER}/authinfo")
 
