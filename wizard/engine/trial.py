@@ -69,8 +69,10 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
 
 
 def _behind_links(host: Host, plan: Plan) -> tuple[str, ...] | None:
-    """Why it must not be carried out, and what to do, where what it writes lies behind a symbolic link."""
-    folders = {each.path.rpartition("/")[0] for each in plan.changes if isinstance(each, FileChange)}
+    """Why it must not be carried out, and what to do, where what it writes, at once or after its commands, lies behind
+    a symbolic link."""
+    paths = [*(each.path for each in plan.changes if isinstance(each, FileChange)), *dict(plan.then)]
+    folders = {path.rpartition("/")[0] for path in paths}
     if any(each.kind in ("command", "dialogue", "packages") for each in plan.changes):
         folders |= {*WRITTEN}
     etc = sorted(folder for folder in folders if f"{folder}/".startswith("/etc/"))

@@ -69,8 +69,16 @@ class CertificateStep(Step):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The files that it may write."""
-        return (*self.files.all, *(path for path, _ in self.beside), HOOK)
+        """The files that sendmail.cf names, and what it may write."""
+        return tuple(dict.fromkeys((*self.files.all, *self.writes)))
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """What it may write, with a key of its own."""
+        client = self.files.client_certificate if self.files.shared else ""
+        named = self.files.certificate, self.files.key, client
+        beside = (path for path, _ in self.beside)
+        return tuple(dict.fromkeys((*(path for path in named if path), *beside, HOOK)))
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """Pending unless the pair is there; blocked where it cannot be put there."""

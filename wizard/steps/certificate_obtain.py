@@ -178,7 +178,7 @@ class CertificateObtain(Step):
         who = authority(wanted.server)
         changes.append(LineageChange(acme.name, names, who, commands, rules, tuple(filter(None, details))))
         reason = f"{who} is to sign a certificate for {', '.join(names)}"
-        then = tuple((path, facts.files.get(path)) for path in _install(facts, acme).reads)
+        then = tuple((path, facts.files.get(path)) for path in _install(facts, acme).writes)
         path = certificate(facts)
         if now := trusted_now(facts, path):
             notes.append(f"it takes the place of one from {issuer(now)} until {now.not_after:%F}, in {path}")

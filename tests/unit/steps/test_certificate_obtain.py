@@ -27,6 +27,7 @@ from wizard.changes.lineage import (
 )
 from wizard.changes.records import recall
 from wizard.changes.rules import LiveRule
+from wizard.engine.trial import tried
 from wizard.errors import ChangeError, HostError
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Certificate
@@ -74,6 +75,24 @@ def test_beside_another_certificate_no_authority_is_asked() -> None:
     made = plan(host(files={f.SENDMAIL_CF: file(cf)}))
     assert (made.outcome, made.changes) == (Outcome.BLOCKED, ())
     assert "more than one server certificate" in made.reason
+
+
+@pytest.mark.parametrize("linked", ["own", "trusted"])
+def test_no_authority_is_asked_for_what_no_snapshot_would_hold(tmp_path: Path, linked: str) -> None:
+    """What is read alone, such as the certificates of authorities, may lie there."""
+    cf = "O ServerCertFile=/etc/own/mail.pem\nO ServerKeyFile=/etc/own/mail.key\nO CACertFile=/etc/trusted/ca.pem\n"
+    for folder in ("etc/own", "etc/trusted", "srv/own", "srv/trusted"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "etc" / linked).rmdir()
+    (tmp_path / "etc" / linked).symlink_to(f"../srv/{linked}")
+    facts = host(files={f.SENDMAIL_CF: file(cf)})
+    made = tried(Host(tmp_path), facts, plan(facts))
+    blocked = linked == "own"
+    assert (made.outcome is Outcome.BLOCKED, "/etc/own is a symbolic link" in made.reason) == (
+        blocked,
+        blocked,
+    )
+    assert made.outcome is Outcome.PENDING or blocked
 
 
 def test_a_hook_alone_is_no_certificate_of_certbots(tmp_path: Path) -> None:
