@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from wizard.errors import CannotHere, NotPutBackError, OthersSaved
+from wizard.errors import AnswersError, CannotHere, NotPutBackError, OthersSaved
 from wizard.model.answers import SAVED, Answers, saved
 from wizard.model.session import Session, TakenBack
-from wizard.model.set_option import as_options, as_words, of_apply
+from wizard.model.set_option import as_options, as_words, of_apply, with_set
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
@@ -107,12 +107,15 @@ class Backend:
         return file.st_mtime_ns, file.st_ino, file.st_size
 
     def read_settings(self) -> None:
-        """Go by the settings that somebody else has saved since; while some of ours are not saved, ours stay. Raises AnswersError."""
+        """Go by the settings that somebody else has saved since, and by ours in what we have not saved. Raises AnswersError."""
         if (now := self._stored_now()) == self.stored:
             return
         others, ours = saved(self.host.path(SAVED)), self.answers
-        if _to_save(ours) == self.saved:
-            self.answers = replace(others, replace_mta=ours.replace_mta, watch_restart=ours.watch_restart)
+        try:
+            both = with_set(others, as_options(_to_save(ours), self.saved)[1::2])
+        except AnswersError:  # the two do not go together
+            both = others
+        self.answers = replace(both, replace_mta=ours.replace_mta, watch_restart=ours.watch_restart)
         self.saved, self.stored = others, now
 
     def none_saved_since(self, stored: object) -> None:

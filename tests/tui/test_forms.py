@@ -23,8 +23,8 @@ from tests.store.machine import commit
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.steps.recorded import file, machine
 from wizard.engine.engine import Engine
-from wizard.errors import NotRoot
-from wizard.model.answers import Answers, Guess, Login, Test, load
+from wizard.errors import NotRoot, OthersSaved
+from wizard.model.answers import GROUPS, Answers, Guess, Login, Test, load
 from wizard.model.facts import SENDMAIL_CF
 from wizard.system.lock import held
 from wizard.system.signals import Interrupt
@@ -327,10 +327,29 @@ def test_settings_that_somebody_else_saves_count_from_the_next_look_on(bench: Be
         await until(pilot, lambda: says(app, "answers.toml"))
 
     play(bench, story)
-    bench.answers = replace(bench.answers, test=Test(user="alice"))
-    by_others(bench, "[guess]\nattempts = 3\n")
-    assert bench.seen().answers == bench.answers, "those that could not be saved stay"
-    assert "--set guess.limit=true --set guess.attempts=5" in bench.settings_options
+
+
+def test_of_ours_only_what_we_changed_stays_over_what_somebody_else_saves(bench: Bench) -> None:
+    by_others(bench, "[guess]\nlimit = true\n")
+    bench.seen()
+    bench.answers = replace(bench.answers, test=Test(user="alice"), watch_restart=60)  # not saved
+    opened = bench.stored
+    by_others(bench, '[guess]\nattempts = 3\n[login]\npolicy = "no-system-accounts"\n')
+    with pytest.raises(OthersSaved):
+        bench.none_saved_since(opened)
+    theirs = Answers(guess=Guess(attempts=3), login=Login(policy="no-system-accounts"))
+    assert bench.saved == theirs
+    assert bench.seen().answers == bench.answers == replace(theirs, test=Test(user="alice"), watch_restart=60)
+    assert bench.settings_options == " --set test.user=alice"
+
+
+def test_where_the_two_do_not_go_together_those_that_are_saved_count(bench: Bench) -> None:
+    by_others(bench, '[login]\ngroups = ["staff"]\n')
+    bench.seen()
+    bench.answers = replace(bench.answers, login=Login(policy=GROUPS, groups=("staff",)))
+    by_others(bench, "[guess]\nlimit = true\n")
+    bench.seen()
+    assert bench.answers == bench.saved == Answers(guess=Guess(limit=True))
 
 
 def test_nothing_changed_is_left_without_a_question(bench: Bench) -> None:
