@@ -478,7 +478,7 @@ class Backend:
         from wizard.engine.local_edits import own_edits
 
         store = self.store()
-        return own_edits(store, plan) if store is not None else ()
+        return own_edits(self.host, store, plan) if store is not None else ()
 
     def roll_back(
         self, job: Job, name: Callable[[RollbackRun], Target], decide: Callable[[Rollback], Choice | bool]

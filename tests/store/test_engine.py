@@ -363,7 +363,7 @@ def test_ones_own_lines_in_what_is_announced_are_met_by_the_first_question(
 
     def met() -> Sequence[OwnEdit]:
         then = (("/etc/mail/a", bench.host.entry("/etc/mail/a")),)
-        return own_edits(bench.store, Plan.pending("one", "first a command", then=then))
+        return own_edits(bench.host, bench.store, Plan.pending("one", "first a command", then=then))
 
     assert met() == ()
     path.unlink() if gone else path.write_text(f"{head}first a\nsystemctl reload dovecot\n")

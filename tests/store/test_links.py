@@ -11,9 +11,10 @@ from snapshots.live.entry import Kind
 from snapshots.store import Store
 from tests.store.test_engine import Bench, Made, entry
 from wizard.changes.file import FileChange, in_turn
+from wizard.engine.local_edits import own_edits
 from wizard.engine.recorder import Recorder
 from wizard.errors import ChangeError, HostError
-from wizard.model.plan import Outcome
+from wizard.model.plan import Outcome, Plan
 from wizard.system.host import Host
 from wizard.system.links import in_the_way, linked, real
 
@@ -63,6 +64,21 @@ def test_what_lies_behind_a_link_is_recorded_where_it_is_and_goes_back(bench: Be
         change.apply(bench.host, lambda _: None)
     assert bench.text("/etc/default.real/saslauthd") == "START=no\n"
     assert not [one for one in bench.store.pending() if one.path != "etc/default.real/saslauthd"]
+
+
+@pytest.mark.parametrize("kind", INSIDE)
+def test_ones_own_edits_behind_a_link_are_told_from_none(bench: Bench, kind: str) -> None:
+    link(bench, INSIDE[kind])
+    bench.apply(step(bench))
+
+    def met() -> list[str]:
+        change = FileChange(FILE, bench.host.entry(FILE), entry("START=perhaps\n"))
+        return [edit.text for edit in own_edits(bench.host, bench.store, Plan.pending("one", "x", change))]
+
+    assert met() == []
+    (bench.root / FILE[1:]).write_text("START=mine\n")
+    (text,) = met()
+    assert "  START=yes" in text
 
 
 def test_a_step_that_fails_behind_a_link_is_undone(bench: Bench) -> None:

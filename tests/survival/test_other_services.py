@@ -1,4 +1,4 @@
-"""A rollback that restarts a service that is not ours, as the admin's own fail2ban, leaves it as it was."""
+"""A rollback that restarts a service, as the admin's own fail2ban, leaves it as it was."""
 
 from __future__ import annotations
 
@@ -109,3 +109,22 @@ def test_one_that_does_not_come_back_is_said(
     wizard.run(machine, "rollback", "guess-limit", "--yes")
     said = capsys.readouterr()
     assert "fail2ban ran before msa-wizard changed anything, and does not run now" in said.out + said.err
+
+
+def test_saslauthd_reads_its_file_again_that_is_behind_a_link(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wizard = Wizard(monkeypatch)
+    assert wizard.run(machine, "apply", "--yes", "install") == 0
+    default = machine.root / "etc/default"
+    default.rename(default.with_name("default.own"))
+    default.symlink_to("default.own")
+    machine.host.systemd.stop("saslauthd")
+    machine.host.systemd.start("saslauthd")
+    before = machine.host.systemd.running()["saslauthd"]
+    assert wizard.run(machine, "apply", "--yes", "saslauthd-config") == 0
+    machine.host.systemd.stop("saslauthd")
+    machine.host.systemd.start("saslauthd")
+    assert machine.host.systemd.running()["saslauthd"] != before
+    assert wizard.run(machine, "rollback", "saslauthd-config", "--yes") == 0
+    assert machine.host.systemd.running()["saslauthd"] == before

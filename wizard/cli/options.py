@@ -25,6 +25,7 @@ from wizard.render.text import endings_text
 from wizard.smtp.server_trust import question
 from wizard.smtp.transcript import Credentials
 from wizard.steps.order import STEPS
+from wizard.system.host import Host
 from wizard.system.signals import Interrupt, wait_for_input
 
 if TYPE_CHECKING:
@@ -187,7 +188,9 @@ _REPLIES_BEGUN = """   y  apply the rest of this step
    q  undo what is done of it, and end here: earlier steps stay"""
 
 
-def decide(arguments: argparse.Namespace, store: Store, interrupt: Interrupt) -> Callable[[Step, Plan], bool]:
+def decide(
+    arguments: argparse.Namespace, host: Host, store: Store, interrupt: Interrupt
+) -> Callable[[Step, Plan], bool]:
     """Whom to ask before a step's changes: nobody with `--yes`, else the terminal."""
     if arguments.yes:
         return lambda _step, _plan: True
@@ -195,7 +198,7 @@ def decide(arguments: argparse.Namespace, store: Store, interrupt: Interrupt) ->
 
     def wants(step: Step, plan: Plan) -> bool:
         nonlocal rest
-        edits = own_edits(store, plan)
+        edits = own_edits(host, store, plan)
         for edit in edits:
             out(f"   you have changed {clean(edit.path)} since, and this step would write the same lines:")
             out("\n".join(f"   | {clean(line)}" for line in edit.text.splitlines()), whole=True)

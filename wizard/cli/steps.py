@@ -129,7 +129,7 @@ def applied(
         report = watched(collector(events) if arguments.json else Shown(whole=arguments.verbose).report)
         session, chosen = Session(), steps()
         engine = Engine(host, answers, session.heard(report), chosen, unattended=bool(arguments.yes))
-        wants, may_end = decide(arguments, store, interrupt), consent(arguments, interrupt)
+        wants, may_end = decide(arguments, host, store, interrupt), consent(arguments, interrupt)
         try:
             run = engine.apply(store, journal, wanted, wants, interrupt, consent=may_end)
         except Interrupted:

@@ -14,6 +14,8 @@ from wizard.changes.file import FileChange
 from wizard.console import count
 from wizard.engine.in_force import applied
 from wizard.model.plan import Plan
+from wizard.system.host import Host
+from wizard.system.links import real
 
 if TYPE_CHECKING:
     from snapshots.live.entry import Entry
@@ -34,9 +36,9 @@ class OwnEdit:
     text: str
 
 
-def own_edits(store: Store, plan: Plan) -> tuple[OwnEdit, ...]:
+def own_edits(host: Host, store: Store, plan: Plan) -> tuple[OwnEdit, ...]:
     """The files that the step has written before, and would now write where the admin did, or will once its commands have run:
-    nobody is asked then. Raises StoreError."""
+    nobody is asked then. Raises StoreError, HostError."""
     changes = [change for change in plan.changes if isinstance(change, FileChange)]
     if not (changes or plan.then) or store.head() is None:
         return ()
@@ -44,10 +46,11 @@ def own_edits(store: Store, plan: Plan) -> tuple[OwnEdit, ...]:
     if last is None:
         return ()
     paths = [*(change.path for change in changes), *(path for path, _ in plan.then)]
-    left = store.entries(last, [path.lstrip("/") for path in paths])
-    then = ((path, now, left[path.lstrip("/")]) for path, now in plan.then)
+    names = {path: real(host, path).lstrip("/") for path in paths}  # which the history has, behind a link
+    left = store.entries(last, names.values())
+    then = ((path, now, left[names[path]]) for path, now in plan.then)
     changes += [FileChange(path, now, again) for path, now, again in then if _is_written_again(now, again)]
-    edits = ((change.path, met(left[change.path.lstrip("/")], change)) for change in changes)
+    edits = ((change.path, met(left[names[change.path]], change)) for change in changes)
     return tuple(OwnEdit(path, text) for path, text in edits if text)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ from wizard.steps.order import STEPS
 from wizard.steps.restart import Restart, stale
 from wizard.steps.saslauthd import answers_on_socket
 from wizard.system.host import Host, Say
+from wizard.system.links import real
 from wizard.system.services import at_work
 
 if TYPE_CHECKING:
@@ -50,8 +52,8 @@ if TYPE_CHECKING:
     from wizard.engine.provenance import States
 
 
-_SENDMAIL = {path.lstrip("/") for path in (*READ_AT_START, f.SENDMAIL_CONF)}
-_SASLAUTHD = {path.lstrip("/") for path in (f.SASLAUTHD_DEFAULT, f.SASLAUTHD_CONF)}
+_SENDMAIL = {*READ_AT_START, f.SENDMAIL_CONF}
+_SASLAUTHD = {f.SASLAUTHD_DEFAULT, f.SASLAUTHD_CONF}
 _OURS = ("saslauthd", "sendmail")
 _SETTLES = 3.0
 """Seconds within which a daemon ends that cannot read its configuration (fail2ban takes one)."""
@@ -244,7 +246,7 @@ class RollbackSession:
         # Also the site's own certificates, behind links, and Sendmail.conf: what comes back, or its mode, has its old date.
         named = TlsFiles.of(now.text(f.SENDMAIL_CF) or "").all
         own = {*named, *(behind_links(self.host, path) for path in named), now.sasl_conf or ""}
-        sendmail = _SENDMAIL | {path.lstrip("/") for path in own}
+        reads = {"saslauthd": {*_SASLAUTHD, defaults_file(now)}, "sendmail": _SENDMAIL | own}
         for name in _names(rollback):
             ran = name in self._ran
             shall = rollback.wanted.running(name)
@@ -252,13 +254,18 @@ class RollbackSession:
                 shall = ran or service_runs(self.host, now, name)
             if not shall or not self._there(name, now):
                 continue
-            saslauthd = {*_SASLAUTHD, defaults_file(now).lstrip("/")}
-            read = {"saslauthd": saslauthd, "sendmail": sendmail}.get(name, set())
+            read = {each.lstrip("/") for path in reads.get(name, ()) for each in self._recorded(path)}
             # A file that is gone leaves no time behind: what was written counts, too.
             unread = bool(read & written) or name not in _OURS or (name == "sendmail" and stale(now))
             if unread or not (_serves(now, name) if name in _OURS else at_work(self.host, name)):
                 restarts.append(ServiceChange(name, now.init, enable=False, was_running=ran))
         return restarts
+
+    def _recorded(self, path: str) -> Iterator[str]:
+        """The names by which the history may have it: a folder on the way may be a link."""
+        yield path
+        with suppress(HostError):
+            yield real(self.host, path)
 
     def _there(self, name: str, now: Facts) -> bool:
         package = {"saslauthd": "sasl2-bin", "sendmail": "sendmail-bin"}.get(name)
