@@ -188,20 +188,23 @@ class Job:
         return reply
 
     def agreed(self, question: StepWaits) -> bool:
-        """Whether the step may be applied. Raises Stopped, Interrupted; Enough where a step was ended whose first part is
-        done, which is no failure of it."""
+        """Whether the step may be applied. Raises Stopped, Interrupted, Enough."""
+        return self._asked_of(question.plan, question)
+
+    def consent(self, step: Step, plan: Plan, ends: tuple[Ending, ...]) -> bool:
+        """Whether what works now may end with the step. Raises Stopped, Interrupted, Enough."""
+        return self._asked_of(plan, EndingsWait(step, ends))
+
+    def _asked_of(self, plan: Plan, question: Message) -> bool:
+        """Raises Enough where a step was ended whose first part is done, which is no failure of it."""
         try:
             return self.ask(question) is Reply.YES
         except Stopped:
-            if not question.plan.begun:
+            if not plan.begun:
                 raise
             from wizard.engine.engine import Enough
 
             raise Enough from None
-
-    def consent(self, step: Step, _plan: Plan, ends: tuple[Ending, ...]) -> bool:
-        """Whether what works now may end with the step. Raises Stopped, Interrupted."""
-        return self.ask(EndingsWait(step, ends)) is Reply.YES
 
     @property
     def stopped(self) -> bool:

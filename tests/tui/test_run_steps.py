@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
+from screens.dialogs import WhatWouldEnd
 from screens.review_and_run import RunSteps
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from wizard.changes.command import CommandChange
@@ -17,7 +19,7 @@ from wizard.console import WIDTH, width
 from wizard.errors import HostError
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Plan
+from wizard.model.plan import Ending, Outcome, Plan
 
 
 @pytest.fixture
@@ -121,6 +123,32 @@ def test_whoever_leaves_at_the_rest_of_a_step_makes_no_failure_of_it(bench: Benc
         await pilot.press("y")
         await until(pilot, lambda: app.desk.waiting and shows(app, "the rest of other"))
         await pilot.press("f10")
+        await until(pilot, lambda: not app.desk.busy, listens=False)
+
+    words = play(bench, story).backend.parting_words()
+    assert not (bench.root / "etc/d").exists()
+    assert "ailed" not in words, words
+
+
+class EndsInItsRest(InTwoParts):
+    """Only the second part says that something ends with it."""
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """With an ending once the command has run."""
+        plan = super().plan(facts, answers)
+        rest = plan.outcome is Outcome.PENDING and self._host.entry("/etc/d") is not None
+        return replace(plan, ends=(Ending("cf-lines", "lines of your own", ("Cwa.test",)),)) if rest else plan
+
+
+def test_whoever_leaves_at_what_its_rest_would_end_makes_no_failure_of_it(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        begin(app, EndsInItsRest("other", bench.host, "/etc/b", "new b\n"))
+        await until(pilot, lambda: shows(app, "y applies other"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "the rest of other"))
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, WhatWouldEnd) and shows(app, "Cwa.test"))
+        app.action_leave()  # as Quit of the palette does
         await until(pilot, lambda: not app.desk.busy, listens=False)
 
     words = play(bench, story).backend.parting_words()
