@@ -15,6 +15,16 @@ _TIMEOUT = (
 )
 _NO_TXT = "  Domain: a.test\n  Type:   unauthorized\n  Detail: No TXT records found for DNS challenge\n"
 _HOOK = "Hook '--manual-auth-hook' for a.test reported error code 3\n"
+_CAA = "  Domain: a.test\n  Type:   caa\n  Detail: CAA record for a.test prevents issuance\n"
+_BY_PLUGIN = (
+    "\nHint: The Certificate Authority failed to verify the DNS TXT records created by --dns-rfc2136. Ensure the above domains are "
+    "hosted by this DNS provider, or try increasing --dns-rfc2136-propagation-seconds (currently 60 seconds).\n"
+)
+_BY_HOOK = (
+    "\nHint: The Certificate Authority failed to verify the DNS TXT records created by the --manual-auth-hook. Ensure that this hook "
+    "is functioning correctly and that it waits a sufficient duration of time for DNS propagation.\n"
+)
+_OTHERWISE = "  Domain: a.test\n  Type:   unauthorized\n  Detail: keyAuthorization does not match\n"
 _LATER = _TIMEOUT.replace("Domain:", "Identifier:")
 _RATE = (
     "An unexpected error occurred:\nError creating new order :: too many certificates (5) already issued for this exact set of "
@@ -33,6 +43,12 @@ _REFUSED_5 = "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='acm
         (_HEAD + "  Type:   dns\n  Detail: NXDOMAIN looking up A for a.test", "does not find the name", "A record"),
         (_HEAD + "  Type:   unauthorized\n  Detail: Invalid response: 404", "another web server", "--webroot"),
         (_HEAD + "  Type:   caa\n  Detail: CAA record for a.test prevents issuance", "CAA record", "allow"),
+        (_HEAD + _CAA + _BY_PLUGIN, "a CAA record of the name forbids", "allow"),
+        (_HEAD + _CAA + _BY_HOOK, "a CAA record of the name forbids", "allow"),
+        ("urn:ietf:params:acme:error:serverInternal :: oops" + _BY_HOOK, "in trouble itself", "later"),
+        ("Something new happened." + _BY_HOOK, "certbot says: Something new happened.", "letsencrypt.log"),
+        (_HEAD + _NO_TXT + _BY_PLUGIN, "certbot's record in the DNS", "propagation-seconds"),
+        (_HEAD + _OTHERWISE + _BY_PLUGIN, "certbot's record in the DNS", "propagation-seconds"),
         (_HOOK + _HEAD + _NO_TXT, "your hook failed", "by hand"),
         (_HEAD + _NO_TXT, "certbot's record in the DNS", "propagation-seconds"),
         (_HEAD + "  Type:   dns\n  Detail: DNS problem: NXDOMAIN looking up TXT for _acme-challenge.a.test", "certbot's record", "zone"),

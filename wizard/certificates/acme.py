@@ -56,7 +56,8 @@ _REFUSALS = (
     (r"Encountered error (?:adding|when making|deleting)|Missing properties in credentials|binascii\.Error|Unable to determine base domain",
      "certbot's plug-in could not write into the DNS",
      "see that the file of --credentials names the right name server, and a key that may change this zone"),
-    (r"looking up TXT|TXT record|DNS challenge",
+    # certbot's own hint names TXT records after each challenge by the DNS that fails, for whatever reason.
+    (r"(?m)looking up TXT|^(?!Hint: ).*TXT record|DNS challenge|Type:\s+(?:unauthorized|incorrectResponse)\b(?:.*\n)*Hint: .*TXT record",
      "the authority does not find certbot's record in the DNS (TXT of _acme-challenge)",
      "see that the record goes into the zone that the world sees; where its name servers agree late, let the hook wait, or set "
      "dns-PLUGIN-propagation-seconds in /etc/letsencrypt/cli.ini; then try again"),
