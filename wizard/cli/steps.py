@@ -38,7 +38,7 @@ from wizard.gather.host import look
 from wizard.model.answers import SAVED, Answers, Auth, saved
 from wizard.model.events import Event
 from wizard.model.facts import Facts
-from wizard.model.plan import UNTESTED, Outcome, Plan, Sign, Step
+from wizard.model.plan import UNTESTED, Outcome, Plan, Sign, Step, ids
 from wizard.model.session import Session
 from wizard.model.set_option import as_options
 from wizard.render import as_json
@@ -152,7 +152,7 @@ def exit_code(run: Run) -> int:
 
 def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
     """Why a run ended before a step: what would end with it, and the command that goes on; empty where nobody knows it."""
-    names = [part for ending in run.ends for part in ("--accept", ending.id)]
+    names = [part for name in ids(run.ends) for part in ("--accept", name)]
     goes_on = command_lines(clean(shlex.join(["msa-wizard", *command, *names])), first="If that may end:  ")
     if not command:
         goes_on = fold(
@@ -171,7 +171,7 @@ def _planned_endings(plans: Mapping[str, Plan], accept: Sequence[str], typed: Se
     for name, plan in plans.items():
         waits = plan.waits_for(accept)
         if waits:
-            names = " ".join(f"--accept {ending.id}" for ending in waits)
+            names = " ".join(f"--accept {each}" for each in ids(waits))
             out(f"\n`apply` stops before {name}: something that works would end. If that may: {names}")
     _unused(plans, typed)
 

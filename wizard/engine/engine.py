@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from snapshots.errors import StoreError
 from wizard.changes.file import FileChange
 from wizard.delivery import from_anywhere
+from wizard.engine.edits import at_the_first, edits_behind, looking_ahead
 from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder
 from wizard.engine.trial import tried
@@ -30,6 +31,7 @@ from wizard.sendmail.m4 import earlier
 from wizard.steps.install import Install
 from wizard.steps.order import STEPS
 from wizard.steps.restart import Restart, started_with
+from wizard.steps.sendmailconfig import EDITS
 from wizard.system.host import Host, Say
 
 if TYPE_CHECKING:
@@ -136,10 +138,12 @@ class Session:
     resume: Resume | None
     agreed: list[Ending] = field(default_factory=list)
     """What somebody was asked about, and accepted as it was shown."""
+    of_edits: set[str] = field(default_factory=set)
+    """The ids of what may end with the edits of sendmail.mc, once one of them has begun."""
 
     def step(self, step: Step) -> bool:
         """One step. False ends the run."""
-        plan = self._show(step, self.engine.plan_step(step, self.facts))
+        plan = self._show(step, self._planned(step))
         if plan.outcome is Outcome.BLOCKED:
             if step.id in self.engine.skipped:
                 self.run.skipped.append(step.id)
@@ -160,6 +164,8 @@ class Session:
             return True
         if not self._agreed(step, plan):
             return self._undecided(work)
+        if step.id in EDITS:
+            self.of_edits |= {ending.id for ending in plan.ends}
         if not self.run.applied:
             self._load_ahead()
         started = time.monotonic()  # nobody's answer is waited for from here on
@@ -293,12 +299,30 @@ class Session:
             f"{work.step.id} is not done after {ROUNDS} rounds: its files change while it works on them"
         )
 
+    def _planned(self, step: Step) -> Plan:
+        """The plan; of the first edit of sendmail.mc with what would end with the others of this run."""
+        plan = self._but_asked(self.engine.plan_step(step, self.facts))
+        if step.id not in EDITS or plan.outcome is not Outcome.PENDING or self.run.applied.keys() & EDITS:
+            return plan
+        behind = (
+            each
+            for each in edits_behind(step, self.engine.steps)
+            if each.id not in self.engine.skipped and (not self.wanted or each.id in self.wanted)
+        )
+        return looking_ahead(plan, self.facts, behind, self.engine.plan_step)
+
+    def _but_asked(self, plan: Plan) -> Plan:
+        """The plan; of an edit of sendmail.mc behind another without what may end since that: mail came in meanwhile, perhaps."""
+        if plan.step not in EDITS or not self.run.applied.keys() & EDITS:
+            return plan
+        return replace(plan, ends=plan.waits_for(self.of_edits))
+
     def _planned_now(self, step: Step, plan: Plan) -> Plan:
         """The plan on facts that are not older than FRESH seconds."""
         if time.monotonic() - self.facts.taken < FRESH:
             return plan
         self.facts = self._look()
-        return self.engine.plan_step(step, self.facts)
+        return self._but_asked(self.engine.plan_step(step, self.facts))
 
     def _checked(self, step: Step) -> list[Check]:
         """The checks of a step that was applied. Raises ChangeError when one failed."""
@@ -421,7 +445,10 @@ class Engine:
                 facts = after(facts, plan)
             if not wanted or step.id in wanted:
                 plans[step.id] = plan
-                self.report(Planned(step, plan))
+        plans |= at_the_first({name: plan for name, plan in plans.items() if name not in self.skipped})
+        for step in self.steps:
+            if step.id in plans:
+                self.report(Planned(step, plans[step.id]))
         return plans
 
     def plan_step(self, step: Step, facts: Facts) -> Plan:

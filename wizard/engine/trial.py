@@ -21,6 +21,7 @@ from wizard.sendmail.local_mail import DESTINATION, destination, refused_by
 from wizard.sendmail.m4 import expand_text
 from wizard.sendmail.mc_gate import Gate, SubmitGate
 from wizard.steps.sendmail_auth import SendmailAuth
+from wizard.steps.sendmailconfig import EDITS
 from wizard.system.host import Host
 from wizard.system.links import WRITTEN, in_the_way, linked
 
@@ -34,9 +35,6 @@ LINKS = "links"
 """Symbolic links that regular files take the place of."""
 _RENAMED = (f.SENDMAIL_CF, f.SUBMIT_MC, f.SUBMIT_CF, f.ACCESS)
 _DEBIAN_SUBMIT_MC = "/usr/share/sendmail/cf/debian/submit.mc"
-_EDITS = frozenset({"mc-includes", "submission-port", "auth-options", "smtp-port"})
-"""The first of these to be carried out lists what goes: Debian's start of sendmail makes a sendmail.cf again that is older
-than sendmail.mc (tried on 12 and 13), so a run must not stop between them."""
 
 
 def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
@@ -49,7 +47,7 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
     for change in plan.changes:
         if isinstance(change, FileChange) and isinstance(change.gate, Gate):
             plan = _gated(host, facts, plan, change, change.gate)
-            if not facts.planned & _EDITS and plan.outcome is Outcome.PENDING:
+            if not facts.planned & EDITS and plan.outcome is Outcome.PENDING:
                 edits = True
                 plan = replace(plan, ends=(*plan.ends, *lost(facts), *_links(facts)))
                 plan = rewritten(host, facts, plan)
@@ -64,7 +62,7 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
             ours, links = ((), ()) if edits else (lost(facts), _links(facts))
             plan = replace(plan, ends=(*plan.ends, *ours, *submit, *links))
             # Where an edit comes first, it has been said there.
-            plan = plan if edits or facts.planned & _EDITS else rewritten(host, facts, plan)
+            plan = plan if edits or facts.planned & EDITS else rewritten(host, facts, plan)
     return plan
 
 
@@ -89,7 +87,7 @@ def _gated(host: Host, facts: Facts, plan: Plan, change: FileChange, gate: Gate)
     except GateError as error:
         return Plan.blocked(plan.step, str(error))
     notes = (*plan.notes, *(note for note in judged.notes if note not in plan.notes))
-    says = f"{count(len(judged.effects), 'line')} of sendmail.cf would change that this step does not plan to change"
+    says = f"{count(len(judged.effects), 'line')} of sendmail.cf would change that {plan.step} does not plan to change"
     ends = (Ending(EFFECTS, says, judged.effects),) if judged.effects else ()
     return replace(_giving(plan, change, judged.cf), notes=notes, ends=(*plan.ends, *ends))
 

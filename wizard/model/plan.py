@@ -120,6 +120,11 @@ class Ending:
     """What exactly, a line each: all of them."""
 
 
+def ids(ends: Iterable[Ending]) -> tuple[str, ...]:
+    """The id of each kind of them, once."""
+    return tuple(dict.fromkeys(ending.id for ending in ends))
+
+
 ENDINGS = {
     "certificate-key": "TLS before 1.3 with mail clients: CipherList of sendmail.cf has ciphers for the certificate's key, none for the new one's",
     "certificate-names": "names of the server's certificate that mail clients may use, and that the new one is not for",

@@ -107,7 +107,7 @@ class Rehearsal:
         if failures := self.run.get("failures"):
             return str(failures[0]["why"])
         if self.ends:
-            names = " ".join(f"--accept {ending['id']}" for ending in self.ends)
+            names = " ".join(dict.fromkeys(f"--accept {ending['id']}" for ending in self.ends))
             ends = "; ".join(ending["says"] for ending in self.ends)
             return f"something that works would end: {ends} ({names} goes on)"
         steps = self.run.get("steps", ())

@@ -23,7 +23,7 @@ from wizard.console import (
 )
 from wizard.engine import in_force
 from wizard.model.events import Checked, Drifted, Event, Failed, Output, Planned, Progress, Recorded, Report
-from wizard.model.plan import UNKNOWN, UNTESTED, Change, Check, Ending, Outcome, Plan, Sign, Step
+from wizard.model.plan import UNKNOWN, UNTESTED, Change, Check, Ending, Outcome, Plan, Sign, Step, ids
 
 if TYPE_CHECKING:
     from snapshots.merge.path_merge import Conflict
@@ -94,7 +94,7 @@ def endings_text(ends: Sequence[Ending]) -> str:
 
 def reason_text(plan: Plan) -> str:
     """Why, and the names of what would end with it."""
-    names = ", ".join(ending.id for ending in plan.ends)
+    names = ", ".join(ids(plan.ends))
     return f"{plan.reason} (WOULD END: {names})" if names else plan.reason
 
 

@@ -17,8 +17,9 @@ from wizard.steps.sendmail_auth import hands_off
 from wizard.system.host import Host
 
 ERRORS = "/etc/mail/sendmail.cf.errors"
-_EDITS = frozenset({"mc-includes", "submission-port", "auth-options", "smtp-port"})
-MC_STEPS = _EDITS | {"install", "sendmail-auth"}
+EDITS = frozenset({"mc-includes", "submission-port", "auth-options", "smtp-port"})
+"""The steps that edit sendmail.mc."""
+MC_STEPS = EDITS | {"install", "sendmail-auth"}
 
 
 class Sendmailconfig(Step):
@@ -39,7 +40,7 @@ class Sendmailconfig(Step):
             return Plan.blocked(self.id, tls_sentence(facts.without_tls), REMEDY)
         if MC_STEPS & facts.planned:
             why = "sendmail.mc will change"
-            if not _EDITS & facts.planned:
+            if not EDITS & facts.planned:
                 by = "the packages" if "install" in facts.planned else "sendmail-auth"
                 why = f"{by} may change what sendmail.mc includes"
             return Plan.pending(self.id, why, DialogueChange(), follows=True)

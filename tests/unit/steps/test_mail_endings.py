@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.steps.recorded import NOW, bare, file, machine
+from wizard.engine.edits import looking_ahead
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Listen
 from wizard.model.facts import Facts, HandedIn, MailLately
@@ -111,6 +112,15 @@ def test_local_mail_that_is_led_elsewhere_is_no_question() -> None:
     made = plan(SubmissionPort(), host(WEB, lines=OPEN, files={f.SUBMIT_CF: file(cf)}))
     assert made.ends == ()
     assert any("does not tell local mail from" in note for note in made.notes)
+
+
+def test_the_first_edit_asks_for_all_of_them() -> None:
+    steps = (SubmissionPort(), AuthOptions(), SmtpPort())
+    facts = host(WEB, ALICE, dataclasses.replace(PRINTER, listener="MTA-v4"), lines=OPEN)
+    first = looking_ahead(plan(McIncludes(), facts), facts, steps, plan)
+    assert first.changes == plan(McIncludes(), facts).changes
+    assert [each.id for each in first.ends] == ["mail-without-login", "logins-without-tls", "logins-port-25"]
+    assert first.ends == tuple(ending for step in steps for ending in plan(step, facts).ends)
 
 
 def test_what_nobody_does_is_no_question() -> None:

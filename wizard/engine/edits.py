@@ -1,0 +1,38 @@
+"""The edits of sendmail.mc are asked about together, at the first that is carried out. Debian's start of sendmail makes a
+sendmail.cf again that is older than sendmail.mc (tried on 12 and 13), so a run must not stop between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from wizard.model.facts import Facts
+from wizard.model.plan import Outcome, Plan, Step, after
+from wizard.steps.sendmailconfig import EDITS
+
+
+def at_the_first(plans: Mapping[str, Plan]) -> dict[str, Plan]:
+    """The plans, of which the first edit that is pending has what would end with those behind it, and these have it no more."""
+    edits = [plan for name, plan in plans.items() if name in EDITS and plan.outcome is Outcome.PENDING]
+    if not edits:
+        return dict(plans)
+    ends = dict.fromkeys(ending for plan in edits for ending in plan.ends)
+    moved = {plan.step: replace(plan, ends=()) for plan in edits}
+    moved[edits[0].step] = replace(edits[0], ends=tuple(ends))
+    return {name: moved.get(name, plan) for name, plan in plans.items()}
+
+
+def edits_behind(step: Step, steps: Sequence[Step]) -> Iterator[Step]:
+    """Those of the steps that edit sendmail.mc after this one."""
+    return (each for each in steps[steps.index(step) + 1 :] if each.id in EDITS)
+
+
+def looking_ahead(
+    plan: Plan, facts: Facts, behind: Iterable[Step], plan_of: Callable[[Step, Facts], Plan]
+) -> Plan:
+    """The plan of an edit, with what would end with those `behind` it."""
+    plans = {plan.step: plan}
+    for step in behind:
+        facts = after(facts, plan)
+        plans[step.id] = plan = plan_of(step, facts)
+    return at_the_first(plans)[next(iter(plans))]
