@@ -12,6 +12,7 @@ from snapshots.store import Store
 from wizard.cli import options
 from wizard.model.plan import Plan
 from wizard.steps.order import STEPS
+from wizard.system.host import Host
 from wizard.system.signals import Interrupt
 
 
@@ -22,7 +23,7 @@ def test_who_is_asked_for_the_rest_of_a_step_learns_that_a_no_undoes_it(
     replies = iter(["?", ""])
     monkeypatch.setattr(options, "ask", lambda *_: next(replies))
     store = Store.open(tmp_path / "etc.git", root=tmp_path)
-    wants = options.decide(argparse.Namespace(yes=False), store, Interrupt())
+    wants = options.decide(argparse.Namespace(yes=False), Host(tmp_path), store, Interrupt())
     step = STEPS[0]
     assert not wants(step, replace(Plan.pending(step.id, "missing"), begun=begun))
     shown = capsys.readouterr().out
