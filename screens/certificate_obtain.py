@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -13,8 +15,8 @@ from textual.widgets import Checkbox, Static
 from screens.base import FORM, Field, Frame
 from screens.settings import Flag
 from wizard.errors import AnswersError
-from wizard.model.answers import MANUAL, STANDALONE, WEBROOT
-from wizard.model.set_option import with_set
+from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Answers
+from wizard.model.set_option import as_options, with_set
 
 if TYPE_CHECKING:
     from wizard.engine.engine import Run
@@ -52,6 +54,24 @@ AGREE = Field(
     "I agree to the authority's terms of service",
     "Space ticks it. Let's Encrypt's are at https://letsencrypt.org/repository; the plan names those of the authority.",
 )
+
+
+def words_of(entered: Mapping[str, str], answers: Answers, saved: Answers) -> list[str]:
+    """What `certificate obtain` needs to ask for what was `entered`: it fills in what is not given from the settings as they are
+    `saved`, so what is empty, and is not so there, is said as well."""
+    of_settings = saved.certificate
+    typed = {**entered, "email": entered["email"] or "ADDRESS"}
+    words = typed.pop("name").replace(",", " ").split()
+    agrees = typed.pop(AGREE.id) == "true"
+    if typed["challenge"] == STANDALONE and of_settings.challenge in ("", STANDALONE):
+        del typed["challenge"]
+    words += [word for key, value in typed.items() if value for word in (f"--{key.replace('_', '-')}", value)]
+    words += ["--agree-tos"] if agrees else []
+    taken_out = {key: "" for key in ("name", *typed) if not typed.get(key, entered[key])}
+    taken_out |= {} if agrees else {AGREE.id: "false"}
+    for key, value in taken_out.items():
+        words += ["--set", f"certificate.{key}={value}"] if getattr(of_settings, key) else []
+    return words + as_options(replace(answers, certificate=of_settings), saved)
 
 
 class ObtainCertificate(Frame[None]):
@@ -148,15 +168,7 @@ rolled back in the history.
 
     def _show_command(self) -> str:
         self.wizard.kept[self.HEADING] = {field.id: self.entered(field.id) for field in FIELDS}
-        typed = self._entered()
-        words = typed.pop("name").replace(",", " ").split()
-        agrees = typed.pop(AGREE.id) == "true"
-        typed |= {
-            "email": typed["email"] or "ADDRESS",
-            "challenge": typed["challenge"].removeprefix(STANDALONE),
-        }
-        words += [word for key in typed for word in (f"--{key.replace('_', '-')}", typed[key]) if typed[key]]
-        words += ["--agree-tos"] if agrees else []
+        words = words_of(self._entered(), self.backend.answers, self.backend.saved)
         command = shlex.join(["msa-wizard", "certificate", "obtain", *words])
         self.same(command)
         return command

@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
-from wizard.cli import clients
+from screens.certificate_obtain import FIELDS, words_of
+from wizard.cli import clients, options
 from wizard.cli import main as cli
+from wizard.cli.parser import parser
 from wizard.errors import USAGE, NeededError
-from wizard.model.answers import Answers, Certificate
+from wizard.model.answers import Answers, Certificate, Tls
 from wizard.model.facts import Acme
+from wizard.model.set_option import with_set
 
 TERMS = "https://ca.example.org/terms"
 
@@ -66,6 +69,34 @@ def test_whoever_does_not_agree_has_not_agreed(admin: Admin, reply: str) -> None
     admin.replies = iter(["", reply])
     assert cli.main(["certificate", "obtain", "--dry-run"]) == 0
     assert admin.got[0].certificate == Certificate("standalone")
+
+
+FORM = dict.fromkeys((field.id for field in FIELDS), "") | {"email": "a@b.org", "challenge": "standalone"}
+BY_DNS = Certificate("dns-rfc2136", credentials="/root/x.ini", server="https://acme.corp/directory")
+
+
+@pytest.mark.parametrize(
+    ("saved", "entered", "command"),
+    [
+        (Certificate(), {}, "--email a@b.org"),
+        (Certificate("standalone"), {"agree_tos": "true"}, "--email a@b.org --agree-tos"),
+        (Certificate(), {"name": "a.org, b.org", "challenge": "webroot", "webroot": "/srv"}, "a.org b.org --email a@b.org --challenge webroot --webroot /srv"),
+        (BY_DNS, {}, "--email a@b.org --challenge standalone --set certificate.credentials= --set certificate.server="),
+        (BY_DNS, {"challenge": "dns-rfc2136", "credentials": "/root/y.ini"}, "--email a@b.org --challenge dns-rfc2136 --credentials /root/y.ini --set certificate.server="),
+        (Certificate(name="a.org", agree_tos=True), {}, "--email a@b.org --set certificate.name= --set certificate.agree_tos=false"),
+    ],
+)  # fmt: skip
+def test_the_command_below_the_form_asks_for_what_the_form_asks_for(
+    monkeypatch: pytest.MonkeyPatch, saved: Certificate, entered: dict[str, str], command: str
+) -> None:
+    """Also where the settings fill in what was emptied, or are not saved yet."""
+    form = {**FORM, "agree_tos": "false", **entered}
+    here, ours = Answers(certificate=saved), Answers(certificate=saved, tls=Tls("recommended"))
+    assert words_of(form, here, here) == command.split()
+    monkeypatch.setattr(options, "saved", lambda: here)
+    words = words_of(form, ours, here)
+    arguments = parser().parse_args(["certificate", "obtain", *words])
+    assert clients._chosen(arguments) == with_set(ours, [f"certificate.{key}={form[key]}" for key in form])
 
 
 @pytest.mark.parametrize("typed", [[], ["--name", "mx.example.org"]])
