@@ -39,6 +39,7 @@ GALAXY = {
 """What galaxy.yml says of the collection."""
 _SOURCE = Path(templates.__file__).with_name("fleet")
 _INVENTORY = "inventory"
+_SETTINGS = f"{_INVENTORY}/group_vars/msa/answers.yml"
 _PLAYBOOKS = ("site", "drift", "certificate", "troubleshoot", "rollback")
 _MODULES = "plugins/modules/"
 _SHEBANG = "#!/usr/bin/python\n"
@@ -51,7 +52,7 @@ class Exported:
 
     written: tuple[str, ...]
     kept: tuple[str, ...]
-    """Of an inventory that is there, the folder: nothing is added to it, for its admin may have moved what is not there."""
+    """Of the inventory of an earlier export, the folder: nothing is added to it, for its admin may have moved what is not there."""
     unknown: tuple[str, ...] = ()
     """Files of the collection that this version does not have, such as those of an earlier one."""
 
@@ -103,13 +104,12 @@ def inventory(answers: Answers, facts: Facts) -> dict[str, str]:
     own = _own(answers)
     names = {"accept", *(name for values in own.values() for name in values)}
     shared = as_yaml(as_toml(answers, facts), leave_out=names)
-    group = "inventory/group_vars/msa"
     accept, user = json.dumps(answers.accept), json.dumps(answers.test.user)
     of_host = render("fleet/host_vars.yml.j2", host=host, own=own, accept=accept, user=user)
     return {
         "inventory/hosts.yml": render("fleet/hosts.yml.j2", host=host),
-        f"{group}/answers.yml": render("fleet/group_vars.yml.j2", host=host, answers=shared),
-        f"{group}/vault.yml.example": (_SOURCE / "vault.yml.example").read_text(),
+        _SETTINGS: render("fleet/group_vars.yml.j2", host=host, answers=shared),
+        "inventory/group_vars/msa/vault.yml.example": (_SOURCE / "vault.yml.example").read_text(),
         f"inventory/host_vars/{host}.yml": of_host,
     }
 
@@ -158,7 +158,7 @@ def _as_yaml(toml: str, leave_out: Collection[str]) -> Iterator[str]:
 
 def export(folder: Path, answers: Answers, facts: Facts, program: bytes, *, force: bool = False) -> Exported:
     """Write all of it below `folder`. Without `force` nothing may be there already; with it what is ours is replaced, and the
-    inventory, ansible.cfg and README.md stay: nothing is added to an inventory that is there. Raises OutputError."""
+    inventory, ansible.cfg and README.md stay: nothing is added to the inventory of an earlier export. Raises OutputError."""
     ours: dict[str, str | bytes] = {f"{COLLECTION}/{name}": text for name, text in collection().items()}
     ours[PROGRAM] = program
     ours |= {f"{name}.yml": (_SOURCE / f"{name}.yml").read_text() for name in _PLAYBOOKS}
@@ -170,7 +170,8 @@ def export(folder: Path, answers: Answers, facts: Facts, program: bytes, *, forc
     if there and not force:
         raise AlreadyThere(folder / there[0])
     kept = [name for name in theirs if name in there]
-    if (folder / _INVENTORY).exists():
+    exported_before = any((folder / name).exists() for name in (COLLECTION, _SETTINGS))
+    if exported_before and (folder / _INVENTORY).exists():
         theirs = {name: content for name, content in theirs.items() if not name.startswith(_INVENTORY)}
         kept = [_INVENTORY, *(name for name in kept if name in theirs)]
     wanted = {name: content for name, content in (ours | theirs).items() if name not in kept}

@@ -115,6 +115,20 @@ def test_nothing_is_overwritten_unasked_and_the_inventory_never(tmp_path: Path) 
     assert again.unknown == ()
 
 
+def test_an_inventory_of_others_keeps_no_setting_of_this_host_out(tmp_path: Path) -> None:
+    """An Ansible repository, into which it is exported for the first time; then a newer version into it."""
+    others = tmp_path / "inventory/prod.yml"
+    others.parent.mkdir()
+    others.write_text("theirs")
+    first = export(tmp_path, Answers(), FACTS, b"the program")
+    assert {"inventory/hosts.yml", "inventory/group_vars/msa/answers.yml"} < set(first.written)
+    assert (first.kept, others.read_text()) == ((), "theirs")
+    (tmp_path / "inventory/hosts.yml").unlink()
+    again = export(tmp_path, Answers(), FACTS, b"the program", force=True)
+    assert "inventory" in again.kept
+    assert not (tmp_path / "inventory/hosts.yml").exists()
+
+
 def test_ansible_needs_no_sudo_where_it_logs_in_as_root() -> None:
     """As the inventory has it; it would else ask for sudo, which Debian leaves out where root has a password."""
     assert "\n    ansible_user: root\n" in inventory(Answers(), FACTS)["inventory/hosts.yml"]
