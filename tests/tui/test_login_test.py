@@ -17,8 +17,10 @@ from tests.authority import Authority
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.smtp.server import PASSWORD, USER, Script, serving
 from wizard.model.answers import Answers, Test
+from wizard.model.events import Failed
 from wizard.model.plan import Check, Sign
-from wizard.smtp.login_test import Result
+from wizard.smtp.login_test import Finding, Result
+from wizard.steps.restart import AuthTest
 
 SECRET = "Kw4kzalver-77"
 
@@ -283,5 +285,40 @@ def test_after_an_accepted_login_it_is_said_what_comes_next(bench: Bench) -> Non
         app.screen.query_one("#host", Input).value = "mail.example.org"
         screen._show_result(accepted)
         await until(pilot, lambda: not shows(app, "What mail clients need next"))
+
+    play(bench, story)
+
+
+FAILED = Failed(AuthTest(), "port 25 offers AUTH", (), (), "look", reported=True)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "state", "over"),
+    [
+        ("", "", Sign.OK, True),
+        ("", "587", Sign.OK, True),
+        ("", "", Sign.FAILED, False),
+        ("", "465", Sign.OK, False),
+        ("mail.example.org", "", Sign.OK, False),
+    ],
+)
+def test_a_test_of_this_host_that_passes_ends_the_failure_of_an_earlier_one(
+    bench: Bench, host: str, port: str, state: Sign, over: bool
+) -> None:
+    """A login that is accepted while port 25 still offers AUTH does not."""
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        app.backend.session.heard(lambda _: None)(FAILED)
+        await at(pilot, app, "test", "A user of the server")
+        screen = app.screen
+        assert isinstance(screen, LoginTest)
+        screen._cause = None
+        app.screen.query_one("#host", Input).value = host
+        app.screen.query_one("#port", Input).value = port
+        finding = Finding("smtp-auth", state, "Port 25.")
+        says = "The login was accepted (235)."
+        screen._show_result(Result(True, None, says, 235, (), (finding,), None, "TLSv1.3", None))
+        await until(pilot, lambda: shows(app, says))
+        assert app.backend.session.nothing is over
 
     play(bench, story)

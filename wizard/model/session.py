@@ -76,8 +76,7 @@ class Session:
                     self.skipped.discard(step.id)
                     self.events += 1
                 case Checked(step, check) if check.sign is Sign.OK:
-                    if (failed := self.failed.get(step.id)) and failed.reported:
-                        del self.failed[step.id]  # it is looked at anew; where it fails again that follows
+                    self.passed(step.id)  # it is looked at anew; where it fails again that follows
                 case Checked(step, Check(sign=Sign.WARNING) as check):
                     self.warnings[step.id] = [*self.warnings.get(step.id, ()), check]
                 case Failed(step, also=also):
@@ -88,6 +87,11 @@ class Session:
             report(event)
 
         return take
+
+    def passed(self, step: str) -> None:
+        """A step that changes nothing was tested anew: that it failed is over."""
+        if (failed := self.failed.get(step)) and failed.reported:
+            del self.failed[step]
 
     def took_back(self, rollback: TakenBack, again: Mapping[str, str] | None = None) -> None:
         """A rollback was done; one of a rollback has brought steps into force `again`, by their ids with their commits."""
