@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -266,13 +266,57 @@ def test_mail_belongs_to_the_login_of_its_process(tmp_path: Path, place: str) ->
         host: Host = journal(tmp_path, *logged)
     else:
         host = logfile(tmp_path, stamped(NOW - 40 * DAY, "x"), *(stamped(*line) for line in logged))
-    made = recent.mail_after_login(host, CF)
+    made = recent.mail_after_login(host, CF, ())
     assert brought(made) == [
         ("alice", "PLAIN", OFFICE, "MSP-v4", True),
         ("bob", "LOGIN", OFFICE, "MTA-v4", False),
     ]
     assert [round(each.at - then) for each in made[0]] == [7001, 6000]
     assert made[1] == ""
+
+
+class Long(Host):
+    """A host with a long journal, whose lines come as fast as they are read."""
+
+    lines: ClassVar[list[str]] = []
+
+    def run(
+        self, argv: Sequence[str], *, say: Callable[[str], None] | None = None, **options: Any
+    ) -> Completed:
+        def counted(line: str) -> None:
+            self.lines.append(line)
+            assert say is not None
+            say(line)
+
+        writes = """yes '{"__REALTIME_TIMESTAMP" : "7000000"}' | head -n 20000"""
+        return super().run(["sh", "-c", writes], say=counted, **options)
+
+
+def test_the_begin_of_a_journal_takes_no_look_at_its_end() -> None:
+    assert read.journal_begin(Long()) == 7.0
+    assert len(Long.lines) == 1
+
+
+def test_the_steps_of_a_plan_read_the_log_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = journal(
+        tmp_path,
+        (NOW - 9, LOGIN.format(OFFICE, "bob")),
+        (NOW - 8, came_in(OFFICE, "ESMTPA", "MTA-v4")),
+        (NOW - 7, came_in(GUESSER, "SMTP", "web")),
+        (NOW - 6, came_in(GUESSER, "SMTP", "MTA-v4")),
+    )
+
+    def looked() -> list[int]:
+        """How many are found, and how often the journal was asked until then."""
+        without = recent.mail_without_login(host, CF, {"web"})[0]
+        after = [recent.mail_after_login(host, CF, {"web"})[0] for _ in range(2)]
+        return [len(without), *map(len, after), len(host.asked)]
+
+    assert looked() == [1, 1, 1, 1]
+    assert looked() == [1, 1, 1, 1]
+    assert not re.search(host.asked[0], host.logged[3][1]), "mail of other servers may be any number"
+    monkeypatch.setattr(recent, "_KEPT_FOR", -1.0)
+    assert looked() == [1, 1, 1, 4]
 
 
 def test_mail_without_a_login_counts_at_the_listeners_asked_for(tmp_path: Path) -> None:

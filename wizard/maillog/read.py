@@ -205,11 +205,23 @@ def matching(host: Host, since: float, words: str, within: float, most: int = _M
     return Logged(lines)
 
 
+class _FirstLineError(Exception):
+    """There it is: of a command that would go on for all of a long journal."""
+
+
 def journal_begin(host: Host) -> float:
     """The second of the journal's oldest entry (since the epoch), infinite where it has none. Raises HostError."""
     found = list[str]()
+
+    def first(line: str) -> None:
+        found.append(line)
+        raise _FirstLineError
+
     argv = ["journalctl", "-q", "--no-pager", "-o", "json", "--output-fields=_PID"]
-    host.run(argv, timeout=30, say=found.append, over=lambda: bool(found))
+    with suppress(
+        _FirstLineError
+    ):  # it ends the command: one that writes as fast as we read is asked nothing by `over`
+        host.run(argv, timeout=30, say=first)
     match = re.search(r'"__REALTIME_TIMESTAMP" ?: ?"(\d{1,19})"', found[0]) if found else None
     return int(match[1]) / 1e6 if match else math.inf
 

@@ -20,6 +20,10 @@ _PATIENCE = 4.0
 """Seconds for a long journal, of which the newest comes first."""
 _MOST = 20_000
 """Logins, or other lines of those who logged in."""
+_KEPT_FOR = 60.0
+"""Seconds for which what was read is taken as it was."""
+_kept: dict[tuple[int, str], tuple[Host, float, Logged]] = {}
+"""By host, which it keeps, and words: when that was read, and what."""
 _ADDRESSES = 2000
 """So many are asked for by name; of more, all lines are."""
 _LOGS_LOGINS = 9
@@ -66,10 +70,11 @@ def recent_tls(host: Host, cf: str, refused: Callable[[str, str], bool]) -> tupl
     return weak, unknown(logged)
 
 
-def mail_after_login(host: Host, cf: str) -> tuple[tuple[HandedIn, ...], str]:
+def mail_after_login(host: Host, cf: str, open_ones: Collection[str]) -> tuple[tuple[HandedIn, ...], str]:
     """The mail that came in after a login, of each user, mechanism, address and listener the last, with TLS and without; and
-    what is not known, as above."""
-    logged = logins(host, cf, _CAME_IN.format("A"))
+    what is not known, as above. `open_ones` are the listeners of which `mail_without_login` is asked, so that the log is read once."""
+    nothing = _unlogged(cf)
+    logged = nothing if nothing is not None else _mail(host, open_ones)
     sessions, found = dict[int, tuple[str, str, float]](), list[HandedIn]()
     for line in logged.lines:
         if line.authid is not None:
@@ -87,13 +92,20 @@ def mail_without_login(host: Host, cf: str, listeners: Collection[str]) -> tuple
     """The same of mail that came in without a login at the listeners of these names."""
     if low := _logs_less(cf, _LOGS_MAIL):
         return (), unknown(Logged(lacks=f"sendmail logs no mail with LogLevel={low} (sendmail.cf)"), _SENT)
-    names = "|".join(map(re.escape, sorted(listeners)))
-    logged = _logged(host, time.time() - DAYS * 86400, f"{_CAME_IN.format('')}(?:{names}), relay=")
+    logged = _mail(host, listeners)
     found = list[HandedIn]()
     for line in logged.lines:
         if (match := _MAIL.match(line.text)) and not match[2] and match[3] in listeners:
             found.append(HandedIn("", "", line.peer or "", match[3], bool(match[1]), line.time))
     return _last_ones(found), unknown(logged, _SENT)
+
+
+def _mail(host: Host, open_ones: Collection[str]) -> Logged:
+    """The logins, the mail after one, and what came in without one at these listeners."""
+    names = "|".join(map(re.escape, sorted(open_ones)))
+    without = (f"{_CAME_IN.format('')}(?:{names}), relay=",) if names else ()
+    words = "|".join((_ACCEPTED, _CAME_IN.format("A"), *without))
+    return _logged(host, time.time() - DAYS * 86400, words, 2 * _MOST)
 
 
 def _last_ones(found: Iterable[HandedIn]) -> tuple[HandedIn, ...]:
@@ -105,10 +117,8 @@ def _last_ones(found: Iterable[HandedIn]) -> tuple[HandedIn, ...]:
 def logins(host: Host, cf: str, also: str = "") -> Logged:
     """The logins of the last DAYS, oldest first; and what `also` matches, an expression for the begin of lines with a relay.
     In the journal such lines of those alone who logged in: of others there may be any number."""
-    if not cf:  # nothing that could let anybody in
-        return Logged()
-    if low := _logs_less(cf, _LOGS_LOGINS):
-        return Logged(lacks=f"sendmail logs no login with LogLevel={low} (sendmail.cf)")
+    if (nothing := _unlogged(cf)) is not None:
+        return nothing
     since = time.time() - DAYS * 86400
     if also and where(host) != "journal":
         return _logged(host, since, f"{_ACCEPTED}|{also}")
@@ -120,6 +130,14 @@ def logins(host: Host, cf: str, also: str = "") -> Logged:
     lines = sorted((*of_them.lines, *accepted.lines), key=lambda line: line.time)
     lacking = max((accepted, of_them), key=lambda each: each.whole_since if each.lacks else 0.0)
     return Logged(tuple(lines), lacking.lacks, lacking.whole_since)
+
+
+def _unlogged(cf: str) -> Logged | None:
+    """What is there where no login is logged; else None."""
+    if not cf:  # nothing that could let anybody in
+        return Logged()
+    low = _logs_less(cf, _LOGS_LOGINS)
+    return Logged(lacks=f"sendmail logs no login with LogLevel={low} (sendmail.cf)") if low else None
 
 
 def _logs_less(cf: str, level: int) -> str:
@@ -139,15 +157,26 @@ def unknown(logged: Logged, did: str = "logged in") -> str:
     return f"who {did} lately {what}: {logged.lacks}"
 
 
-def _logged(host: Host, since: float, words: str) -> Logged:
-    """What the MTA logged of it."""
+def _logged(host: Host, since: float, words: str, most: int = 0) -> Logged:
+    """What the MTA logged of it, `most` lines or _MOST; as it was read a minute ago at most: all steps of a plan ask."""
+    now = time.monotonic()
+    for key in [key for key, (_, at, _) in tuple(_kept.items()) if now - at > _KEPT_FOR]:
+        _kept.pop(key, None)  # the screens look in several threads
+    if (known := _kept.get((id(host), words))) is not None:
+        return known[2]
+    logged = _read(host, since, words, most or _MOST)
+    _kept[id(host), words] = host, time.monotonic(), logged
+    return logged
+
+
+def _read(host: Host, since: float, words: str, most: int) -> Logged:
     place = where(host)
     if place is None:
         return Logged(lacks="this host keeps no log of mail that can be read")
     try:
         if place != "journal":
             return matching_in_file(host, since, words)
-        found = matching(host, since, words, _PATIENCE, _MOST)
+        found = matching(host, since, words, _PATIENCE, most)
         if found.lacks or (begin := journal_begin(host)) <= since:
             return found
         return Logged(found.lines, "the journal goes back no further", begin)

@@ -393,7 +393,8 @@ class _Output:
             if not end:
                 return
             self._said += end
-            shown = _OVERWRITTEN.sub("", piece[:end].decode(self._encoding, "replace"))
+            shown = piece[:end].decode(self._encoding, "replace")
+            shown = _OVERWRITTEN.sub("", shown) if "\r" in shown else shown  # it takes longer than all else
             for line in shown.splitlines():
                 self._say(line)
 
