@@ -70,13 +70,17 @@ def test_a_crontab_that_was_edited(old: str, new: str, same: bool) -> None:
         ("/etc/mail/virtusertable", Rights(0, 0, 0o666), Rights(0, 0, 0o644), True),
         ("/etc/mail", Rights(0, 50, 0o2775), Rights(101, 103, 0o2755), True),
         ("/etc/mail", Rights(0, 0, 0o755), Rights(101, 103, 0o2755), False),
+        ("/etc/mail/smrsh", Rights(1000, 103, 0o755), Rights(101, 103, 0o2755), True),
+        ("/etc/sasldb2", Rights(0, 8, 0o640), Rights(0, 45, 0o640), True),
+        ("/etc/sasldb2", Rights(0, 45, 0o660), Rights(0, 45, 0o660), False),
+        ("/etc/sasldb2", Rights(0, 0, 0o640), Rights(0, 45, 0o640), False),
         ("/etc/mail/access", Rights(0, 33, 0o640), Rights(0, 33, 0o600), True),
         ("/etc/mail/authinfo", Rights(0, 33, 0o640), Rights(0, 33, 0o640), False),
         ("/etc/mail/tls/sendmail-common.key", Rights(0, 50, 0o640), Rights(0, 103, 0o640), True),
     ],
 )
 def test_who_may_do_less(path: str, now: Rights, then: Rights, ends: bool) -> None:
-    assert set_by_scripts(path, now, MAIL, "Kaccess hash -T<TMPF> /etc/mail/access\n") == then
+    assert set_by_scripts(path, now, MAIL, "Kaccess hash -T<TMPF> /etc/mail/access\n", 45) == then
     assert takes_away(now, then, MAIL) is ends
 
 
@@ -225,5 +229,8 @@ def test_rights_and_rules_that_end_are_asked_about(host: Bench, monkeypatch: pyt
     assert found.keys() == {rewriting.RIGHTS, rewriting.LET_IN}
     assert "/etc/mail/virtusertable: 0666" in found[rewriting.RIGHTS][0]
     assert found[rewriting.LET_IN] == ("ALL: ALL",)
+    host.path("/etc/sasldb2").touch()
+    host.path("/etc/sasldb2").chmod(0o646)
+    assert "/etc/sasldb2: 0646" in "".join(taken_away(host, ["/etc/sasldb2"], ""))
     (host.root / "etc/passwd").write_text("")
     assert taken_away(host, ["/etc/mail/virtusertable"], "") == ()

@@ -19,7 +19,7 @@ from wizard.model.plan import Ending, Plan
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.m4 import expand_text
 from wizard.sendmail.mc_gate import Planned, unplanned
-from wizard.sendmail.rights import MAIL_FOLDER, OF_SASL, taken_away
+from wizard.sendmail.rights import MAIL_FOLDER, OF_SASL, SASLDB, taken_away
 from wizard.sendmail.written_anew import ITS_MAKING, crontab_as_written, jobs, own_lines
 from wizard.system.host import Host
 from wizard.system.tcp_wrappers import names_sendmail, refusing
@@ -29,7 +29,7 @@ REWRITTEN = "mc-rewritten"
 EDITS = "generated-edits"
 """What was changed by hand in files that Debian's scripts write anew each time."""
 RIGHTS = "mail-rights"
-"""What somebody may do below /etc/mail, and no more once the scripts have set owner and mode there."""
+"""What somebody may do below /etc/mail or with /etc/sasldb2, and no more once the scripts have set owner and mode there."""
 LET_IN = "hosts-allow"
 """That rules of TCP wrappers keep clients away from sendmail."""
 _OURS = Planned(sets=frozenset({"TrustedUser"}))
@@ -80,7 +80,7 @@ def rewritten(host: Host, facts: Facts, plan: Plan) -> Plan:
         return plan
     files = (change for change in plan.changes if isinstance(change, FileChange))
     planned = next((change.after for change in files if change.path == f.SENDMAIL_MC), None) or entry
-    ends = (*_rights(host, facts, (MAIL_FOLDER, *below(host, MAIL_FOLDER))), *_let_in(host))
+    ends = (*_rights(host, facts, (MAIL_FOLDER, *below(host, MAIL_FOLDER), SASLDB)), *_let_in(host))
     return _listing(plan, ends, lambda: _tried(host, facts, planned))
 
 

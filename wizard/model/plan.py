@@ -139,7 +139,7 @@ ENDINGS = {
     "logins-port-25": "logins of users who lately sent mail by port 25, where no login would be offered any more",
     "logins-refused": "logins of users who logged in lately, and whom the policy on logins would refuse",
     "logins-without-tls": "logins of users who lately sent mail after a login without TLS, which would be refused",
-    "mail-rights": "rights on files and folders below /etc/mail, of which sendmailconfig sets owner and mode",
+    "mail-rights": "rights on /etc/sasldb2 and what is below /etc/mail, of which Debian's scripts set owner and mode",
     "mail-without-login": "mail that lately came in without a login at a port for mail clients, and would be refused without one",
     "mc-effects": "lines of sendmail.cf that would change, though the step does not mean them",
     "mc-rewritten": "lines of sendmail.cf that would change because sendmailconfig itself edits sendmail.mc",

@@ -1,4 +1,4 @@
-"""Who may read and write what is below /etc/mail, and who may no more once sendmailconfig has run: Debian's scripts set owner
+"""Who may read and write /etc/sasldb2 and what is below /etc/mail, and who may no more once sendmailconfig has run: Debian's scripts set owner
 and mode each time (update_sys, update_auth, update_tls and update_db of 8.17.1.9 to 8.18.2)."""
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ MAIL_FOLDER = "/etc/mail"
 _FOLDERS = {
     MAIL_FOLDER: 0o2755,
     f"{MAIL_FOLDER}/m4": 0o2755,
+    f"{MAIL_FOLDER}/smrsh": 0o2755,
     f"{MAIL_FOLDER}/sasl": 0o755,
     f"{MAIL_FOLDER}/tls": 0o755,
 }
 _SECRETS = (f.SASL_CONF, f"{MAIL_FOLDER}/default-auth-info")
-OF_SASL = (f"{MAIL_FOLDER}/sasl", *_SECRETS)
+SASLDB = "/etc/sasldb2"
+_GROUP_MAIL = 8
+OF_SASL = (f"{MAIL_FOLDER}/sasl", *_SECRETS, SASLDB)
 """What update_auth gives its owner and mode."""
 _OF_TLS = (f.SERVER_CERT, f.CLIENT_CERT, f.COMMON_KEY, f"{MAIL_FOLDER}/tls/sendmail-common.prm")
 _ROOTS_ALONE = (f.ACCESS, f"{MAIL_FOLDER}/authinfo")
@@ -34,9 +37,13 @@ class Rights:
     mode: int
 
 
-def set_by_scripts(path: str, now: Rights, mail: Rights, cf: str) -> Rights:
-    """What Debian's scripts make of it, with `mail` for smmta and smmsp; the maps that they make are named in `cf`."""
+def set_by_scripts(path: str, now: Rights, mail: Rights, cf: str, sasl: int = 0) -> Rights:
+    """What Debian's scripts make of it, with `mail` for smmta and smmsp and `sasl` for that group; the maps that they make are
+    named in `cf`."""
     then = now
+    if path == SASLDB:
+        gid = sasl if now.gid in (0, _GROUP_MAIL, mail.gid) else now.gid
+        return replace(now, gid=gid, mode=now.mode & ~0o017)
     if path in _FOLDERS:
         return replace(mail, mode=_FOLDERS[path])
     if path in _SECRETS:
@@ -80,7 +87,7 @@ def taken_away(host: Host, paths: Iterable[str], cf: str) -> tuple[str, ...]:
             continue
         if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
             now = Rights(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
-            then = set_by_scripts(path, now, mail, cf)
+            then = set_by_scripts(path, now, mail, cf, groups.get("sasl", 0))
             if takes_away(now, then, mail):
                 lines.append(f"{path}: {_shown(now, owners)} -> {_shown(then, owners)}")
     return tuple(lines)
