@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -234,3 +235,19 @@ def test_rights_and_rules_that_end_are_asked_about(host: Bench, monkeypatch: pyt
     assert "/etc/sasldb2: 0646" in "".join(taken_away(host, ["/etc/sasldb2"], ""))
     (host.root / "etc/passwd").write_text("")
     assert taken_away(host, ["/etc/mail/virtusertable"], "") == ()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_key_that_others_share_by_a_link(host: Bench, whole: bool) -> None:
+    """update_tls gives it to sendmail's group, but not where one of Debian's own files is missing."""
+    tls, key = host.root / "etc/mail/tls", host.root / "etc/ssl/private/mail.key"
+    key.parent.mkdir(parents=True)
+    key.write_text("")
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    os.chown(key, 98767, -1)
+    (tls / "sendmail-common.key").symlink_to("../../ssl/private/mail.key")
+    for name in ("server.crt", "client.crt", *(("common.prm",) if whole else ())):
+        (tls / f"sendmail-{name}").touch()
+    lines = taken_away(host, [f.COMMON_KEY], "")
+    assert [line.split(":")[0] for line in lines] == ["/etc/ssl/private/mail.key"] * whole

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from snapshots.format.layout import Owners
 from wizard.model import facts as f
+from wizard.sendmail.cf_needs import behind_links
 from wizard.system.host import Host
 
 MAIL_FOLDER = "/etc/mail"
@@ -26,6 +27,7 @@ OF_SASL = (f"{MAIL_FOLDER}/sasl", *_SECRETS, SASLDB)
 """What update_auth gives its owner and mode."""
 _OF_TLS = (f.SERVER_CERT, f.CLIENT_CERT, f.COMMON_KEY, f"{MAIL_FOLDER}/tls/sendmail-common.prm")
 _ROOTS_ALONE = (f.ACCESS, f"{MAIL_FOLDER}/authinfo")
+_NAMED = frozenset((*_FOLDERS, *_SECRETS, SASLDB, *_OF_TLS, *_ROOTS_ALONE))
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,11 @@ class Rights:
     mode: int
 
 
-def set_by_scripts(path: str, now: Rights, mail: Rights, cf: str, sasl: int = 0) -> Rights:
+def set_by_scripts(
+    path: str, now: Rights, mail: Rights, cf: str, sasl: int = 0, *, tls: bool = True
+) -> Rights:
     """What Debian's scripts make of it, with `mail` for smmta and smmsp and `sasl` for that group; the maps that they make are
-    named in `cf`."""
+    named in `cf`; `tls` is whether update_tls comes to what it has made before."""
     then = now
     if path == SASLDB:
         gid = sasl if now.gid in (0, _GROUP_MAIL, mail.gid) else now.gid
@@ -48,7 +52,7 @@ def set_by_scripts(path: str, now: Rights, mail: Rights, cf: str, sasl: int = 0)
         return replace(mail, mode=_FOLDERS[path])
     if path in _SECRETS:
         then = replace(mail, mode=0o640)
-    elif path in _OF_TLS:
+    elif path in _OF_TLS and tls:
         then = Rights(0, mail.gid, now.mode)
     elif path in _ROOTS_ALONE and f" {path}\n" in cf:
         then = replace(now, mode=now.mode & ~0o077)
@@ -79,17 +83,19 @@ def taken_away(host: Host, paths: Iterable[str], cf: str) -> tuple[str, ...]:
     if "smmta" not in users or "smmsp" not in groups:
         return ()
     mail = Rights(users["smmta"], groups["smmsp"], 0)
-    lines = []
+    lines, tls = [], all(host.exists(path) for path in _OF_TLS)  # it ends at the first that is not there
     for path in sorted(paths):
+        # chown and chmod follow a link.
+        place = behind_links(host, path) if path in _NAMED else path
         try:
-            status = host.path(path).lstat()
+            status = host.path(place).lstat()
         except OSError:
             continue
         if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
             now = Rights(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
-            then = set_by_scripts(path, now, mail, cf, groups.get("sasl", 0))
+            then = set_by_scripts(path, now, mail, cf, groups.get("sasl", 0), tls=tls)
             if takes_away(now, then, mail):
-                lines.append(f"{path}: {_shown(now, owners)} -> {_shown(then, owners)}")
+                lines.append(f"{place}: {_shown(now, owners)} -> {_shown(then, owners)}")
     return tuple(lines)
 
 
