@@ -70,11 +70,12 @@ def recent_tls(host: Host, cf: str, refused: Callable[[str, str], bool]) -> tupl
     return weak, unknown(logged)
 
 
-def mail_after_login(host: Host, cf: str, open_ones: Collection[str]) -> tuple[tuple[HandedIn, ...], str]:
+def mail_after_login(host: Host, cf: str) -> tuple[tuple[HandedIn, ...], str]:
     """The mail that came in after a login, of each user, mechanism, address and listener the last, with TLS and without; and
-    what is not known, as above. `open_ones` are the listeners of which `mail_without_login` is asked, so that the log is read once."""
-    nothing = _unlogged(cf)
-    logged = nothing if nothing is not None else _mail(host, open_ones)
+    what is not known, as above."""
+    logged = _unlogged(cf)
+    if logged is None:  # of mail without a login there may be so much that no login is among the newest lines
+        logged = _logged(host, _since(), f"{_ACCEPTED}|{_CAME_IN.format('A')}", 2 * _MOST)
     sessions, found = dict[int, tuple[str, str, float]](), list[HandedIn]()
     for line in logged.lines:
         if line.authid is not None:
@@ -92,20 +93,13 @@ def mail_without_login(host: Host, cf: str, listeners: Collection[str]) -> tuple
     """The same of mail that came in without a login at the listeners of these names."""
     if low := _logs_less(cf, _LOGS_MAIL):
         return (), unknown(Logged(lacks=f"sendmail logs no mail with LogLevel={low} (sendmail.cf)"), _SENT)
-    logged = _mail(host, listeners)
+    names = "|".join(map(re.escape, sorted(listeners)))
+    logged = _logged(host, _since(), f"{_CAME_IN.format('')}(?:{names}), relay=")
     found = list[HandedIn]()
     for line in logged.lines:
         if (match := _MAIL.match(line.text)) and not match[2] and match[3] in listeners:
             found.append(HandedIn("", "", line.peer or "", match[3], bool(match[1]), line.time))
     return _last_ones(found), unknown(logged, _SENT)
-
-
-def _mail(host: Host, open_ones: Collection[str]) -> Logged:
-    """The logins, the mail after one, and what came in without one at these listeners."""
-    names = "|".join(map(re.escape, sorted(open_ones)))
-    without = (f"{_CAME_IN.format('')}(?:{names}), relay=",) if names else ()
-    words = "|".join((_ACCEPTED, _CAME_IN.format("A"), *without))
-    return _logged(host, time.time() - DAYS * 86400, words, 2 * _MOST)
 
 
 def _last_ones(found: Iterable[HandedIn]) -> tuple[HandedIn, ...]:
@@ -119,7 +113,7 @@ def logins(host: Host, cf: str, also: str = "") -> Logged:
     In the journal such lines of those alone who logged in: of others there may be any number."""
     if (nothing := _unlogged(cf)) is not None:
         return nothing
-    since = time.time() - DAYS * 86400
+    since = _since()
     if also and where(host) != "journal":
         return _logged(host, since, f"{_ACCEPTED}|{also}")
     accepted = _logged(host, since, _ACCEPTED)
@@ -130,6 +124,10 @@ def logins(host: Host, cf: str, also: str = "") -> Logged:
     lines = sorted((*of_them.lines, *accepted.lines), key=lambda line: line.time)
     lacking = max((accepted, of_them), key=lambda each: each.whole_since if each.lacks else 0.0)
     return Logged(tuple(lines), lacking.lacks, lacking.whole_since)
+
+
+def _since() -> float:
+    return time.time() - DAYS * 86400
 
 
 def _unlogged(cf: str) -> Logged | None:

@@ -38,18 +38,15 @@ def with_logins(host: Host, facts: Facts) -> Facts:
     """The facts, with the mail that came in lately after a login."""
     if facts.euid != 0:
         return replace(facts, mail=MailLately(unseen="only root can see who logged in lately"))
-    return replace(facts, mail=MailLately(*mail_after_login(host, _cf(facts), _open_ones(facts))))
+    return replace(facts, mail=MailLately(*mail_after_login(host, _cf(facts))))
 
 
 def with_open_mail(host: Host, facts: Facts) -> Facts:
     """The facts, with the mail that came in lately without a login at the ports for mail clients."""
     if facts.euid != 0:
         return replace(facts, mail=MailLately(unseen="only root can see who sent mail lately"))
-    return replace(facts, mail=MailLately(*mail_without_login(host, _cf(facts), _open_ones(facts))))
-
-
-def _open_ones(facts: Facts) -> frozenset[str]:
-    return frozenset(name for name, _ in without_login(_cf(facts)))
+    names = {name for name, _ in without_login(_cf(facts))}
+    return replace(facts, mail=MailLately(*mail_without_login(host, _cf(facts), names)))
 
 
 def offering_at_25(cf: str) -> frozenset[str]:
