@@ -46,8 +46,9 @@ def set_by_scripts(
     named in `cf`; `tls` is whether update_tls comes to what it has made before."""
     then = now
     if path == SASLDB:
-        gid = sasl if now.gid in (0, _GROUP_MAIL, mail.gid) else now.gid
-        return replace(now, gid=gid, mode=now.mode & ~0o017)
+        taken = now.gid in (0, _GROUP_MAIL, mail.gid)  # of these, update_auth makes it root:sasl
+        then = Rights(0, sasl, now.mode) if taken else now
+        return replace(then, mode=now.mode & ~0o017)
     if path in _FOLDERS:
         return replace(mail, mode=_FOLDERS[path])
     if path in _SECRETS:
