@@ -297,6 +297,13 @@ def test_the_begin_of_a_journal_takes_no_look_at_its_end() -> None:
     assert len(Long.lines) == 1
 
 
+def test_a_log_of_the_run_has_no_failure_for_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    notes = list[str]()
+    monkeypatch.setattr("wizard.log.note", notes.append)
+    read.journal_begin(Long())
+    assert [note.rpartition(": ")[2] for note in notes] == ["its first line is all that was asked for"]
+
+
 def test_the_steps_of_a_plan_read_the_log_once_for_each_question(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

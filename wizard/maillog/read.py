@@ -215,7 +215,7 @@ def journal_begin(host: Host) -> float:
 
     def first(line: str) -> None:
         found.append(line)
-        raise _FirstLineError
+        raise _FirstLineError("its first line is all that was asked for")  # for the log of the run
 
     argv = ["journalctl", "-q", "--no-pager", "-o", "json", "--output-fields=_PID"]
     with suppress(
