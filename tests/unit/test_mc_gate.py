@@ -391,8 +391,12 @@ def test_lines_of_submit_cf_edited_by_hand_are_listed(host: Bench) -> None:
     for text, lines in ((made, ()), (made + "D{Mine}x\n", ("D{Mine}x",))):
         facts = facts_of(host, debian(host), submit_from_mc=made)
         files = {**facts.files, f.SUBMIT_CF: file(text), f.SUBMIT_MC: file(mc)}
-        ends = tried(host, replace(facts, files=files), plan).ends
+        facts = replace(facts, files=files)
+        ends = tried(host, facts, plan).ends
         assert tuple(line for ending in ends for line in ending.lines) == lines
+        plans = planned(host, facts)
+        assert plans["mc-includes"].ends == ends, "asked about before sendmail.mc is edited"
+        assert not any(plans[name].ends for name in ("submission-port", "auth-options", "smtp-port"))
 
 
 def test_links_that_sendmailconfig_replaces_are_told_of(host: Bench) -> None:
