@@ -111,6 +111,27 @@ def test_plan_names_each_at_the_first_that_is_pending(edits: Edits) -> None:
     assert [left[name].ends for name in NAMES] == [(), (SENDS, AT_25), (CLEAR,), ()]
 
 
+def test_what_ends_with_sendmailconfig_is_asked_about_at_the_first_edit(
+    edits: Edits, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = Ending("submit-cf-lines", "1 line of submit.cf goes", ("D{Mine}x",))
+    of_cf = Ending("cf-lines", "1 line of sendmail.cf goes", ("Cwmine.test",))
+    edits.steps[1].ends, edits.steps[5].ends = (of_cf,), (replace(of_cf, lines=()), lines)
+    names = [each.id for each in (SENDS, CLEAR, AT_25, of_cf)]
+    accepted = [word for name in names for word in ("--accept", name)]
+    edits.engine(*names)
+    assert edits.place.main("apply", "--yes", *accepted) == 4
+    assert "Nothing of mc-includes was changed." in capsys.readouterr().err
+    assert not any(map(edits.place.there, NAMES))
+    plans = edits.engine().plan()
+    assert plans["mc-includes"].ends == (of_cf, SENDS, CLEAR, AT_25, lines), "one of each id"
+    assert plans["sendmailconfig"].ends[1:] == (lines,)
+    (edits.place.root / "etc/mc-includes").touch()
+    run = edits.place.apply(*edits.steps, consent=edits.consent)
+    assert (run.stopped, edits.asked[0][1][-1]) == (None, lines)
+    assert [step for step, ends in edits.asked if lines in ends] == ["submission-port"]
+
+
 def test_two_of_a_kind_are_accepted_by_one_word(edits: Edits, capsys: pytest.CaptureFixture[str]) -> None:
     for number in (3, 4):
         edits.steps[number].ends = (

@@ -15,6 +15,7 @@ from tests.authority import Authority, Signed
 from tests.unit.steps.recorded import RECORDED, file, machine
 from wizard.changes.command import DialogueChange
 from wizard.changes.file import FileChange
+from wizard.engine.edits import at_the_first
 from wizard.engine.trial import CF_LINES, EFFECTS, LINKS, lost, tried
 from wizard.errors import GateError
 from wizard.model import facts as f
@@ -388,15 +389,23 @@ def test_lines_of_submit_cf_edited_by_hand_are_listed(host: Bench) -> None:
     mc = "include(`/usr/share/sendmail/cf/m4/cf.m4')dnl\nOSTYPE(`debian')dnl\nFEATURE(`msp', `[127.0.0.1]', `25')dnl\n"
     made = expand_text(host, mc.encode()).text
     plan = Plan.pending("sendmailconfig", "differs", DialogueChange())
+
+    def with_submit(text: str, submit_cf: str) -> Facts:
+        facts = facts_of(host, text, submit_from_mc=made)
+        return replace(facts, files={**facts.files, f.SUBMIT_CF: file(submit_cf), f.SUBMIT_MC: file(mc)})
+
+    # Mail of this host is led away from a port that will want a login.
+    open_587, by_hand = debian(host).replace("M=Ea", "M=E"), made.replace("A=TCP $h\n", "A=TCP $h 587\n")
+    assert made != by_hand
+    assert open_587 != debian(host)
+    at_first = at_the_first(planned(host, with_submit(open_587, by_hand)))
+    assert at_first["mc-includes"].ends == ()
     for text, lines in ((made, ()), (made + "D{Mine}x\n", ("D{Mine}x",))):
-        facts = facts_of(host, debian(host), submit_from_mc=made)
-        files = {**facts.files, f.SUBMIT_CF: file(text), f.SUBMIT_MC: file(mc)}
-        facts = replace(facts, files=files)
+        facts = with_submit(debian(host), text)
         ends = tried(host, facts, plan).ends
         assert tuple(line for ending in ends for line in ending.lines) == lines
-        plans = planned(host, facts)
-        assert plans["mc-includes"].ends == ends, "asked about before sendmail.mc is edited"
-        assert not any(plans[name].ends for name in ("submission-port", "auth-options", "smtp-port"))
+        at_first = at_the_first(planned(host, facts))
+        assert at_first["mc-includes"].ends == ends, "asked about before sendmail.mc is edited"
 
 
 def test_links_that_sendmailconfig_replaces_are_told_of(host: Bench) -> None:

@@ -1,5 +1,5 @@
-"""The edits of sendmail.mc are asked about together, at the first that is carried out. Debian's start of sendmail makes a
-sendmail.cf again that is older than sendmail.mc (tried on 12 and 13), so a run must not stop between them."""
+"""The edits of sendmail.mc are asked about together, at the first that is carried out, and sendmailconfig with them. Debian's start of
+sendmail makes a sendmail.cf again that is older than sendmail.mc (tried on 12 and 13), so a run must not stop between them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from wizard.model.facts import Facts
-from wizard.model.plan import Outcome, Plan, Step, after
-from wizard.steps.sendmailconfig import EDITS
+from wizard.model.plan import Outcome, Plan, Step, after, ids
+from wizard.steps.sendmailconfig import EDITS, Sendmailconfig
 
 
 def at_the_first(plans: Mapping[str, Plan]) -> dict[str, Plan]:
-    """The plans, of which the first edit that is pending has what would end with those behind it, and these have it no more."""
+    """The plans, of which the first edit that is pending has what would end with those behind it, and these have it no more;
+    and what would end with sendmailconfig alone, which goes on naming it."""
     edits = [plan for name, plan in plans.items() if name in EDITS and plan.outcome is Outcome.PENDING]
     if not edits:
         return dict(plans)
     ends = dict.fromkeys(ending for plan in edits for ending in plan.ends)
+    if dialogue := plans.get(Sendmailconfig.id):
+        ends |= dict.fromkeys(dialogue.waits_for(ids(ends)))
     moved = {plan.step: replace(plan, ends=()) for plan in edits}
     moved[edits[0].step] = replace(edits[0], ends=tuple(ends))
     return {name: moved.get(name, plan) for name, plan in plans.items()}
 
 
 def edits_behind(step: Step, steps: Sequence[Step]) -> Iterator[Step]:
-    """Those of the steps that edit sendmail.mc after this one."""
-    return (each for each in steps[steps.index(step) + 1 :] if each.id in EDITS)
+    """Those of the steps that edit sendmail.mc after this one, and sendmailconfig."""
+    return (each for each in steps[steps.index(step) + 1 :] if each.id in EDITS | {Sendmailconfig.id})
 
 
 def looking_ahead(

@@ -49,7 +49,7 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
             plan = _gated(host, facts, plan, change, change.gate)
             if not facts.planned & EDITS and plan.outcome is Outcome.PENDING:
                 edits = True
-                plan = replace(plan, ends=(*plan.ends, *_by_sendmailconfig(host, facts)))
+                plan = replace(plan, ends=(*plan.ends, *lost(facts), *_links(facts)))
                 plan = rewritten(host, facts, plan)
         elif isinstance(change, FileChange) and isinstance(change.gate, SubmitGate):
             plan = _submit_gated(host, facts, plan, change, change.gate)
@@ -58,8 +58,9 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
         ):  # a fix begins with a file that is damaged
             plan = rewritten_by_update_auth(host, facts, plan)
         elif isinstance(change, DialogueChange):
-            ends = () if edits else _by_sendmailconfig(host, facts)
-            plan = replace(plan, ends=(*plan.ends, *ends))
+            submit = _lost_of_submit(facts, _submit_given(host, facts))
+            ours, links = ((), ()) if edits else (lost(facts), _links(facts))
+            plan = replace(plan, ends=(*plan.ends, *ours, *submit, *links))
             # Where an edit comes first, it has been said there.
             plan = plan if edits or facts.planned & EDITS else rewritten(host, facts, plan)
     return plan
@@ -121,11 +122,6 @@ def _not_now(facts: Facts, mc: str) -> str:
         if path in included and facts.files.get(path) is None:
             return f"what this changes in sendmail.cf is looked at once {path} is made"
     return ""
-
-
-def _by_sendmailconfig(host: Host, facts: Facts) -> tuple[Ending, ...]:
-    """What ends as soon as sendmailconfig runs: an edit of sendmail.mc asks about it, for the run must not stop behind that."""
-    return (*lost(facts), *_lost_of_submit(facts, _submit_given(host, facts)), *_links(facts))
 
 
 def lost(facts: Facts) -> tuple[Ending, ...]:
