@@ -91,8 +91,8 @@ class WizardApp(App[int]):
             with contextlib.suppress(RuntimeError, ValueError):  # in tests we are not in the main thread
                 loop.add_signal_handler(number, self._signalled, number)
         self.app_resume_signal.subscribe(self, lambda _: self._cells.forget(), immediate=True)
-        self.backend.tell = lambda line: self.call_from_thread(
-            self.notify, clean_block(line), severity="warning", timeout=60, markup=False
+        self.backend.tell = lambda line: self.notify(  # in any thread
+            clean_block(line), severity="warning", timeout=60, markup=False
         )
         self.set_interval(0.5, self._watch)
         self.call_after_refresh(self._drawn)

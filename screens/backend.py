@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from wizard.errors import AnswersError, CannotHere, NotPutBackError, OthersSaved
+from wizard.errors import CannotHere, NotPutBackError, OthersSaved
 from wizard.model.answers import SAVED, Answers, saved
 from wizard.model.session import Session, TakenBack
-from wizard.model.set_option import as_options, as_words, of_apply, with_set
+from wizard.model.set_option import as_options, as_words, of_apply, with_those_that_go
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Backend:
     stored: object = field(default=False, repr=False, compare=False)
     """The file that they were read from, as it was then: another one where somebody else has saved some since."""
     tell: Callable[[str], None] = field(default=lambda _: None, repr=False, compare=False)
-    """Told before anything is done that the store was damaged and healed, or wiped."""
+    """Told before anything is done that the store was damaged and healed, or wiped; and of settings that are used no more."""
 
     session: Session = field(default_factory=Session, repr=False, compare=False)
     """What was done since the screens were started."""
@@ -111,12 +111,12 @@ class Backend:
         if (now := self._stored_now()) == self.stored:
             return
         others, ours = saved(self.host.path(SAVED)), self.answers
-        try:
-            both = with_set(others, as_options(_to_save(ours), self.saved)[1::2])
-        except AnswersError:  # the two do not go together
-            both = others
+        both, left = with_those_that_go(others, as_options(_to_save(ours), self.saved)[1::2])
         self.answers = replace(both, replace_mta=ours.replace_mta, watch_restart=ours.watch_restart)
         self.saved, self.stored = others, now
+        if left:
+            what = f"Used no more, and not saved: {', '.join(left)}."
+            self.tell(f"{what} This does not go with the settings that somebody else has saved.")
 
     def none_saved_since(self, stored: object) -> None:
         """Raises OthersSaved where somebody else has saved settings since they were `stored`, AnswersError where these are wrong."""

@@ -20,11 +20,11 @@ from screens.steps import Steps
 from screens.welcome import Welcome
 from snapshots.store import Store
 from tests.store.machine import commit
-from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
+from tests.tui.bench import Bench, Writes, at, notified, play, shows, text, until, use
 from tests.unit.steps.recorded import file, machine
 from wizard.engine.engine import Engine
 from wizard.errors import NotRoot, OthersSaved
-from wizard.model.answers import GROUPS, Answers, Guess, Login, Test, load
+from wizard.model.answers import Answers, Guess, Login, Test, load
 from wizard.model.facts import SENDMAIL_CF
 from wizard.system.lock import held
 from wizard.system.signals import Interrupt
@@ -343,13 +343,20 @@ def test_of_ours_only_what_we_changed_stays_over_what_somebody_else_saves(bench:
     assert bench.settings_options == " --set test.user=alice"
 
 
-def test_where_the_two_do_not_go_together_those_that_are_saved_count(bench: Bench) -> None:
-    by_others(bench, '[login]\ngroups = ["staff"]\n')
+def test_what_does_not_go_with_settings_of_somebody_else_is_named_and_the_rest_stays(bench: Bench) -> None:
+    by_others(bench, '[listen]\nsubmission = ["192.0.2.5"]\n')
     bench.seen()
-    bench.answers = replace(bench.answers, login=Login(policy=GROUPS, groups=("staff",)))
-    by_others(bench, "[guess]\nlimit = true\n")
-    bench.seen()
-    assert bench.answers == bench.saved == Answers(guess=Guess(limit=True))
+    ours = replace(bench.answers.listen, local_submission=True)
+    bench.answers = replace(bench.answers, listen=ours, test=Test(user="alice"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        by_others(bench, "[guess]\nlimit = true\n")
+        await at(pilot, app, "settings", "The IP addresses of this host")
+        await until(pilot, lambda: notified(app, "not saved: listen.local_submission=true. This does not go"))
+        assert app.screen.query_one("#test-user", Input).value == "alice"
+
+    play(bench, story)
+    assert bench.answers == Answers(guess=Guess(limit=True), test=Test(user="alice"))
 
 
 def test_nothing_changed_is_left_without_a_question(bench: Bench) -> None:

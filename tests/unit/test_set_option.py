@@ -30,7 +30,7 @@ from wizard.model.answers import (
     parse,
     saved,
 )
-from wizard.model.set_option import as_options, with_set
+from wizard.model.set_option import as_options, with_set, with_those_that_go
 from wizard.render.files import as_toml
 from wizard.system.lock import held
 
@@ -218,3 +218,13 @@ def test_saved_they_are_what_was_chosen_and_no_more(tmp_path: Path, monkeypatch:
     assert load(tmp_path / "etc/answers.toml") == Answers(Listen(ipv6=True))
     with pytest.raises(UsageError, match="give one of them"):
         _answers(monkeypatch, tmp_path, "--save", "--output", "x")
+
+
+def test_of_options_that_do_not_all_go_those_that_do_are_set() -> None:
+    local, user, policy, groups = (
+        *("listen.local_submission=true", "test.user=alice"),
+        *("login.policy=groups", "login.groups=staff"),
+    )
+    made = with_set(Answers(), [user, policy, groups])
+    assert with_those_that_go(Answers(), [user, policy, groups]) == (made, [])
+    assert with_those_that_go(Answers(), [local, policy, groups, user]) == (made, [local])

@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 
 from snapshots.visible import visible
@@ -35,6 +36,22 @@ def with_set(answers: Answers, options: Sequence[str]) -> Answers:
         return parse(text, "--set", answers)
     except AnswersError as error:
         raise AnswersError(f"--set {str(error).partition(': ')[2]}") from error
+
+
+def with_those_that_go(answers: Answers, options: Sequence[str]) -> tuple[Answers, list[str]]:
+    """The same with all of these, else with those that go with the answers and each other; and the others."""
+    try:
+        return with_set(answers, options), []
+    except AnswersError:
+        left = [*options]
+    before = None
+    while before != left:  # one may need another that comes later
+        before = [*left]
+        for option in before:
+            with suppress(AnswersError):
+                answers = with_set(answers, [option])
+                left.remove(option)
+    return answers, left
 
 
 def _split(option: str) -> tuple[str, str]:
