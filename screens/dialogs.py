@@ -165,6 +165,9 @@ class WhatWouldEnd(Dialog[bool]):
     HELP_TEXT = """
 What is listed works on this host now, but would not any more after this step. y says that it may end. Enter and
 Esc cancel: this step changes nothing, and the run stops before it.
+
+"by" and a step: that later step would end it. It is asked about now because the run must not stop between the edits of
+sendmail.mc. To keep what works, cancel, go to that step on the list and press s: it is skipped.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "dismiss(True)", "It may end"),
@@ -179,7 +182,8 @@ Esc cancel: this step changes nothing, and the run stops before it.
     def compose(self) -> ComposeResult:
         """All of it; the keys stay below."""
         with Vertical(classes="dialog tall"):
-            yield headline(f"! With {self._step} something that works would end")
+            steps = ", ".join(dict.fromkeys(ending.step or self._step for ending in self._ends))
+            yield headline(f"! With {steps} something that works would end")
             yield scrolled(endings_content(self._ends, INSIDE))
             yield keys(("y", "it may end"), ("Enter", "cancel (the default)"), SCROLLS)
 

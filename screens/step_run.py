@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
 
 from screens.base import Frame, sentence
@@ -11,12 +12,13 @@ from screens.jobs import ApplyPolicy, EndingsWait, EngineSaid, JobEnded, Reply, 
 from screens.review_and_run import event_line
 from screens.widgets.step_board import StepBoard, StepPanes
 from wizard.console import clean
+from wizard.engine.edits import left_out
 from wizard.engine.engine import Run
 from wizard.engine.overview import REMAINING, state
 from wizard.engine.state_dir import InterruptedRun
 from wizard.errors import Interrupted
 from wizard.model.events import Checked, Failed, Planned, Progress, Recorded
-from wizard.model.plan import Outcome
+from wizard.model.plan import Ending, Outcome
 
 DRAWN = 0.5
 """Seconds between two looks at new output: each draws a pane that has scrolled, and a slow line must carry that."""
@@ -363,9 +365,9 @@ class StepRun(Frame[None]):
                 self._show_failure(run.failed)
                 return
             self.panes.pane("diff")
-            words = f"Stopped before {run.undecided}, which has changed nothing. s skips it."
-            if run.blocked:
-                words = "Stopped: the problem is shown above. Fix it, then press F5; or s skips it."
+            words = "Stopped: the problem is shown above. Fix it, then press F5; or s skips it."
+            if run.undecided:
+                words = _undecided(run.undecided, run.ends)
             self.ask_when_quiet(partial(self.say, words))
 
     def _show_failure(self, name: str) -> None:
@@ -386,3 +388,11 @@ class StepRun(Frame[None]):
         else:
             screen = StepFailed(name, failure.why, self._last, failure.undone, failure.not_undone)
         self.app.push_screen(screen, go_on)
+
+
+def _undecided(name: str, ends: Sequence[Ending]) -> str:
+    """Where a run has stopped, and the step that s skips then: the one that would end what works."""
+    words = f"Stopped before {name}, which has changed nothing."
+    if later := left_out(ends):
+        return f"{words} To skip {later}, go to it and press s."
+    return words if any(ending.step for ending in ends) else f"{words} s skips it."

@@ -212,7 +212,7 @@ def endings_content(ends: Sequence[Ending], columns: int) -> Content:
     """What would end, in a place of so many cells: a sentence each, and its lines."""
     parts: list[str | tuple[str, str]] = []
     for ending in ends:
-        words = hanging(f"! Would end: {clean(ending.says)} [{ending.id}]", columns)
+        words = hanging(f"! Would end: {clean(ending.sentence)} [{ending.id}]", columns)
         parts.append((f"{words}\n", "bold ansi_yellow"))
         parts += [f"{hanging(f'    {clean(line)}', columns)}\n" for line in ending.lines]
     return Content.assemble(*parts)

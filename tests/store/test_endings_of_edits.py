@@ -55,6 +55,9 @@ def test_the_run_stops_before_the_first_and_names_all(
     said = capsys.readouterr().err
     assert "Nothing of mc-includes was changed. 1 step applied (preflight)." in said
     assert [said.count(f"WOULD END [{each.id}]") for each in (SENDS, CLEAR, AT_25)] == [1, 1, 1]
+    assert "would end with submission-port, auth-options, smtp-port." in said
+    assert "[logins-port-25]: by smtp-port: 1 user sent mail" in said
+    assert "To leave out auth-options or smtp-port, press s on it on the screens" in " ".join(said.split())
     assert not any(map(edits.place.there, NAMES))
     again = said.partition("may end:")[2].replace("\\\n", " ").split()
     assert edits.place.main(*again[1:]) == 0

@@ -71,6 +71,31 @@ def test_cancelling_is_the_default_and_changes_nothing(bench: Bench, key: str, c
     assert bench.operations() == ["apply", "baseline"]
 
 
+def test_what_a_later_edit_would_end_names_that_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(root=tmp_path)
+    first = Writes("mc-includes", bench.host, "/etc/a", "new a\n")
+    use(monkeypatch, bench, first, Ends("smtp-port", bench.host, "/etc/b", "new b\n"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "2 of 2 steps have something to do"))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "y applies the step"))
+        await press_apply(pilot, app, "y")
+        await until(pilot, lambda: isinstance(app.screen, WhatWouldEnd) and shows(app, "With smtp-port"))
+        assert shows(app, "Would end: by smtp-port: lines of your own")
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "To skip smtp-port, go"))
+        assert shows(app, "Stopped before mc-includes, which has changed nothing.")
+        assert not shows(app, "s skips it")
+        await pilot.press("down", "s")
+        await until(pilot, lambda: shows(app, "smtp-port is skipped"))
+        await pilot.press("y")
+        await until(pilot, lambda: bench.text("/etc/a") == "old a\nnew a\n" and not app.desk.busy)
+
+    play(bench, story)
+    assert bench.text("/etc/b") == "old b\n"
+
+
 @pytest.mark.parametrize("key", ["y", "a"])
 def test_it_is_done_on_y(bench: Bench, key: str) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:

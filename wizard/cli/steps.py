@@ -20,6 +20,7 @@ from wizard.cli.options import answers_of, asks, between, consent, decide, known
 from wizard.console import clean, count, data, error, fold, out, page, terminal_columns
 from wizard.console import command as command_lines
 from wizard.engine import in_force
+from wizard.engine.edits import left_out
 from wizard.engine.engine import Engine, Run
 from wizard.engine.overview import plans, state
 from wizard.engine.state_dir import (
@@ -158,9 +159,13 @@ def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
         goes_on = fold(
             f"If that may end: run the command that was interrupted again, with {clean(shlex.join(names))}"
         )
-    after = "\n".join(fold(f"Nothing of {run.undecided} was changed. {_applied_text(run.applied)}"))
+    done = f"Nothing of {run.undecided} was changed. {_applied_text(run.applied)}"
+    if later := left_out(run.ends):
+        done += f" To leave out {later}, press s on it on the screens (`msa-wizard`)."
+    after = "\n".join(fold(done))
+    by = ", ".join(dict.fromkeys(ending.step or "it" for ending in run.ends))
     return (
-        f"Stopped before {run.undecided}: something that works on this host would end with it.\n"
+        f"Stopped before {run.undecided}: something that works on this host would end with {by}.\n"
         f"{endings_text(run.ends)}\n"
         f"{after}\n"
     ) + "\n".join(goes_on)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from wizard.model.facts import Facts
-from wizard.model.plan import Outcome, Plan, Step, after, ids
+from wizard.model.plan import Ending, Outcome, Plan, Step, after, ids
+from wizard.steps.order import STEPS
 from wizard.steps.sendmailconfig import EDITS, Sendmailconfig
 
 
@@ -17,12 +18,21 @@ def at_the_first(plans: Mapping[str, Plan]) -> dict[str, Plan]:
     edits = [plan for name, plan in plans.items() if name in EDITS and plan.outcome is Outcome.PENDING]
     if not edits:
         return dict(plans)
-    ends = dict.fromkeys(ending for plan in edits for ending in plan.ends)
+    first, *behind = edits
+    ends = dict.fromkeys(
+        (*first.ends, *(replace(each, step=plan.step) for plan in behind for each in plan.ends))
+    )
     if dialogue := plans.get(Sendmailconfig.id):
-        ends |= dict.fromkeys(dialogue.waits_for(ids(ends)))
+        ends |= dict.fromkeys(replace(each, step=dialogue.step) for each in dialogue.waits_for(ids(ends)))
     moved = {plan.step: replace(plan, ends=()) for plan in edits}
-    moved[edits[0].step] = replace(edits[0], ends=tuple(ends))
+    moved[first.step] = replace(first, ends=tuple(ends))
     return {name: moved.get(name, plan) for name, plan in plans.items()}
+
+
+def left_out(ends: Iterable[Ending]) -> str:
+    """The later steps that some of these come with, and that a login can do without, as words; empty where there are none."""
+    later = {ending.step for ending in ends}
+    return " or ".join(step.id for step in STEPS if step.id in later and step.without)
 
 
 def edits_behind(step: Step, steps: Sequence[Step]) -> Iterator[Step]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -118,6 +118,13 @@ class Ending:
     """What ends, and for whom: a sentence without its full stop."""
     lines: tuple[str, ...] = ()
     """What exactly, a line each: all of them."""
+    step: str = field(default="", compare=False)
+    """The step that it comes with, where it is asked about at an earlier one."""
+
+    @property
+    def sentence(self) -> str:
+        """What ends, and with which other step: without its full stop."""
+        return f"by {self.step}: {self.says}" if self.step else self.says
 
 
 def ids(ends: Iterable[Ending]) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ def changes(changes: Iterable[Change]) -> list[documents.Change]:
 
 def endings(endings: Iterable[Ending]) -> list[documents.Ending]:
     """What works now and would end."""
-    return [{"id": ending.id, "says": ending.says, "lines": list(ending.lines)} for ending in endings]
+    return [{"id": ending.id, "says": ending.sentence, "lines": list(ending.lines)} for ending in endings]
 
 
 def checks(checks: Iterable[Check]) -> list[documents.Check]:

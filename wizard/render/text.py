@@ -84,7 +84,10 @@ def _remedy(line: str) -> list[str]:
 
 
 def _ending(ending: Ending) -> list[str]:
-    return [*_wrap(f"WOULD END [{ending.id}]: {ending.says}"), *(f"     | {line}" for line in ending.lines)]
+    return [
+        *_wrap(f"WOULD END [{ending.id}]: {ending.sentence}"),
+        *(f"     | {line}" for line in ending.lines),
+    ]
 
 
 def endings_text(ends: Sequence[Ending]) -> str:
