@@ -264,7 +264,8 @@ def test_a_rollback_that_would_leave_something_fails_in_check_mode_too(ended: An
 def test_a_dry_run_of_a_rollback_makes_no_history(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in (("existing_store", None), ("killed_run", None), ("must_be_root", None)):
+    answers = {"has_history": False, "killed_run": None, "lost_history": "", "must_be_root": None}
+    for name, value in answers.items():
         monkeypatch.setattr(f"wizard.cli.rollback.{name}", lambda *_args, value=value, **_words: value)
     monkeypatch.setattr("wizard.cli.rollback.at_work", lambda: pytest.fail("it is made there"))
     assert cli.main(["rollback", "--all", "--dry-run", "--json"]) == 0

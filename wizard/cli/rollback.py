@@ -14,7 +14,14 @@ from wizard.console import clean, clean_block, command, error, fold, out
 from wizard.engine.engine import AGAIN, BY_HAND, Run
 from wizard.engine.in_force import Target
 from wizard.engine.journal import Unfinished
-from wizard.engine.state_dir import at_work, existing_store, killed_run, must_be_root
+from wizard.engine.state_dir import (
+    at_work,
+    existing_store,
+    has_history,
+    killed_run,
+    lost_history,
+    must_be_root,
+)
 from wizard.engine.temporary import OPERATION
 from wizard.errors import CONFLICT, DONE, FAILED, NothingToRollBack, UsageError
 from wizard.model.answers import answers_from, saved
@@ -74,8 +81,9 @@ def rollback(arguments: argparse.Namespace) -> int:
             must_exist(store, named)  # said before how to agree
         must_be_asked(arguments, "rollback", " (--dry-run shows what it would do)")
     try:
-        if arguments.dry_run and existing_store() is None and killed_run() is None:
-            raise NothingToRollBack("nothing was ever applied on this host")
+        # A look begins no history; one that is damaged is healed first, as by any other rollback.
+        if arguments.dry_run and not has_history() and killed_run() is None:
+            raise NothingToRollBack(lost_history().rstrip(".") or "nothing was ever applied on this host")
         return _rollback(arguments)
     except NothingToRollBack as problem:
         return _nothing(arguments, f"Nothing to roll back: {clean(str(problem))}.")

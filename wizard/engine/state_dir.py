@@ -135,6 +135,11 @@ def existing_store() -> Store | None:
         return stores.open_existing(STORE)
 
 
+def has_history() -> bool:
+    """Whether a history was begun, be it damaged."""
+    return STORE.exists()
+
+
 def store_to_add_to() -> Store | None:
     """The store for a commit beside all runs, once we are `alone`; None where there is no history yet, or a killed run
     waits for `recover`. Raises CannotHere."""
