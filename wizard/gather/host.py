@@ -24,10 +24,10 @@ from wizard.gather.origin import foreign
 from wizard.model import facts as f
 from wizard.model.facts import AptPlan, Facts, Process, Release, Service
 from wizard.sendmail import cf as sendmail_cf
-from wizard.sendmail.asked_saslauthd import INSTANCE, named_socket
+from wizard.sendmail.asked_saslauthd import is_stopped, named_socket, places
 from wizard.sendmail.cf_needs import TlsFiles, mail_owner, refused, without_start, without_tls
 from wizard.sendmail.m4 import expand
-from wizard.sendmail.sasl_files import conf_place, plugin_folders, plugins, users
+from wizard.sendmail.sasl_files import conf_place, instances, plugin_folders, plugins, users
 from wizard.sendmail.strays import unit_of
 from wizard.system.accepted_login import accepted_login
 from wizard.system.host import Host
@@ -108,9 +108,8 @@ def look(
         asked_name = pool.submit(qualified_name, host)
         asked_listeners = pool.submit(listeners, host)
         place, conf = conf_place(host)
-        files, unreadable = read_entries(
-            host, (*f.READ, HOOK, *_instances(host), *also, *([conf] if conf else []))
-        )
+        others = instances(host)
+        files, unreadable = read_entries(host, (*f.READ, HOOK, *others, *also, *([conf] if conf else [])))
         socket = named_socket(_text(files, conf)) or f.MUX
         named = TlsFiles.of(_text(files, f.SENDMAIL_CF) or "")
         paths = {path for path in (named.certificate, posixpath.dirname(socket)) if path[:1] == "/"}
@@ -150,7 +149,7 @@ def look(
         services=asked_services.result(),
         processes=processes,
         listeners=asked_listeners.result(),
-        saslauthd_says=_saslauthd(host, processes, socket),
+        saslauthd_says=_saslauthd(host, processes, places(files, socket)),
         files=files,
         unreadable=unreadable,
         links=linked(host),
@@ -176,7 +175,7 @@ def look(
         outside=firewall.outside,
         ssh_port=ssh_port(),
         tools=tools,
-        login=accepted_login(host, max(*map(host.mtime, _OF_LOGINS), cf_changed)),
+        login=accepted_login(host, max(*map(host.mtime, (*_OF_LOGINS, *others)), cf_changed)),
         taken=taken,
         disk_free=shutil.disk_usage(host.path("/var")).free if host.exists("/var") else 0,
         foreign="" if system.id == "debian" else foreign(host, packages),
@@ -281,17 +280,10 @@ def daemon(pid: int, stat: str, cmdline: str, booted: float) -> Process | None:
     return Process(pid, OTHER_NAMES.get(called, called), argv, started, state)
 
 
-def _instances(host: Host) -> tuple[str, ...]:
-    """The defaults files of further saslauthds."""
-    return tuple(
-        f"{f.DEFAULT_FOLDER}/{name}" for name in host.names(f.DEFAULT_FOLDER) if INSTANCE.match(name)
-    )
-
-
-def _saslauthd(host: Host, processes: tuple[Process, ...], socket: str) -> str | None:
+def _saslauthd(host: Host, processes: tuple[Process, ...], asked: Sequence[str]) -> str | None:
     """What answers on the socket where sendmail asks to a request without a login: it says NO before it asks PAM."""
-    stopped = any(process.name == "saslauthd" and process.state == "T" for process in processes)
-    if stopped or not host.exists(socket):
+    socket = asked[0]
+    if is_stopped(processes, asked) or not host.exists(socket):
         return None
     try:
         return host.ask_unix_socket(socket, (b"", b"", b"smtp", b""))

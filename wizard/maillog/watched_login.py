@@ -18,10 +18,10 @@ from wizard.gather.host import look
 from wizard.maillog.correlate import ConversationLine, Delivery, Watch
 from wizard.maillog.read import UNPROVED, LogFollower, LogLine
 from wizard.model.answers import Certificate as CertificateAnswers
-from wizard.model.facts import SASLAUTHD_DEFAULT
 from wizard.model.plan import Check, Sign
 from wizard.sendmail.client_name import client_name
 from wizard.sendmail.password_source import served_besides
+from wizard.sendmail.sasl_files import asked_default
 from wizard.smtp.login_test import Credentials, Finding, Line, Result, Target, converse
 from wizard.smtp.server_trust import trust_of
 from wizard.smtp.session import reachable
@@ -148,11 +148,11 @@ def target_of(
 
 
 def saslauthd_options() -> list[str]:
-    """The options of saslauthd in this host's /etc/default/saslauthd; none where they cannot be read."""
-    entry = Host().entry(SASLAUTHD_DEFAULT)
+    """The options in the defaults file of the saslauthd that this host's sendmail asks; none where they cannot be read."""
+    host = Host()
+    path = asked_default(host)
     with suppress(EditError):
-        text = entry.content.decode("latin-1") if entry else ""
-        return (shell_defaults.value(text, "OPTIONS") or "").split()
+        return (shell_defaults.value(host.text(path) if path else "", "OPTIONS") or "").split()
     return []
 
 

@@ -4,6 +4,7 @@ PAM service smtp, which it asks (docs/debian.md section saslauthd)."""
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from abc import abstractmethod
 
 from snapshots.live.entry import Kind
@@ -16,7 +17,14 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Step
-from wizard.sendmail.asked_saslauthd import defaults_file, folder_of, serves_at, socket_of
+from wizard.sendmail.asked_saslauthd import (
+    defaults_file,
+    folder_of,
+    of_another_service,
+    serves,
+    service_of,
+    socket_of,
+)
 from wizard.steps.saslauthd import answers_on_socket
 from wizard.system.host import Host
 
@@ -33,6 +41,8 @@ class _Options(Step):
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """The edit, where the words differ."""
+        if of_another_service(facts):
+            return _of_another(self.id, facts)
         try:
             path = defaults_file(facts)
             text = facts.text(path)
@@ -60,6 +70,15 @@ class _Options(Step):
         return [answers_on_socket(host, socket_of(facts))]
 
 
+def _of_another(step: str, facts: Facts) -> Plan:
+    """Blocked, since a start of saslauthd.service does nothing to the saslauthd that is asked."""
+    name = service_of(facts)
+    why = f"saslauthd.service does not start the saslauthd that sendmail asks, at {socket_of(facts)}"
+    return Plan.blocked(
+        step, why, f"systemctl restart {shlex.quote(name)}" if name else "restart the service that does"
+    )
+
+
 class MendSaslauthdFolder(_Options):
     """The place is compiled into libsasl2, or named in its Sendmail.conf."""
 
@@ -70,12 +89,11 @@ class MendSaslauthdFolder(_Options):
 
     def wanted(self, words: list[str], facts: Facts) -> list[str]:
         """-m /var/run/saslauthd, or the folder of saslauthd_path, in place of any other."""
-        socket = socket_of(facts)
-        folder = folder_of(socket)
+        folder = folder_of(socket_of(facts))
         if "-m" not in words[:-1]:
             return [*(word for word in words if word != "-m"), "-m", folder]
         at = words.index("-m") + 1
-        return words if serves_at(words[at], socket) else [*words[:at], folder, *words[at + 1 :]]
+        return words if serves(facts, words[at]) else [*words[:at], folder, *words[at + 1 :]]
 
     def notes(self, words: list[str]) -> tuple[str, ...]:
         """The socket of now may be there for somebody."""
@@ -203,6 +221,8 @@ class MendSaslauthdRestart(Step):
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """The restart."""
+        if of_another_service(facts):
+            return _of_another(self.id, facts)
         if not facts.services["saslauthd"].exists:
             return Plan.blocked(
                 self.id, "there is no saslauthd service on this host", "msa-wizard apply install"

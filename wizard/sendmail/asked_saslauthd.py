@@ -7,8 +7,9 @@ from __future__ import annotations
 import itertools
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
+from snapshots.live.entry import Entry
 from wizard.editors import EditError, sasl_conf, shell_defaults
 from wizard.model import facts as f
 from wizard.model.facts import Facts, Process
@@ -55,16 +56,75 @@ def _in_run(path: str) -> str:
     return path.removeprefix("/var") if path.startswith("/var/run/") else path
 
 
-def serving(processes: Iterable[Process], socket: str) -> Process | None:
-    """The saslauthd that sendmail reaches: others may run for other programs, with a socket elsewhere."""
+def places(files: Mapping[str, Entry | None], socket: str) -> tuple[str, ...]:
+    """The socket where sendmail asks, and where a link in place of its folder leads; `files` has that folder."""
+    folder, name = posixpath.split(socket)
+    folder = f.MUX_FOLDER if socket == f.MUX else folder
+    link = files.get(folder)
+    if link is None or link.kind != "symlink":
+        return (socket,)
+    return socket, posixpath.join(posixpath.dirname(folder), link.content.decode("latin-1"), name)
+
+
+def serves(facts: Facts, folder: str) -> bool:
+    """Whether a saslauthd with this -m (empty: it has none) has its socket where sendmail asks, be it by a link."""
+    return _serves(folder, places(facts.files, socket_of(facts)))
+
+
+def _serves(folder: str, asked: Iterable[str]) -> bool:
+    return any(serves_at(folder, place) for place in asked)
+
+
+def serving(processes: Iterable[Process], asked: Sequence[str]) -> tuple[Process, ...]:
+    """The saslauthds that sendmail reaches at these places, the oldest first: each is several processes, and others may run
+    for other programs, with a socket elsewhere."""
     daemons = [daemon for daemon in processes if daemon.name == "saslauthd"]
-    ours = [daemon for daemon in daemons if serves_at(argument(daemon, "-m"), socket)]
-    return min(ours, key=lambda daemon: daemon.started) if ours else None
+    ours = [daemon for daemon in daemons if _serves(argument(daemon, "-m"), asked)]
+    return tuple(sorted(ours, key=lambda daemon: daemon.started))
+
+
+def is_stopped(processes: Iterable[Process], asked: Sequence[str]) -> bool:
+    """Whether the one that sendmail reaches there is stopped (SIGSTOP), and will say nothing."""
+    ours = serving(processes, asked)
+    return bool(ours) and all(process.state == "T" for process in ours)
 
 
 def asked_saslauthd(facts: Facts) -> Process | None:
     """The one that serves sendmail on this host."""
-    return serving(facts.processes, socket_of(facts))
+    return next(iter(serving(facts.processes, places(facts.files, socket_of(facts)))), None)
+
+
+def own_saslauthds(facts: Facts) -> tuple[Process, ...]:
+    """Those that serve sendmail; where none does, those that may be meant to, with their socket elsewhere. What another
+    service runs is not, nor what has its socket where the defaults file of another one says."""
+    ours = serving(facts.processes, places(facts.files, socket_of(facts)))
+    daemons = (daemon for daemon in facts.processes if daemon.name == "saslauthd")
+    left = [daemon for daemon in daemons if not _of_another_one(facts, daemon)]
+    return ours or tuple(sorted(left, key=lambda daemon: daemon.started))
+
+
+def own_saslauthd(facts: Facts) -> Process | None:
+    """The oldest of these."""
+    return next(iter(own_saslauthds(facts)), None)
+
+
+def _of_another_one(facts: Facts, daemon: Process) -> bool:
+    if daemon.unit is not None and daemon.unit.endswith(".service") and daemon.unit != UNIT:
+        return True
+    own, folder = defaults_file(facts), argument(daemon, "-m")
+    texts = _defaults(facts)
+    others = [text for path, text in texts.items() if path != own]
+    return not _names_folder(texts.get(own, ""), folder) and any(
+        _names_folder(text, folder) for text in others
+    )
+
+
+def _names_folder(default: str, folder: str) -> bool:
+    """Whether a defaults file has the socket in this folder; not where only sh can tell."""
+    try:
+        return serves_at(_folder(default), f"{folder or f.MUX_FOLDER}/mux")
+    except EditError:
+        return False
 
 
 def argument(process: Process, letter: str) -> str:
@@ -92,27 +152,26 @@ def defaults_file(facts: Facts) -> str:
 
 
 def _found(facts: Facts) -> str | None:
-    """The one whose OPTIONS have the socket where sendmail asks; Debian's own where only sh can tell, or that is missing."""
+    return found_default(_defaults(facts), places(facts.files, socket_of(facts)))
+
+
+def _defaults(facts: Facts) -> dict[str, str]:
+    """Text by path of the defaults files, Debian's own first."""
     further = sorted(path for path in facts.files if _INSTANCE_FILE.match(path))
-    for path in (f.SASLAUTHD_DEFAULT, *further):
-        text = facts.text(path)
+    return {path: facts.text(path) or "" for path in (f.SASLAUTHD_DEFAULT, *further)}
+
+
+def found_default(defaults: Mapping[str, str], asked: Sequence[str]) -> str | None:
+    """Of these defaults files (path and text, Debian's own first) the one whose OPTIONS have the socket where sendmail asks,
+    or may have it, where only sh can tell."""
+    for path, text in defaults.items():
         try:
-            folder = _folder(text or "")
+            folder = _folder(text)
         except EditError:
             return path
-        if any(serves_at(folder, place) for place in _places(facts)):
+        if _serves(folder, asked):
             return path
     return None
-
-
-def _places(facts: Facts) -> tuple[str, ...]:
-    """The socket where sendmail asks, and where a link in place of its folder leads."""
-    socket = socket_of(facts)
-    folder, name = posixpath.split(socket)
-    link = facts.files.get(f.MUX_FOLDER if socket == f.MUX else folder)
-    if link is None or link.kind != "symlink":
-        return (socket,)
-    return socket, posixpath.join(folder, link.content.decode("latin-1"), name)
 
 
 def of_another_service(facts: Facts) -> bool:
@@ -122,6 +181,15 @@ def of_another_service(facts: Facts) -> bool:
         return native and path != f.SASLAUTHD_DEFAULT
     process = asked_saslauthd(facts)
     return process is not None and process.unit not in (None, UNIT)
+
+
+def service_of(facts: Facts) -> str:
+    """The service that starts the one that is asked, empty where that is not known: it is another one than Debian's."""
+    if not of_another_service(facts):
+        return "saslauthd"
+    process = asked_saslauthd(facts)
+    unit = (process.unit if process is not None else None) or ""
+    return unit.removesuffix(".service") if unit.endswith(".service") else ""
 
 
 def misplaced(facts: Facts) -> str:

@@ -9,6 +9,7 @@ import stat
 from wizard.editors import EditError, sasl_conf
 from wizard.errors import HostError
 from wizard.model import facts as f
+from wizard.sendmail.asked_saslauthd import INSTANCE, found_default, named_socket, places
 from wizard.system.host import Host
 
 FOLDERS = ("/etc/sasl2", "/etc/sasl")
@@ -43,6 +44,32 @@ def conf_place(host: Host) -> tuple[str, str | None]:
         if path and _safe(host, path):
             return place, path
     return f.SASL_LINK, None
+
+
+def asked_places(host: Host) -> tuple[str, ...]:
+    """Where sendmail asks saslauthd, and where a link in place of that folder leads."""
+    conf = conf_place(host)[1]
+    socket = named_socket(host.text(conf) if conf else None) or f.MUX
+    folder = f.MUX_FOLDER if socket == f.MUX else posixpath.dirname(socket)
+    try:
+        return places({folder: host.entry(folder)}, socket)
+    except (HostError, PermissionError):
+        return (socket,)
+
+
+def asked_default(host: Host) -> str | None:
+    """The defaults file of the saslauthd that is asked there. None where no file puts a socket there: Debian's own is meant
+    all the same, unless Sendmail.conf has named the place."""
+    paths = (f.SASLAUTHD_DEFAULT, *instances(host))
+    asked = asked_places(host)
+    found = found_default({path: host.text(path) for path in paths}, asked)
+    return found or (f.SASLAUTHD_DEFAULT if asked[0] == f.MUX else None)
+
+
+def instances(host: Host) -> tuple[str, ...]:
+    """The defaults files of further saslauthds."""
+    names = sorted(host.names(f.DEFAULT_FOLDER))
+    return tuple(f"{f.DEFAULT_FOLDER}/{name}" for name in names if INSTANCE.match(name))
 
 
 def _safe(host: Host, path: str) -> bool:

@@ -14,8 +14,8 @@ from wizard.editors import EditError, sasl_conf, shell_defaults
 from wizard.errors import HostError
 from wizard.model import facts as f
 from wizard.model.facts import Process
-from wizard.sendmail.asked_saslauthd import argument, named_socket, serving
-from wizard.sendmail.sasl_files import conf_place
+from wizard.sendmail.asked_saslauthd import argument, serving
+from wizard.sendmail.sasl_files import asked_default, asked_places
 from wizard.smtp.connection import unreachable
 from wizard.system.host import Host
 
@@ -42,6 +42,7 @@ class Backend:
     """What saslauthd asks: as it runs, else as its file says. `joined` is its -r: it asks for `user@realm`."""
 
     mechanism: str = "pam"
+    """Empty where none runs where sendmail asks, and no file says what one would ask there."""
     joined: bool = False
     option: str = ""
     """Its -O: rimap's server, else the path of a file."""
@@ -75,18 +76,15 @@ def look(host: Host, processes: Sequence[Process]) -> Backend:
     return Backend(mechanism, joined, option, servers, wrong, account)
 
 
-def asked_socket(host: Host) -> str:
-    """Where sendmail asks saslauthd."""
-    conf = conf_place(host)[1]
-    return named_socket(host.text(conf) if conf else None) or f.MUX
-
-
 def asked(host: Host, processes: Sequence[Process]) -> tuple[str, bool, str]:
-    """The mechanism, whether -r is given, and the value of -O."""
-    process = serving(processes, asked_socket(host))
-    if process is not None:
-        return argument(process, "-a") or "pam", "-r" in process.argv, argument(process, "-O")
-    text = host.text(f.SASLAUTHD_DEFAULT)
+    """The mechanism (empty: not known), whether -r is given, and the value of -O."""
+    serves = serving(processes, asked_places(host))
+    if serves:
+        return argument(serves[0], "-a") or "pam", "-r" in serves[0].argv, argument(serves[0], "-O")
+    path = asked_default(host)
+    if path is None:
+        return "", False, ""
+    text = host.text(path)
     try:
         words = (shell_defaults.value(text, "MECHANISMS") or "pam").split()
         options = (shell_defaults.value(text, "OPTIONS") or "").split()

@@ -30,9 +30,11 @@ from wizard.model.answers import Answers
 from wizard.model.facts import Facts, Process
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail import mc_repair
+from wizard.sendmail.asked_saslauthd import is_stopped
 from wizard.sendmail.cf import Daemon
 from wizard.sendmail.m4 import expand
 from wizard.sendmail.password_source import served_besides
+from wizard.sendmail.sasl_files import asked_places
 from wizard.sendmail.strays import DAEMON_OF
 from wizard.smtp.connection import Deadline, WireError, lookup
 from wizard.smtp.handshakes import QUICK, Handshake, handshakes
@@ -84,8 +86,8 @@ def take(
     cf, node, stack = _text(host, f.SENDMAIL_CF), os.uname().nodename, pam.look(host)
     daemons = running(host)
     stopped = {process.name for process in daemons if process.state == "T"}
-    socket = backend.asked_socket(host)
-    mux = _mux_problem(host, socket, "saslauthd" in stopped)
+    socket, *linked = asked_places(host)
+    mux = _mux_problem(host, socket, is_stopped(daemons, (socket, *linked)))
     with ThreadPoolExecutor(max_workers=16) as pool:
         rules = pool.submit(live_rules, host)
         room = pool.submit(storage.look, host)

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import re
 
+from wizard.model import facts as f
 from wizard.model.plan import Sign
+from wizard.sendmail.asked_saslauthd import defaults_file, of_another_service
+from wizard.troubleshoot.diagnoses.saslauthd import restarted
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
@@ -20,7 +23,7 @@ _CALLED = {
 }
 _WHERE = {
     "ldap": "ldap_servers in {conf}",
-    "rimap": "MECH_OPTIONS in /etc/default/saslauthd",
+    "rimap": "MECH_OPTIONS in {default}",
     "httpform": "httpform_host in {conf}",
 }
 _SOCKET = (
@@ -84,7 +87,7 @@ def _conf(picture: Picture) -> Finding | None:
             ),
         ),
         Mend(
-            text=f"write {asked.conf} (saslauthd(8); mode 0600, as it may hold a password), then: `systemctl restart saslauthd`"
+            text=f"write {asked.conf} (saslauthd(8); mode 0600, as it may hold a password), then: {restarted(picture)}"
         ),
         Sign.WARNING if picture.login else Sign.FAILED,
     )
@@ -110,10 +113,18 @@ def _down(picture: Picture) -> Finding | None:
         ),
         Mend(
             text=f"get {names} to answer this host (is it up, its name known, its port open to here?), or correct "
-            f"{_WHERE[asked.mechanism].format(conf=asked.conf)}; saslauthd itself works"
+            f"{_where(picture)}; saslauthd itself works"
         ),
         Sign.FAILED if every and not picture.login else Sign.WARNING,
     )
+
+
+def _where(picture: Picture) -> str:
+    """Where the server is named; of what an admin's own service starts no defaults file need say it."""
+    asked, default = picture.backend, defaults_file(picture.facts)
+    if of_another_service(picture.facts) and default == f.SASLAUTHD_DEFAULT:
+        default = "the command line that its own service starts it with"
+    return _WHERE[asked.mechanism].format(conf=asked.conf, default=default)
 
 
 def _refuses(picture: Picture) -> Finding | None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail.asked_saslauthd import (
     argument,
-    asked_saslauthd,
     defaults_file,
     folder_of,
     of_another_service,
+    own_saslauthd,
+    own_saslauthds,
     own_socket,
-    serves_at,
+    serves,
+    service_of,
 )
 from wizard.sendmail.password_source import configured_mechanism
 from wizard.steps.saslauthd import asks_start
@@ -36,9 +39,9 @@ def default(picture: Picture, key: str) -> str:
 
 
 def _argument(picture: Picture, letter: str) -> str:
-    """An argument of the saslauthd that serves sendmail, else of the oldest: one that listens elsewhere may be left over
-    from before, for its init script looks for it where the configuration of now says."""
-    process = asked_saslauthd(picture.facts) or picture.facts.process("saslauthd")
+    """An argument of the saslauthd that serves sendmail, else of ours that listens elsewhere: it may be left over from
+    before, for its init script looks for it where the configuration of now says."""
+    process = own_saslauthd(picture.facts)
     return argument(process, letter) if process is not None else ""
 
 
@@ -59,7 +62,7 @@ def _no_start(picture: Picture) -> Finding | None:
         return None
     runs = not picture.mux_problem
     return Finding(
-        "/etc/default/saslauthd does not say START=yes, and this release's init script demands it"
+        f"START=yes is not in {defaults_file(picture.facts)}, and this release's init script demands it"
         + (": it will not come up at the next boot" if runs else ""),
         (
             Evidence(f"START={default(picture, 'START') or '(nothing)'}", defaults_file(picture.facts)),
@@ -78,8 +81,32 @@ def _of_debian(picture: Picture) -> bool:
     return _wanted(picture) and not of_another_service(picture.facts)
 
 
+def _again(picture: Picture, steps: tuple[str, ...]) -> Mend:
+    """These steps on Debian's service; where another one starts the saslauthd that is asked, what a person does."""
+    if not of_another_service(picture.facts):
+        return Mend(steps)
+    return Mend(text=f"saslauthd.service does not start the one that sendmail asks: {restarted(picture)}")
+
+
+def _started_with(picture: Picture, steps: tuple[str, ...], how: str) -> Mend:
+    """The same, where it must be started otherwise."""
+    if not of_another_service(picture.facts):
+        return Mend(steps)
+    return Mend(text=f"have its own service start it {how}, then: {restarted(picture)}")
+
+
+def restarted(picture: Picture) -> str:
+    """How the saslauthd that is asked is restarted, by the service that starts it."""
+    if name := service_of(picture.facts):
+        return f"`systemctl restart {shlex.quote(name)}`"
+    return (
+        f"restart the service that puts its socket into {folder_of(picture.mux)} "
+        "(`grep -l saslauthd /etc/systemd/system/*.service` may find it)"
+    )
+
+
 def _word(picture: Picture) -> tuple[Evidence, ...]:
-    service = picture.facts.services.get("saslauthd")
+    service = None if of_another_service(picture.facts) else picture.facts.services.get("saslauthd")
     return (Evidence(f"saslauthd.service is {service.active}", "systemctl"),) if service else ()
 
 
@@ -92,7 +119,7 @@ def _option(picture: Picture) -> Finding | None:
     """The init script puts -O before MECH_OPTIONS; the unit of Debian 13 and newer takes it as it is, so an upgrade breaks it."""
     service, words = picture.facts.services.get("saslauthd"), default(picture, "MECH_OPTIONS").split()
     mechanism = default(picture, "MECHANISMS").split()[:1]
-    if not _wanted(picture) or service is None or mechanism not in (["rimap"], ["ldap"], ["httpform"]):
+    if not _of_debian(picture) or service is None or mechanism not in (["rimap"], ["ldap"], ["httpform"]):
         return None
     if not words or (words[0] == "-O") == service.native or (words[0][0] == "-" and service.native):
         return None
@@ -120,8 +147,8 @@ def _getpwent(picture: Picture) -> Finding | None:
         "saslauthd asks getpwent, which reads /etc/passwd alone, and the passwords are in /etc/shadow",
         (Evidence(f'MECHANISMS="{default(picture, "MECHANISMS")}"', defaults_file(picture.facts)),),
         Mend(
-            text='the same users by a mechanism that can read it: MECHANISMS="pam" (or "shadow") in /etc/default/saslauthd, '
-            "then: `systemctl restart saslauthd`"
+            text='the same users by a mechanism that can read it: MECHANISMS="pam" (or "shadow") in '
+            f"{defaults_file(picture.facts)}, then: {restarted(picture)}"
         ),
         Sign.FAILED if owner is not None else Sign.WARNING,
     )
@@ -129,7 +156,7 @@ def _getpwent(picture: Picture) -> Finding | None:
 
 def _ends_at_once(picture: Picture) -> Finding | None:
     """What it said last as it started: a mechanism that it has not, or cannot do without an option."""
-    if not _wanted(picture) or picture.facts.process("saslauthd") is not None or not picture.mux_problem:
+    if not _wanted(picture) or own_saslauthd(picture.facts) is not None or not picture.mux_problem:
         return None
     if _option(picture):
         return None
@@ -140,9 +167,10 @@ def _ends_at_once(picture: Picture) -> Finding | None:
         return None
     if last[2] and asked.option and not any(server.problem for server in asked.servers):
         return None  # the server was not to be found then, and is now: a start will do
-    text = "`saslauthd -v` lists what this release has: set MECHANISMS in /etc/default/saslauthd to the one that has your passwords"
+    path = defaults_file(picture.facts)
+    text = f"`saslauthd -v` lists what this release has: set MECHANISMS in {path} to the one that has your passwords"
     if last[2]:
-        text = 'name the server in /etc/default/saslauthd (rimap: MECH_OPTIONS="NAME/PORT", on Debian 13 and newer "-O NAME/PORT"), and see that this name is known: getent hosts NAME'
+        text = f'name the server in {path} (rimap: MECH_OPTIONS="NAME/PORT", on Debian 13 and newer "-O NAME/PORT"), and see that this name is known: getent hosts NAME'
     return Finding(
         f"saslauthd exits as soon as it starts: {'it has no mechanism' if last[1] else 'it cannot begin with'} {configured[0]}",
         (
@@ -154,38 +182,40 @@ def _ends_at_once(picture: Picture) -> Finding | None:
                 if server.problem
             ),
         ),
-        Mend(text=f"{text}; then: `systemctl restart saslauthd`"),
+        Mend(text=f"{text}; then: {restarted(picture)}"),
     )
 
 
 def _dead(picture: Picture) -> Finding | None:
     if _ends_at_once(picture) or _option(picture):
         return None
-    if not _wanted(picture) or picture.facts.process("saslauthd") is not None or not picture.mux_problem:
+    if not _wanted(picture) or own_saslauthd(picture.facts) is not None or not picture.mux_problem:
         return None
-    service = picture.facts.services.get("saslauthd")
+    service = picture.facts.services.get("saslauthd") if _of_debian(picture) else None
     trap = service is not None and service.active.startswith("active")
     lie = ", although systemd calls it active, so that `start` does nothing" if trap else ""
-    masked, steps = unmasked(picture, "saslauthd", RESTART)
+    masked, steps = unmasked(picture, "saslauthd", RESTART) if service is not None else ("", RESTART)
+    others = picture.facts.process("saslauthd") is not None
     return Finding(
-        f"saslauthd does not run{masked or lie}: every login ends in 535",
+        f"{'the saslauthd that sendmail asks' if others else 'saslauthd'} does not run{masked or lie}: every login ends in 535",
         (
             *_word(picture),
-            Evidence("no saslauthd", "/proc"),
+            Evidence(f"no saslauthd{f' with its socket in {folder_of(picture.mux)}' * others}", "/proc"),
             Evidence(picture.mux_problem, picture.mux),
             *picture.logged("generic failure", since=picture.began),
         ),
-        Mend(steps),
+        _again(picture, steps),
     )
 
 
 def _elsewhere(picture: Picture) -> Finding | None:
     if not _of_debian(picture):
         return None
-    runs, words = _argument(picture, "-m"), default(picture, "OPTIONS").split()
+    ours, words = own_saslauthd(picture.facts), default(picture, "OPTIONS").split()
+    runs = (argument(ours, "-m") or f.MUX_FOLDERS[0]) if ours is not None else ""
     configured = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
-    bad_now = bool(runs) and not serves_at(runs, picture.mux)
-    bad_next = bool(configured) and not serves_at(configured, picture.mux)
+    bad_now = bool(runs) and not serves(picture.facts, runs)
+    bad_next = bool(configured) and not serves(picture.facts, configured)
     if not bad_now and not bad_next:
         return None
     later = bool(runs) and not bad_now
@@ -203,21 +233,21 @@ def _elsewhere(picture: Picture) -> Finding | None:
 
 
 def _moved(picture: Picture, folder: str, *, in_file: bool) -> Mend:
-    """Where Sendmail.conf names the socket, either of the two lines may be the wrong one."""
+    """Where Sendmail.conf names the socket, either of the two lines may be the wrong one, or that of another saslauthd."""
     if own_socket(picture.facts) is None:
         return Mend(("mend-saslauthd-folder" if in_file else "mend-saslauthd-restart",))
     conf = picture.facts.sasl_conf or f.SASL_CONF
     return Mend(
         text=f"let it be `saslauthd_path: {folder.rstrip('/')}/mux` in {conf}, or `-m {folder_of(picture.mux)}` in OPTIONS of "
-        f"{defaults_file(picture.facts)}; then: `systemctl restart saslauthd sendmail`"
+        f"{defaults_file(picture.facts)}; then: `systemctl restart saslauthd sendmail`. Where another saslauthd is meant to "
+        "answer there: start its service"
     )
 
 
 def _hung(picture: Picture) -> Finding | None:
-    process = picture.facts.process("saslauthd")
-    if process is None or not picture.mux_problem or not _wanted(picture):
+    ours = [process.pid for process in own_saslauthds(picture.facts)]
+    if not ours or not picture.mux_problem or not _wanted(picture):
         return None
-    ours = [process.pid for process in picture.facts.processes if process.name == "saslauthd"]
     stopped = [pid for pid in ours if picture.states.get(pid) == "T"]
     if (
         not stopped
@@ -231,12 +261,12 @@ def _hung(picture: Picture) -> Finding | None:
             Evidence(picture.mux_problem, picture.mux),
             *(Evidence(f"pid {pid} is stopped (state T)", "/proc") for pid in stopped[:3]),
         ),
-        Mend(("mend-saslauthd-restart",)),
+        _again(picture, ("mend-saslauthd-restart",)),
     )
 
 
 def _socket_gone(picture: Picture) -> Finding | None:
-    if not _wanted(picture) or picture.facts.process("saslauthd") is None or not picture.mux_problem:
+    if not _wanted(picture) or own_saslauthd(picture.facts) is None or not picture.mux_problem:
         return None
     if "No such file" not in picture.mux_problem and "refused" not in picture.mux_problem:
         return None
@@ -245,7 +275,7 @@ def _socket_gone(picture: Picture) -> Finding | None:
     return Finding(
         "saslauthd runs, but its socket is gone",
         (Evidence(picture.mux_problem, picture.mux),),
-        Mend(("mend-saslauthd-restart",)),
+        _again(picture, ("mend-saslauthd-restart",)),
     )
 
 
@@ -261,9 +291,9 @@ def _mechanism(picture: Picture) -> Finding | None:
                 Evidence(f"-a {runs}", "the running saslauthd"),
                 Evidence(f'MECHANISMS="{configured}"', defaults_file(picture.facts)),
             ),
-            Mend(("mend-saslauthd-restart",))
+            _again(picture, ("mend-saslauthd-restart",))
             if configured_mechanism(picture.facts) == wanted
-            else Mend(RESTART),
+            else _started_with(picture, RESTART, f"with -a {wanted}"),
         )
     now = runs or configured
     if now and now == wanted and _knows_nobody(picture, now):
@@ -277,7 +307,7 @@ def _mechanism(picture: Picture) -> Finding | None:
             Evidence(f'MECHANISMS="{configured}"', defaults_file(picture.facts)),
             *((Evidence(picture.socket_login, picture.mux),) if picture.socket_login else ()),
         ),
-        Mend(RESTART)
+        _started_with(picture, RESTART, f"with -a {wanted}")
         if now == "sasldb" or picture.answers.auth.saslauthd_mechanism
         else Mend(text=_KEEP.format(now)),
         Sign.FAILED if ours or _knows_nobody(picture, now) else Sign.WARNING,
@@ -365,7 +395,7 @@ def _realm(picture: Picture) -> Finding | None:
             Evidence(f"{owner.user}: not found; {owner.bare}: found", "getent passwd"),
         ),
         Mend(("mend-saslauthd-realm",))
-        if mends
+        if mends and _of_debian(picture)
         else Mend(text=f"log in as {owner.bare}, or start saslauthd without -r"),
     )
 
@@ -389,7 +419,7 @@ def _cache(picture: Picture) -> Finding | None:
             Evidence(picture.socket_login or "accepted", picture.mux),
             Evidence(evidence, "/etc/shadow"),
         ),
-        Mend(("mend-saslauthd-cache",)),
+        _started_with(picture, ("mend-saslauthd-cache",), "without -c"),
     )
 
 
@@ -428,7 +458,7 @@ AS_CONFIGURED = (
         "the log of saslauthd",
         _ends_at_once,
         cause="saslauthd exits as soon as it starts, because it does not have the mechanism, or not the server that this needs",
-        fix="set MECHANISMS and MECH_OPTIONS in /etc/default/saslauthd",
+        fix="set MECHANISMS and MECH_OPTIONS in its defaults file, /etc/default/saslauthd or saslauthd-NAME there",
     ),
     Diagnosis(
         "saslauthd-getpwent",
@@ -471,7 +501,7 @@ DIAGNOSES = (
         "2.3",
         "/etc/default/saslauthd",
         _no_start,
-        cause="/etc/default/saslauthd does not say START=yes, which the init script of this release demands",
+        cause="its defaults file, /etc/default/saslauthd or saslauthd-NAME there, does not say START=yes, which the init script of this release demands",
         fix="write it (--fix: saslauthd-config, saslauthd-start)",
     ),
     Diagnosis(
@@ -501,7 +531,7 @@ DIAGNOSES = (
         "2.4",
         "/proc and the socket",
         _dead,
-        cause="saslauthd does not run, whatever systemd says",
+        cause="the saslauthd that sendmail asks does not run, whatever systemd says, and whichever others do",
         fix="start it, unmasked first where it is masked (--fix: saslauthd-config, saslauthd-start, mend-saslauthd-unmask)",
     ),
     Diagnosis(
