@@ -253,7 +253,7 @@ def test_the_file_of_the_instance_is_named() -> None:
     }
     found = judged(host("/run/saslauthd-two/mux", files=off, answers=False)).fault("saslauthd-start-no")
     assert found is not None
-    assert found.finding.cause.startswith(f"START=yes is not in {TWO}, and")
+    assert found.finding.cause.endswith(f"demands START=yes, which is not in {TWO}")
     gone = Backend("rimap", servers=(Server("imap.test", "unknown"),))
     found = judged(INSTANCES, mux_problem="", backend=gone).fault("password-server-down")
     assert found is not None

@@ -62,7 +62,7 @@ def _no_start(picture: Picture) -> Finding | None:
         return None
     runs = not picture.mux_problem
     return Finding(
-        f"START=yes is not in {defaults_file(picture.facts)}, and this release's init script demands it"
+        f"this release's init script demands START=yes, which is not in {defaults_file(picture.facts)}"
         + (": it will not come up at the next boot" if runs else ""),
         (
             Evidence(f"START={default(picture, 'START') or '(nothing)'}", defaults_file(picture.facts)),
