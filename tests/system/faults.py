@@ -36,6 +36,8 @@ class Fault:
     back: Literal["again", "refused", "either", "no"] = "again"
     """What rolling the fix back does: the fault is there again; it is refused, for it would cost a listener; either of
     them; nothing that could be seen (a restart)."""
+    accept: str = ""
+    """What the fix would end: nothing is fixed until that is accepted."""
     user: bool = True
     """Whether alice's name and password are given."""
     who: str = ""

@@ -270,6 +270,7 @@ SASLAUTHD = (
         "saslauthd",
         f"mkdir -p /run/elsewhere; systemctl stop saslauthd; sed -i 's,^OPTIONS=.*,OPTIONS=\"-c -m /run/elsewhere\",' {DEFAULT}; {RESTART}",
         back="again",
+        accept="saslauthd-socket",
         releases=INIT_SCRIPTS,
     ),
     Fault(

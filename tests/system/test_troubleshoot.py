@@ -104,7 +104,10 @@ def _wrong(debian: Machine, fault: Fault, *, back: bool) -> list[str]:
     if not fault.fix:
         return wrong
     before = int(debian.run(["git", "--git-dir", STORE, "rev-list", "--count", "main"]).stdout)
-    fixed = look("--fix", fault.id, "--yes")
+    if fault.accept and (exit_code := look("--fix", fault.id, "--yes")["exit"]) != 4:
+        wrong.append(f"nobody was asked about {fault.accept}: exit {exit_code}")
+    accepted = ["--accept", fault.accept] if fault.accept else []
+    fixed = look("--fix", fault.id, "--yes", *accepted)
     if fault.id in {item["id"] for item in fixed["faults"]}:
         return [f"--fix left it: {short(fixed)}; {json.dumps(fixed['run'])[:3000]}"]
     got = login(debian, password="changed-since-77") if fault.id == "saslauthd-cache" else login(debian)

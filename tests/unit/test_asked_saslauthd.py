@@ -266,6 +266,25 @@ def test_the_file_of_the_instance_is_named() -> None:
     )
 
 
+def test_whoever_asks_at_the_socket_of_now_is_asked_about_before_it_moves() -> None:
+    moved = MendSaslauthdFolder().plan(ELSEWHERE, Answers())
+    assert [(each.id, each.lines) for each in moved.ends] == [("saslauthd-socket", (f"{AT}/mux",))]
+    left = host("", "/var/run/saslauthd", ("-a", "pam", "-m", AT), answers=False)
+    for name in ("mend-saslauthd-restart", "saslauthd-start"):
+        ends = find(name).plan(left, Answers()).ends
+        assert [(each.id, each.lines) for each in ends] == [("saslauthd-socket", (f"{AT}/mux",))], name
+        assert find(name).plan(host("", "/var/run/saslauthd", ("-a", "pam")), Answers()).ends == ()
+    assert find("mend-saslauthd-restart").plan(ELSEWHERE, Answers()).ends == (), "it has it there again"
+    dead = host("", AT, answers=False)
+    assert MendSaslauthdFolder().plan(dead, Answers()).changes
+    assert MendSaslauthdFolder().plan(dead, Answers()).ends == (), "nobody is served there now"
+    shadow = Answers(auth=Auth("shadow"))
+    restarted = host(
+        "", "/var/run/saslauthd", ("-a", "pam", "-m", "/run/saslauthd/"), files={TWO: default(AT)}
+    )
+    assert step("saslauthd-start").plan(restarted, shadow).ends == ()
+
+
 def test_one_of_another_service_is_restarted_by_that() -> None:
     assert (service_of(INSTANCES), service_of(OWN_UNIT)) == ("saslauthd", "own")
     found = judged(OWN_UNIT, mux_problem="timed out").fault("saslauthd-hung")

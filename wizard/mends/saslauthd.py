@@ -16,13 +16,15 @@ from wizard.mends.parts import not_regular, restart, setting, verdict, written
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Check, Plan, Step
+from wizard.model.plan import Check, Ending, Plan, Step
 from wizard.sendmail.asked_saslauthd import (
     defaults_file,
     folder_of,
+    misplaced,
     of_another_service,
     serves,
     service_of,
+    socket_ends,
     socket_of,
 )
 from wizard.steps.saslauthd import answers_on_socket
@@ -59,7 +61,12 @@ class _Options(Step):
         # The init script looks for the old process where the new OPTIONS say, and would leave it behind.
         stop = dataclasses.replace(again, verb="stop")
         notes = self.notes(words)
-        return Plan.pending(self.id, f'{self.key} is "{" ".join(words)}"', stop, change, again, notes=notes)
+        reason, ends = f'{self.key} is "{" ".join(words)}"', self.ends(facts)
+        return Plan.pending(self.id, reason, stop, change, again, notes=notes, ends=ends)
+
+    def ends(self, facts: Facts) -> tuple[Ending, ...]:
+        """What works now and would end."""
+        return ()
 
     def notes(self, words: list[str]) -> tuple[str, ...]:
         """What else follows where the words are these now."""
@@ -104,6 +111,10 @@ class MendSaslauthdFolder(_Options):
             f"a program that asks saslauthd in {folder} finds it there no more: where there is one, have sendmail ask there, too, "
             f"by `saslauthd_path: {folder}/mux` in Sendmail.conf",
         )
+
+    def ends(self, facts: Facts) -> tuple[Ending, ...]:
+        """Where one runs there now."""
+        return socket_ends(facts)
 
 
 class MendSaslauthdCache(_Options):
@@ -231,6 +242,7 @@ class MendSaslauthdRestart(Step):
             self.id,
             "it runs but does not answer as configured",
             restart(facts, "saslauthd", "KILL" if facts.saslauthd_says is None else ""),
+            ends=() if misplaced(facts) else socket_ends(facts),  # else it has its socket there again
         )
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:

@@ -13,6 +13,7 @@ from snapshots.live.entry import Entry
 from wizard.editors import EditError, sasl_conf, shell_defaults
 from wizard.model import facts as f
 from wizard.model.facts import Facts, Process
+from wizard.model.plan import Ending
 
 INSTANCE = re.compile(r"saslauthd[\w-]+\Z", re.ASCII)
 """The names in /etc/default of further saslauthds, as the init script looks for them."""
@@ -106,6 +107,14 @@ def own_saslauthds(facts: Facts) -> tuple[Process, ...]:
 def own_saslauthd(facts: Facts) -> Process | None:
     """The oldest of these."""
     return next(iter(own_saslauthds(facts)), None)
+
+
+def socket_ends(facts: Facts) -> tuple[Ending, ...]:
+    """Who asks saslauthd where it has its socket now, and sendmail does not ask: with a restart it is there no more."""
+    elsewhere = (argument(daemon, "-m").rstrip("/") or f.MUX_FOLDERS[0] for daemon in own_saslauthds(facts))
+    lines = tuple(dict.fromkeys(f"{folder}/mux" for folder in elsewhere if not serves(facts, folder)))
+    says = f"a program that asks saslauthd where it has its socket now finds it there no more: it moves to {socket_of(facts)}"
+    return (Ending("saslauthd-socket", says, lines),) if lines else ()
 
 
 def _of_another_one(facts: Facts, daemon: Process) -> bool:

@@ -21,6 +21,7 @@ from wizard.sendmail.asked_saslauthd import (
     misplaced,
     of_another_service,
     own_socket,
+    socket_ends,
     socket_of,
 )
 from wizard.sendmail.password_source import (
@@ -190,9 +191,8 @@ class SaslauthdStart(Step):
             return Plan.blocked(self.id, *_misplaced(facts, folder))
         change = ServiceChange("saslauthd", facts.init, enable=enable, was_running=facts.saslauthd_runs)
         follows = changes and facts.saslauthd_says is not None and len(reasons) == 1
-        return Plan.pending(
-            self.id, "; ".join(reasons), change, ends=running_ends(facts, source), follows=follows
-        )
+        ends = (*running_ends(facts, source), *socket_ends(facts))
+        return Plan.pending(self.id, "; ".join(reasons), change, ends=ends, follows=follows)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Its socket answers a request; its status word is not asked."""
