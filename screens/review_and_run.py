@@ -21,9 +21,9 @@ from screens.widgets.fitted import FittedText
 from screens.widgets.output import Output
 from wizard.console import clean, width
 from wizard.errors import Interrupted
-from wizard.model.events import Checked, Drifted, Event, Failed, Planned, Recorded
+from wizard.model.events import Checked, Drifted, Event, Failed, Planned, Recorded, RolledBack
 from wizard.model.plan import Outcome
-from wizard.render.text import DIFF_INDENT, event_text, plan_text
+from wizard.render.text import DIFF_INDENT, event_text, plan_text, rolled_back_text
 
 if TYPE_CHECKING:
     from wizard.engine.engine import Run
@@ -195,7 +195,7 @@ def event_line(event: Event, columns: int = 0) -> str:
             return check_content(check, columns).plain
         case Failed(step, why, reported=False):
             return f"{step.id} failed: {clean(why)}"
-        case Recorded() | Drifted():
+        case Recorded() | Drifted() | RolledBack():
             return event_text(event).strip()
     return ""
 
@@ -284,6 +284,8 @@ done is a commit in the history and can be rolled back from there. If it fails, 
                 self.show(plan_text(step, plan))
             case Recorded(step):
                 self._done.append(step.id)
+            case RolledBack(steps):
+                self._done = [name for name in self._done if name not in steps]
             case Failed(step, why, undone, not_undone, _):
                 self.show_failure(f"{step.id} failed: {why}", undone, not_undone)
 
@@ -307,7 +309,8 @@ done is a commit in the history and can be rolled back from there. If it fails, 
         elif run.blocked:
             self.say("Stopped: the problem is shown above. Esc goes back.")
         elif run.undecided:
-            self.say(f"Stopped before {run.undecided}: something that works would end. Esc goes back.")
+            words = f"Stopped before {run.undecided}: something that works would end."
+            self.say(f"{rolled_back_text(run.rolled_back)}{words} Esc goes back.")
         elif run.applied and run.enough:
             self.say(f"Ended before {run.enough}: {', '.join(run.applied)} applied. Esc goes back.")
         elif run.applied:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from functools import partial
 
 from screens.base import Frame, sentence
@@ -18,7 +17,8 @@ from wizard.engine.overview import REMAINING, state
 from wizard.engine.state_dir import InterruptedRun
 from wizard.errors import Interrupted
 from wizard.model.events import Checked, Failed, Planned, Progress, Recorded
-from wizard.model.plan import Ending, Outcome
+from wizard.model.plan import Outcome
+from wizard.render.text import rolled_back_text
 
 DRAWN = 0.5
 """Seconds between two looks at new output: each draws a pane that has scrolled, and a slow line must carry that."""
@@ -367,7 +367,7 @@ class StepRun(Frame[None]):
             self.panes.pane("diff")
             words = "Stopped: the problem is shown above. Fix it, then press F5; or s skips it."
             if run.undecided:
-                words = _undecided(run.undecided, run.ends)
+                words = _undecided(run)
             self.ask_when_quiet(partial(self.say, words))
 
     def _show_failure(self, name: str) -> None:
@@ -390,9 +390,9 @@ class StepRun(Frame[None]):
         self.app.push_screen(screen, go_on)
 
 
-def _undecided(name: str, ends: Sequence[Ending]) -> str:
+def _undecided(run: Run) -> str:
     """Where a run has stopped, and the step that s skips then: the one that would end what works."""
-    words = f"Stopped before {name}, which has changed nothing."
-    if later := left_out(ends):
+    words = f"{rolled_back_text(run.rolled_back)}Stopped before {run.undecided}, which has changed nothing."
+    if later := left_out(run.ends):
         return f"{words} To skip {later}, go to it and press s."
-    return words if any(ending.step for ending in ends) else f"{words} s skips it."
+    return words if any(ending.step for ending in run.ends) else f"{words} s skips it."

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from tests.store.test_endings import Ends, Place
-from wizard.engine.engine import Engine
-from wizard.engine.journal import Journal
-from wizard.model.events import Planned
-from wizard.model.plan import Ending, Plan, Step
+from tests.store.test_endings import Ends, Killed, Place
+from wizard.changes.file import FileChange
+from wizard.engine.engine import Consent, Engine, Run, nobody
+from wizard.engine.in_force import applied
+from wizard.engine.journal import Journal, unfinished
+from wizard.engine.recorder import Recorder
+from wizard.errors import HostError
+from wizard.model.answers import Answers
+from wizard.model.events import Failed, Planned
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Ending, Plan, Step
+from wizard.model.session import Session
+from wizard.render import as_json
 from wizard.render.text import reason_text
+from wizard.rollback.recovery import Recovery
+from wizard.system.host import Host
 
 SENDS = Ending("mail-without-login", "1 address sent mail", ("from 192.0.2.9",))
 CLEAR = Ending("logins-without-tls", "1 user sent mail", ("alice, last on 2026-09-21",))
 AT_25 = Ending("logins-port-25", "1 user sent mail", ("alice, last on 2026-09-21",))
 LATER = replace(AT_25, lines=("alice, last on 2026-09-22", "bob, last on 2026-09-22"))
 NAMES = ("mc-includes", "submission-port", "auth-options", "smtp-port")
+MC, CF = "/etc/mail/sendmail.mc", "/etc/mail/sendmail.cf"
 Waits = tuple[str, tuple[Ending, ...]]
 
 
@@ -40,6 +53,69 @@ class Edits:
 
     def engine(self, *accept: str, skipped: frozenset[str] = frozenset()) -> Engine:
         return replace(self.place.engine(*self.steps, accept=accept), skipped=skipped)
+
+
+class Editing(Ends):
+    """Adds a line with its name to one file, and then others may do something."""
+
+    def __init__(self, place: Place, name: str, *ends: Ending) -> None:
+        super().__init__(place.host, name, *ends)
+        self.path = CF if name == "sendmailconfig" else MC
+        self.others: Callable[[], None] = lambda: None
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        entry = self.host.entry(self.path)
+        assert entry is not None
+        line = f"{self.id}\n".encode()
+        if line in entry.content:
+            return Plan.done(self.id, "is so")
+        change = FileChange(self.path, entry, replace(entry, content=entry.content + line))
+        return Plan.pending(self.id, "differs", change, ends=self.ends)
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        self.others()
+        return super().verify(host, facts, answers)
+
+
+@dataclass
+class Mc:
+    """A host whose sendmail.mc the steps edit for real, and whose sendmail.cf is newer than it."""
+
+    place: Place
+
+    def __post_init__(self) -> None:
+        (self.place.root / "etc/mail").mkdir()
+        for at, path in enumerate((MC, CF), 1):
+            self.file(path).write_text("dnl\n" * 20)
+            os.utime(self.file(path), ns=(at, at))
+        self.steps = {
+            name: Editing(self.place, name) for name in ("mend-listeners", *NAMES, "sendmailconfig")
+        }
+
+    def file(self, path: str) -> Path:
+        return self.place.root / path[1:]
+
+    def apply(self, consent: Consent = nobody, *accept: str) -> Run:
+        return self.place.apply(*self.steps.values(), accept=accept, consent=consent)
+
+    def arrives(self, after: str, at: str, *ends: Ending) -> None:
+        """While one step is at work something happens that another one would end."""
+
+        def others() -> None:
+            self.steps[at].ends = ends
+
+        self.steps[after].others = others
+
+    @property
+    def untouched(self) -> bool:
+        """Whether sendmail.mc is what it was, and the next start of sendmail leaves sendmail.cf alone."""
+        same = all(self.file(path).read_text() == "dnl\n" * 20 for path in (MC, CF))
+        return same and self.file(MC).stat().st_mtime_ns == 1
+
+
+@pytest.fixture
+def mc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mc:
+    return Mc(Place(tmp_path, monkeypatch))
 
 
 @pytest.fixture
@@ -132,7 +208,7 @@ def test_what_ends_with_sendmailconfig_is_asked_about_at_the_first_edit(
     (edits.place.root / "etc/mc-includes").touch()
     run = edits.place.apply(*edits.steps, consent=edits.consent)
     assert (run.stopped, edits.asked[0][1][-1]) == (None, lines)
-    assert [step for step, ends in edits.asked if lines in ends] == ["submission-port"]
+    assert [step for step, _ in edits.asked] == ["submission-port"], "also not about other lines of a kind"
 
 
 def test_two_of_a_kind_are_accepted_by_one_word(edits: Edits, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,3 +221,139 @@ def test_two_of_a_kind_are_accepted_by_one_word(edits: Edits, capsys: pytest.Cap
     said = capsys.readouterr().err
     assert said.count("WOULD END [mc-effects]") == 2
     assert said.count("--accept mc-effects") == 1
+
+
+def test_a_kind_that_comes_up_between_the_edits_leaves_none_of_them(
+    mc: Mc, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del mc.steps["mend-listeners"]
+    mc.arrives("auth-options", "smtp-port", AT_25)
+    mc.place.engine(Ends(mc.place.host, "sendmail-auth"), *mc.steps.values())
+    assert mc.place.main("apply", "--yes") == 4
+    assert mc.untouched
+    said = " ".join(capsys.readouterr().err.split())
+    assert "Nothing of smtp-port was changed." in said
+    behind = "mc-includes, submission-port, auth-options"
+    assert (
+        f"Rolled back, so that sendmail.mc is not left half edited: {behind}. 1 step applied (sendmail-auth)."
+        in said
+    )
+    assert unfinished(mc.place.at) is None
+    assert not mc.place.store.pending()
+    assert [commit.step for commit in applied(mc.place.store.history())] == ["sendmail-auth"]
+    again = said.partition("may end: ")[2].split()
+    assert mc.place.main(*again[1:]) == 0
+    assert mc.file(MC).read_text().splitlines()[-4:] == list(NAMES)
+
+
+def test_a_no_to_what_comes_up_at_sendmailconfig_leaves_no_edit_either(mc: Mc) -> None:
+    lines = Ending("cf-lines", "1 line of sendmail.cf goes", ("Cwmine.test",))
+    del mc.steps["mend-listeners"]
+    mc.steps["mc-includes"].ends = (SENDS,)
+    mc.arrives("smtp-port", "sendmailconfig", replace(SENDS, lines=("others",)), lines)
+    asked: list[Waits] = []
+
+    def says_no_to_lines(step: Step, _plan: Plan, ends: tuple[Ending, ...]) -> bool:
+        asked.append((step.id, ends))
+        return lines not in ends
+
+    run = mc.apply(says_no_to_lines)
+    assert asked == [("mc-includes", (SENDS,)), ("sendmailconfig", (lines,))]
+    assert (run.undecided, run.ends, run.applied, run.rolled_back) == ("sendmailconfig", (lines,), {}, NAMES)
+    assert mc.untouched
+    document = as_json.run(replace(run, plans={}), mc.place.events)
+    assert document["rolled_back"] == list(NAMES)
+    session = Session()
+    for event in mc.place.events:
+        session.heard(lambda _: None)(event)
+    assert (session.applied, session.rolled_back) == ({}, [", ".join(NAMES)])
+    assert mc.apply(lambda *_: True).stopped is None
+
+
+def test_fixes_that_edit_it_go_too_and_the_work_of_others_stays(mc: Mc) -> None:
+    def others() -> None:
+        text = mc.file(MC).read_text()
+        mc.file(MC).write_text(f"dnl mine\n{text}")
+        mc.steps["submission-port"].ends = (SENDS,)
+
+    mc.steps["mc-includes"].others = others
+    run = mc.apply()
+    assert (run.undecided, run.rolled_back) == ("submission-port", ("mend-listeners", "mc-includes"))
+    assert mc.file(MC).read_text() == "dnl mine\n" + "dnl\n" * 20
+    assert not mc.place.store.pending()
+
+
+def test_what_sendmail_cf_was_made_of_stays(mc: Mc) -> None:
+    late = Ends(mc.place.host, "login-policy", AT_25)
+    mc.steps["late"] = late  # type: ignore[assignment]
+    run = mc.apply()
+    assert (run.undecided, run.rolled_back, len(run.applied)) == ("login-policy", (), 6)
+
+
+def test_edits_of_a_killed_run_that_is_finished_go_with_its_stop(mc: Mc) -> None:
+    mc.steps["submission-port"].die = True
+    with pytest.raises(Killed):
+        mc.apply()
+    mc.steps["submission-port"].die = False
+    mc.steps["submission-port"].ends = (SENDS,)
+    run = recovery(mc).finish()
+    assert isinstance(run, Run)
+    assert (run.undecided, run.rolled_back) == ("submission-port", ("mend-listeners", "mc-includes"))
+    assert mc.untouched
+    assert unfinished(mc.place.at) is None
+
+
+@pytest.mark.parametrize("finish", [False, True])
+def test_a_run_killed_while_the_edits_are_rolled_back_can_be_recovered(
+    mc: Mc, monkeypatch: pytest.MonkeyPatch, finish: bool
+) -> None:
+    def die(*_: object) -> None:
+        raise Killed
+
+    mc.steps["smtp-port"].ends = ()
+    mc.arrives("auth-options", "smtp-port", AT_25)
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "record_rolled_back", die)
+        with pytest.raises(Killed):
+            mc.apply()
+    mc.steps["smtp-port"].ends = ()
+    mc.steps["auth-options"].others = lambda: None
+    if finish:
+        assert not getattr(recovery(mc).finish(), "stopped", "")
+        assert sorted(mc.file(MC).read_text().splitlines()[20:]) == sorted((*NAMES, "mend-listeners"))
+    else:
+        assert not recovery(mc).undo().not_undone
+        assert mc.file(MC).read_text() == "dnl\n" * 20
+    assert unfinished(mc.place.at) is None
+
+
+def test_edits_that_cannot_be_rolled_back_are_a_failure_and_wait_for_recovery(
+    mc: Mc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_args: object, **_more: object) -> None:
+        raise HostError(f"{MC} could not be written: Read-only file system")
+
+    def others() -> None:
+        mc.steps["smtp-port"].ends = (AT_25,)
+        monkeypatch.setattr(Host, "write", read_only)
+
+    mc.steps["auth-options"].others = others
+    run = mc.apply()
+    assert (run.failed, run.undecided, run.ends, run.rolled_back) == ("smtp-port", None, (), ())
+    failed = next(event for event in mc.place.events if isinstance(event, Failed))
+    assert "the edits of sendmail.mc before it could not be rolled back" in failed.why
+    assert "Read-only file system" in failed.not_undone[0]
+    monkeypatch.undo()
+    assert unfinished(mc.place.at) is not None
+    assert not recovery(mc).undo().not_undone
+    assert mc.file(MC).read_text() == "dnl\n" * 20
+
+
+def recovery(mc: Mc) -> Recovery:
+    """Of the run that was killed there."""
+    place, told = mc.place, unfinished(mc.place.at)
+    assert told is not None
+    place.engine(*mc.steps.values())
+    return Recovery(
+        place.host, place.store, Journal(place.at), told, place.events.append, print, lambda: None
+    )

@@ -96,6 +96,37 @@ def test_what_a_later_edit_would_end_names_that_one(tmp_path: Path, monkeypatch:
     assert bench.text("/etc/b") == "old b\n"
 
 
+def test_what_comes_up_between_the_edits_and_gets_a_no_takes_the_edits_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(Writes):
+        def plan(self, facts: Facts, answers: Answers) -> Plan:
+            plan, edited = super().plan(facts, answers), "new" in self._host.text("/etc/mail/sendmail.mc")
+            return replace(plan, ends=(LOST,)) if plan.outcome is Outcome.PENDING and edited else plan
+
+    bench = Bench(root=tmp_path)
+    (tmp_path / "etc/mail").mkdir(exist_ok=True)
+    (tmp_path / "etc/mail/sendmail.mc").write_text("old\n")
+    first = Writes("mc-includes", bench.host, "/etc/mail/sendmail.mc", "new\n")
+    use(monkeypatch, bench, first, Late("smtp-port", bench.host, "/etc/b", "new b\n"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "2 of 2 steps have something to do"))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "y applies the step"))
+        await press_apply(pilot, app, "a")
+        await until(pilot, lambda: isinstance(app.screen, WhatWouldEnd))
+        await pilot.press("enter")
+        words = "Rolled back, so that sendmail.mc is not left half edited: mc-includes."
+        await until(pilot, lambda: shows(app, words) and not app.desk.busy)
+        assert shows(app, "before smtp-port, which has changed nothing.")
+        await until(pilot, lambda: shows(app, "to do   mc-includes"))
+
+    play(bench, story)
+    assert bench.text("/etc/mail/sendmail.mc") == "old\n"
+    assert bench.operations() == ["rollback", "apply", "baseline"]
+
+
 @pytest.mark.parametrize("key", ["y", "a"])
 def test_it_is_done_on_y(bench: Bench, key: str) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:

@@ -210,7 +210,7 @@ def test_a_fault_that_there_is_not_is_refused_in_check_mode_too(ended: Any) -> N
 
 def test_a_fix_that_would_end_something_names_it(ended: Any) -> None:
     ending = {"id": "port-25", "says": "mail for port 25 would wait", "lines": []}
-    run = {**APPLIED, "steps": [], "undecided": "restart", "ends": [ending]}
+    run = {**APPLIED, "steps": [], "undecided": "restart", "ends": [ending], "rolled_back": ["mend-mc"]}
     document: dict[str, Any] = {
         "summary": "Users cannot log in.",
         "faults": [],
@@ -219,6 +219,7 @@ def test_a_fix_that_would_end_something_names_it(ended: Any) -> None:
     }
     result = ended("troubleshoot", {"troubleshoot": (4, document)}, fix=["all"])
     assert "mail for port 25 would wait (accept: port-25)" in result["msg"]
+    assert "half edited: mend-mc" in result["msg"]
 
 
 LEFT_BEHIND = {

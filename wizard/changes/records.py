@@ -99,6 +99,20 @@ def record_of(store: Store, commit: Commit) -> dict[str, Any]:
     return json.loads(record) if record else {"effects": []}
 
 
+def dates_before(store: Store, commits: Sequence[Commit]) -> dict[str, tuple[Entry | None, int]]:
+    """What was at each path before the oldest of the commits (newest first) that wrote it, and its date, as far as that is on
+    record. Raises StoreError."""
+    dates: dict[str, tuple[Entry | None, int]] = {}
+    for commit in commits:  # the oldest has the last word
+        first: dict[str, int] = {}
+        for each in record_of(store, commit)["effects"]:
+            if each["kind"] == "file" and "dated" in each:
+                first.setdefault(each["path"].lstrip("/"), each["dated"])
+        before = {path: pair[0] for path, pair in store.changes(commit).items()} if first else {}
+        dates |= {path: (before[path], date) for path, date in first.items() if path in before}
+    return dates
+
+
 def effects_of(store: Store, commit: Commit) -> list[Effect]:
     """The effects of a commit that are not files, in the order in which they were made. Raises StoreError."""
     effects = map(recall, record_of(store, commit)["effects"])

@@ -53,6 +53,7 @@ from wizard.render.text import (
     history_lines,
     notes_once,
     reason_text,
+    rolled_back_text,
     show,
     status_lines,
     summary_text,
@@ -159,7 +160,7 @@ def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
         goes_on = fold(
             f"If that may end: run the command that was interrupted again, with {clean(shlex.join(names))}"
         )
-    done = f"Nothing of {run.undecided} was changed. {_applied_text(run.applied)}"
+    done = f"Nothing of {run.undecided} was changed. {rolled_back_text(run.rolled_back)}{_applied_text(run.applied)}"
     if later := left_out(run.ends):
         done += f" To leave out {later}, press s on it on the screens (`msa-wizard`)."
     after = "\n".join(fold(done))

@@ -5,11 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
+from typing import TYPE_CHECKING
 
-from wizard.model.facts import Facts
+from wizard.engine.in_force import applied
+from wizard.model.facts import SENDMAIL_CF, SENDMAIL_MC, Facts
 from wizard.model.plan import Ending, Outcome, Plan, Step, after, ids
 from wizard.steps.order import STEPS
 from wizard.steps.sendmailconfig import EDITS, Sendmailconfig
+
+if TYPE_CHECKING:
+    from snapshots.store import Commit, Store
 
 
 def at_the_first(plans: Mapping[str, Plan]) -> dict[str, Plan]:
@@ -38,6 +44,16 @@ def left_out(ends: Iterable[Ending]) -> str:
 def edits_behind(step: Step, steps: Sequence[Step]) -> Iterator[Step]:
     """Those of the steps that edit sendmail.mc after this one, and sendmailconfig."""
     return (each for each in steps[steps.index(step) + 1 :] if each.id in EDITS | {Sendmailconfig.id})
+
+
+def half_edited(store: Store, run: str) -> list[Commit]:
+    """The steps of the run that have written sendmail.mc since sendmail.cf was last made in it, by their commits, newest
+    first. Raises StoreError."""
+    mc, cf = (
+        {commit.id for commit in store.history(path=path.lstrip("/"))} for path in (SENDMAIL_MC, SENDMAIL_CF)
+    )
+    of_run = takewhile(lambda commit: commit.run == run and commit.id not in cf, applied(store.history()))
+    return [commit for commit in of_run if commit.id in mc]
 
 
 def looking_ahead(

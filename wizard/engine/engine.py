@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from snapshots.errors import StoreError
 from wizard.changes.file import FileChange
 from wizard.delivery import from_anywhere
-from wizard.engine.edits import at_the_first, edits_behind, looking_ahead
+from wizard.engine.edits import at_the_first, edits_behind, half_edited, looking_ahead
 from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder
 from wizard.engine.trial import tried
@@ -21,9 +21,9 @@ from wizard.engine.undo import carry_out, undo_effects
 from wizard.errors import ChangeError, HostError, NeededError, StaleError, UnconfirmedError
 from wizard.gather.host import look
 from wizard.model.answers import Answers
-from wizard.model.events import Checked, Failed, Output, Planned, Progress, Recorded, Report
+from wizard.model.events import Checked, Failed, Output, Planned, Progress, Recorded, Report, RolledBack
 from wizard.model.facts import AptPlan, Facts
-from wizard.model.plan import Check, Effect, Ending, Outcome, Plan, Sign, Step, after
+from wizard.model.plan import Check, Effect, Ending, Outcome, Plan, Sign, Step, after, ids
 from wizard.packages.apt import progress_of
 from wizard.packages.witness import forget
 from wizard.sendmail import mc_repair
@@ -31,11 +31,11 @@ from wizard.sendmail.m4 import earlier
 from wizard.steps.install import Install
 from wizard.steps.order import STEPS
 from wizard.steps.restart import Restart, started_with
-from wizard.steps.sendmailconfig import EDITS
+from wizard.steps.sendmailconfig import EDITS, Sendmailconfig
 from wizard.system.host import Host, Say
 
 if TYPE_CHECKING:
-    from snapshots.store import Store
+    from snapshots.store import Commit, Store
 
 FRESH = 0.5
 """Seconds for which facts count as read just now, as long as nobody was asked and nothing was changed in between."""
@@ -82,6 +82,8 @@ class Run:
     """The step that waits until what would end with it is accepted; nothing of it was changed."""
     ends: tuple[Ending, ...] = ()
     """What would end with that."""
+    rolled_back: tuple[str, ...] = ()
+    """The edits of sendmail.mc before that step, which were rolled back, so that none of them is left without the others."""
 
     @property
     def stopped(self) -> str | None:
@@ -120,6 +122,7 @@ class Session:
         planned  --declined-->  skipped
         planned  --enough-->  the run ends before it
         planned  --blocked, unless it is left out, or something would end that nobody accepted-->  the run ends before it
+                   (the latter between edits of sendmail.mc: these are rolled back)
         planned  --decided-->  journal open  --changes, checks-->  recorded (one commit), the next step
         journal open  --anything fails, or is declined half-way-->  undone; the run ends where it failed
 
@@ -139,7 +142,7 @@ class Session:
     agreed: list[Ending] = field(default_factory=list)
     """What somebody was asked about, and accepted as it was shown."""
     of_edits: set[str] = field(default_factory=set)
-    """The ids of what may end with the edits of sendmail.mc, once one of them has begun."""
+    """The ids of what may end with the edits of sendmail.mc, as somebody has agreed at one of them."""
 
     def step(self, step: Step) -> bool:
         """One step. False ends the run."""
@@ -164,8 +167,6 @@ class Session:
             return True
         if not self._agreed(step, plan):
             return self._undecided(work)
-        if step.id in EDITS:
-            self.of_edits |= {ending.id for ending in plan.ends}
         if not self.run.applied:
             self._load_ahead()
         started = time.monotonic()  # nobody's answer is waited for from here on
@@ -226,28 +227,56 @@ class Session:
             self.run.ends = waits
             return False
         self.agreed += waits
+        if step.id in EDITS:
+            self.of_edits |= {*ids(plan.ends)}
         return True
 
     def _undecided(self, work: Work) -> bool:
-        """The run ends before the step; what had been begun of it is undone. Where not all could be, it has failed."""
+        """The run ends before the step; what had been begun of it is undone, and so are edits of sendmail.mc before it that no
+        sendmail.cf was made of: the next start of sendmail would make one. Where not all could be, it has failed."""
         if work.effects and not work.before:  # packages of a killed run, which its recovery has kept
             work.before, self.journal.in_hand = self.recorder.head(), True
-        if (work.effects or self.journal.in_hand) and not self._taken_back(work):
+        begun = work.effects or self.journal.in_hand
+        if (begun and not self._taken_back(work)) or not self._edits_rolled_back(work):
             self.run.ends = ()
         else:
             self.run.undecided = work.step.id
         return False
 
-    def _taken_back(self, work: Work) -> bool:
-        """Undo what was begun of a step before somebody said no to its rest; False where not all could be, which is a failure."""
-        undone, not_undone = self._undo(work)
+    def _edits_rolled_back(self, work: Work) -> bool:
+        """Roll back the edits of sendmail.mc that the run ends behind; False where not all could be, which is a failure."""
+        back = Work(work.step, [], work.say)
+        try:
+            edits = half_edited(self.recorder.store, self.run.id)
+            if not edits:
+                return True
+            self.recorder.drift()
+            back.before = self.recorder.head()
+            self.journal.step(work.step.id, back.before, [ending.id for ending in self.agreed])
+        except (HostError, StoreError, OSError) as error:
+            self._undo_failed_step(back, error)
+            return False
+        if not self._taken_back(back, edits):
+            return False
+        self.run.rolled_back = tuple(str(commit.step) for commit in reversed(edits))
+        for name in self.run.rolled_back:
+            self.run.applied.pop(name, None)
+        self.engine.report(RolledBack(self.run.rolled_back))
+        return True
+
+    def _taken_back(self, work: Work, edits: Sequence[Commit] = ()) -> bool:
+        """Undo what was begun of a step before somebody said no to its rest, or roll back the `edits` before it; False where not
+        all could be, which is a failure."""
+        undone, not_undone = self._undo(work, edits)
         if not_undone:
             self.run.failed = work.step.id
             why = "nobody agreed to its rest, and what had been begun could not be undone"
+            if edits:
+                why = "nobody agreed to it, and the edits of sendmail.mc before it could not be rolled back"
             self.engine.report(Failed(work.step, why, undone, not_undone, BY_HAND))
         return not not_undone
 
-    def _undo(self, work: Work, earlier: Sequence[Step] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _undo(self, work: Work, earlier: Sequence[Commit] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """What was undone of the step; and what could not be, which keeps the journal open, for `recover`."""
         undone = undo_effects(self.recorder, work.effects, work.before, work.say, self.journal, earlier)
         if not undone[1]:
@@ -312,8 +341,9 @@ class Session:
         return looking_ahead(plan, self.facts, behind, self.engine.plan_step)
 
     def _but_asked(self, plan: Plan) -> Plan:
-        """The plan; of an edit of sendmail.mc behind another without what may end since that: mail came in meanwhile, perhaps."""
-        if plan.step not in EDITS or not self.run.applied.keys() & EDITS:
+        """The plan; of an edit of sendmail.mc behind another, and of sendmailconfig behind one, without what may end since that:
+        mail came in meanwhile, perhaps, or the edits themselves have changed which lines are concerned."""
+        if plan.step not in EDITS | {Sendmailconfig.id} or not self.run.applied.keys() & EDITS:
             return plan
         return replace(plan, ends=plan.waits_for(self.of_edits))
 
@@ -358,9 +388,10 @@ class Session:
     def _undo_failed_step(self, work: Work, error: Exception) -> None:
         step = work.step
         also = step.also_reverts if work.effects else ()
-        earlier = [each for each in self.engine.steps if each.id in also and each.id in self.run.applied]
-        undone, not_undone = self._undo(work, earlier)
-        rolled_back = () if not_undone else tuple(each.id for each in earlier)
+        earlier = [name for name in also if name in self.run.applied]
+        commits = [self.recorder.store.find(self.recorder.steps[name]) for name in earlier]
+        undone, not_undone = self._undo(work, commits)
+        rolled_back = () if not_undone else tuple(earlier)
         for name in rolled_back:
             del self.run.applied[name]
         unconfirmed = isinstance(error, UnconfirmedError)

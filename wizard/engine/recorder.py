@@ -257,14 +257,15 @@ class Recorder:
     def merge(self, path: str, base: Entry | None, ours: Entry | None, theirs: Entry | None) -> EntryMerge:
         return merged(self.host, f"/{path}", base, ours, theirs)
 
-    def record_rolled_back(self, step: Step, entries: States) -> None:
-        """A step of this run whose files a later one took back, when it failed."""
+    def record_rolled_back(self, commits: Sequence[Commit], entries: States) -> None:
+        """Steps of this run, newest first, whose files a later one took back that was not done."""
+        names = [str(commit.step) for commit in commits]
         self._commit(
-            reverts=[self.steps[step.id]],
+            reverts=[commit.id for commit in commits],
             operation="rollback",
-            subject=f"{step.id}: rolled back, since a later step failed",
-            step=step.id,
-            howto=step.howto,
+            subject=f"{', '.join(names)}: rolled back, since a later step was not done",
+            step=names[0] if len(names) == 1 else None,
+            howto=commits[0].howto if len(names) == 1 else None,
             entries=entries,
         )
 

@@ -12,7 +12,7 @@ from snapshots.live.entry import Entry
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import Dates, FileEffect, dates_of, in_turn, kept_sentence
 from wizard.changes.packages import EVERYWHERE, Packages, PackagesBefore, PackagesReversal
-from wizard.changes.records import intent
+from wizard.changes.records import dates_before, intent
 from wizard.changes.service import ServiceEffect, reload_units, stays_down
 from wizard.engine.journal import Journal
 from wizard.engine.provenance import Provenance, States
@@ -20,12 +20,13 @@ from wizard.engine.recorder import Recorder
 from wizard.errors import ChangeError, HostError, StaleError
 from wizard.model.claim import Owns, below
 from wizard.model.generated_files import DATED, derived
-from wizard.model.plan import Change, Effect, Step
+from wizard.model.plan import Change, Effect
 from wizard.packages.apt import settle
 from wizard.packages.witness import runs
 from wizard.system.host import Say
 
 if TYPE_CHECKING:
+    from snapshots.store import Commit
     from wizard.system.host import Host
 
 _NAMES = {
@@ -54,9 +55,10 @@ class Undo:
     failed: list[str] = field(default_factory=list)
     """What could not be, and why."""
 
-    def run(self, effects: Sequence[Effect], roll_back: Sequence[Step]) -> None:
-        """Undo them, and first the files of the steps in `roll_back`, applied earlier in this run, so that a restarted
-        daemon reads the old ones; that is recorded as a rollback. Raises StoreError, HostError, ChangeError, OSError."""
+    def run(self, effects: Sequence[Effect], roll_back: Sequence[Commit]) -> None:
+        """Undo them, and first the files of the steps whose commits are in `roll_back`, applied earlier in this run (newest
+        first), so that a restarted daemon reads the old ones; that is recorded as a rollback. Raises StoreError, HostError,
+        ChangeError, OSError."""
         host = self.recorder.host
         self._settle(effects)
         packages = [effect for effect in effects if isinstance(effect, Packages)]
@@ -65,8 +67,8 @@ class Undo:
         kept = [reversal.kept(host) for reversal in reversals]
         brought = self.recorder.as_brought(packages)
         provenance = replace(self.recorder.provenance(effects).without(kept), known=brought)
-        earlier = {step: self._roll_back(step) for step in roll_back}
-        leave = {path for entries in earlier.values() for path in entries}
+        earlier = self._roll_back(roll_back) if roll_back else {}
+        leave = set(earlier)
         then, live = self.recorder.states(provenance, self.before, leave)
         packages = [replace(effect, looked=self.recorder.looked) for effect in packages]
         targets, met = provenance.undone(then, live)
@@ -101,9 +103,9 @@ class Undo:
         except HostError as error:
             self.failed.append(f"systemd was not told that units are back: {error}")
         self._effects(others)
-        for step, entries in earlier.items() if not self.failed else ():  # else recovery rolls them back
-            self.recorder.record_rolled_back(step, entries)
-            self.undone.append(f"step {step.id}")
+        if roll_back and not self.failed:  # else recovery rolls them back
+            self.recorder.record_rolled_back(roll_back, earlier)
+            self.undone += [f"step {commit.step}" for commit in roll_back]
 
     def _announced(
         self,
@@ -169,14 +171,13 @@ class Undo:
         gone = {path: entry for path, entry in missing.items() if tops(path, entry, None)}
         return {path: entry for path, entry in (gone | targets).items() if path not in wanted}
 
-    def _roll_back(self, step: Step) -> States:
-        """The files of a step of this run as they were before it, later work of others kept; what they are then."""
+    def _roll_back(self, commits: Sequence[Commit]) -> States:
+        """The files of steps of this run as they were before them, later work of others kept; what they are then."""
         from snapshots.merge.three_way import Choice
 
         store = self.recorder.store
-        commit = store.find(self.recorder.steps[step.id])
-        reversal = store.reverse([commit], choice=Choice.KEEP, derived=derived, dated=DATED)
-        self._write(reversal.targets)
+        reversal = store.reverse(commits, choice=Choice.KEEP, derived=derived, dated=DATED)
+        self._write(reversal.targets, dates_before(store, commits))
         return {path: wanted for path, (_, wanted) in reversal.targets.items()}
 
     def _write(
@@ -206,7 +207,7 @@ def undo_effects(
     before: str,
     say: Say,
     journal: Journal,
-    roll_back: Sequence[Step] = (),
+    roll_back: Sequence[Commit] = (),
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Take out what the effects did to the host since the commit `before`, and nothing that others did (Undo).
 

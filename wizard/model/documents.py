@@ -119,7 +119,8 @@ class Failure(TypedDict):
 
 
 class Run(TypedDict):
-    """What a run of steps came to. `failed`, `blocked` and `undecided` name the step that ended it."""
+    """What a run of steps came to. `failed`, `blocked` and `undecided` name the step that ended it, `rolled_back` the edits of
+    sendmail.mc before the latter, which do not stay without it."""
 
     outcome: RunOutcome
     run: str
@@ -128,6 +129,7 @@ class Run(TypedDict):
     blocked: str | None
     undecided: str | None
     ends: list[Ending]
+    rolled_back: list[str]
     failures: list[Failure]
 
 

@@ -74,5 +74,12 @@ class Failed:
     """It had nothing to change, and one of its checks failed, each of which is an event before this one."""
 
 
-Event = Planned | Output | Progress | Checked | Recorded | Drifted | Failed
+@dataclass(frozen=True)
+class RolledBack:
+    """Steps of the run that were rolled back, since it ended between the edits of sendmail.mc: they are applied no more."""
+
+    steps: tuple[str, ...]
+
+
+Event = Planned | Output | Progress | Checked | Recorded | Drifted | Failed | RolledBack
 Report = Callable[[Event], None]

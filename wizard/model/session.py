@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from wizard.model.events import Checked, Event, Failed, Recorded, Report
+from wizard.model.events import Checked, Event, Failed, Recorded, Report, RolledBack
 from wizard.model.plan import Check, Sign
 
 
@@ -84,6 +84,8 @@ class Session:
                     for name in also:
                         self.applied.pop(name, None)
                     self.events += 1
+                case RolledBack(steps):
+                    self.took_back(TakenBack(", ".join(steps), steps))
             report(event)
 
         return take

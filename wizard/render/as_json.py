@@ -82,6 +82,7 @@ def run(run: Run, events: Sequence[Event]) -> documents.Run:
         "blocked": run.blocked,
         "undecided": run.undecided,
         "ends": endings(run.ends),
+        "rolled_back": list(run.rolled_back),
         "failures": [
             {
                 "step": event.step.id,

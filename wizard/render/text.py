@@ -22,7 +22,18 @@ from wizard.console import (
     typed,
 )
 from wizard.engine import in_force
-from wizard.model.events import Checked, Drifted, Event, Failed, Output, Planned, Progress, Recorded, Report
+from wizard.model.events import (
+    Checked,
+    Drifted,
+    Event,
+    Failed,
+    Output,
+    Planned,
+    Progress,
+    Recorded,
+    Report,
+    RolledBack,
+)
 from wizard.model.plan import UNKNOWN, UNTESTED, Change, Check, Ending, Outcome, Plan, Sign, Step, ids
 
 if TYPE_CHECKING:
@@ -291,6 +302,8 @@ def event_text(event: Event) -> str:
             more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
             some = ", ".join(clean(f"/{path}") for path in paths[:3]) + more
             return f"   changes made outside msa-wizard were recorded first as {commit}: {some}"
+        case RolledBack(steps):
+            return f"   rolled back, so that sendmail.mc is not left half edited: {', '.join(steps)}"
         case Failed(reported=True):  # its checks have said it, with what to do
             return ""
         case Failed(step, why, undone, not_undone, then):
@@ -298,6 +311,13 @@ def event_text(event: Event) -> str:
             if not_undone:
                 undoing += f"\n  NOT undone: {'; '.join(map(clean, not_undone))}"
             return f"step {step.id} failed: {clean_block(why)}\n{undoing}\n  next: {then}"
+
+
+def rolled_back_text(steps: Sequence[str]) -> str:
+    """What is said of the edits that went with a stop between them, with a space behind it; empty where none did."""
+    if not steps:
+        return ""
+    return f"Rolled back, so that sendmail.mc is not left half edited: {', '.join(steps)}. "
 
 
 _STATE_WORDS = {"pending": "to do", "untested": "to test", "not-applicable": "n/a"}

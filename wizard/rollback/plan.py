@@ -16,7 +16,7 @@ from snapshots.merge.accounts import DATABASES, database, records_of
 from wizard.changes.command import DialogueChange
 from wizard.changes.file import Dates, FileChange, in_turn
 from wizard.changes.packages import PackagesEffect, PackagesReversal, together
-from wizard.changes.records import effects_of, record_of
+from wizard.changes.records import dates_before, effects_of, record_of
 from wizard.changes.rules import RulesChange, RulesEffect
 from wizard.changes.service import ServiceChange, ServiceEffect, is_there
 from wizard.editors import EditError, sendmail_mc
@@ -200,7 +200,7 @@ def prepare(
         regenerate and not _whole(store, target, reversal),
         left,
         tuple(commit for commit in target.commits if commit in brought),
-        dates=_dates(store, target.commits),
+        dates=dates_before(store, target.commits),
         may_stay_down=target.everything and record_of(store, target.commits[-1]).get("started_with") is False,
         gate=_gate(facts) if regenerate else None,
     )
@@ -311,19 +311,6 @@ def _wanted(
             elif isinstance(effect, RulesEffect):
                 rules.append(RulesChange(effect.rules, remove=not effect.removed))
     return Wanted(together(packages), tuple(services.values()), tuple(rules))
-
-
-def _dates(store: Store, commits: Sequence[Commit]) -> dict[str, tuple[Entry | None, int]]:
-    """What was at each path before the oldest of the commits that wrote it, and its date, as far as that is on record."""
-    dates: dict[str, tuple[Entry | None, int]] = {}
-    for commit in commits:  # newest first: the oldest has the last word
-        first: dict[str, int] = {}
-        for each in record_of(store, commit)["effects"]:
-            if each["kind"] == "file" and "dated" in each:
-                first.setdefault(each["path"].lstrip("/"), each["dated"])
-        before = {path: pair[0] for path, pair in store.changes(commit).items()} if first else {}
-        dates |= {path: (before[path], date) for path, date in first.items() if path in before}
-    return dates
 
 
 def _has_packages(store: Store, commit: Commit) -> bool:

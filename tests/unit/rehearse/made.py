@@ -59,7 +59,7 @@ def good() -> Rehearsal:
         {
             "event": "applied",
             "run": {
-                **{"outcome": "done", "run": "r1", "undecided": None, "ends": []},
+                **{"outcome": "done", "run": "r1", "undecided": None, "ends": [], "rolled_back": []},
                 "steps": [step("smtp-port", changes=[change])],
                 "failed": None,
                 "blocked": None,
