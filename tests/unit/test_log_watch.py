@@ -6,14 +6,16 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from wizard.maillog.correlate import ConversationLine, Matching, Watch, delivery, word
-from wizard.maillog.read import LOG, UNPROVED, LogFollower, LogLine, Tail, where
+from wizard.maillog.read import LOG, UNPROVED, LogFollower, LogLine, Tail, arrives, where
 from wizard.smtp.transcript import Line
-from wizard.system.host import Host
+from wizard.system.host import Completed, Host
 from wizard.system.sockets import server_process
 
 ID = "6AN5cMqL001097"
@@ -143,6 +145,80 @@ def test_where_the_log_is(tmp_path: Path) -> None:
     (tmp_path / "run/systemd/journal").mkdir(parents=True)
     (tmp_path / "run/systemd/journal/socket").write_text("")
     assert where(host) == "journal"
+
+
+@pytest.mark.parametrize(
+    ("files", "alive"),
+    [
+        ({"etc/systemd/journald.conf": "[Journal]\n#Storage=none\nCompress=yes\n"}, True),
+        ({"etc/systemd/journald.conf": "[Journal]\nStorage=none\n"}, False),
+        ({"etc/systemd/journald.conf": "[Journal]\nMaxLevelStore=warning\n"}, False),
+        ({"usr/lib/systemd/journald.conf": "[Journal]\n MaxLevelStore = 5\n"}, False),
+        ({"etc/systemd/journald.conf": "[Journal]\nMaxLevelStore=info\nStorage=some\n"}, True),
+        ({"etc/systemd/journald.conf": "[Other]\nStorage=none\n"}, True),
+        ({"etc/systemd/journald.conf.d/no.conf": "[Journal]\nStorage=none\n"}, False),
+        ({"etc/systemd/journald.conf.d/no.old": "[Journal]\nStorage=none\n"}, True),
+        (
+            {
+                "etc/systemd/journald.conf": "[Journal]\nStorage=none\n",
+                "usr/lib/systemd/journald.conf.d/10.conf": "[Journal]\nStorage=none\n",
+                "run/systemd/journald.conf.d/20.conf": "[Journal]\nStorage=persistent\n",
+            },
+            True,
+        ),
+        (
+            {
+                "usr/lib/systemd/journald.conf.d/10.conf": "[Journal]\nStorage=none\n",
+                "etc/systemd/journald.conf.d/10.conf": "",
+            },
+            True,
+        ),
+    ],
+)
+def test_a_journal_that_stores_no_mail_is_none_whatever_is_left_of_it(
+    tmp_path: Path, files: dict[str, str], alive: bool
+) -> None:
+    left = {
+        "var/log/mail.log": "",
+        "var/log/journal/abc/system.journal": "",
+        "run/systemd/journal/socket": "",
+    }
+    for path, text in (left | files).items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    assert where(Host(tmp_path)) == ("journal" if alive else "/var/log/mail.log")
+    (tmp_path / "var/log/mail.log").unlink()
+    assert where(Host(tmp_path)) == ("journal" if alive else None)
+
+
+class Logging(Host):
+    """A host whose logger(1) writes to `to`: the log file, or the journal."""
+
+    to = ""
+    journal = ""
+
+    def run(self, argv: Sequence[str], **_: Any) -> Completed:
+        """As logger and journalctl do."""
+        if argv[0] == "logger" and self.to == "journal":
+            object.__setattr__(self, "journal", argv[-1])
+        elif argv[0] == "logger" and self.to:
+            self.path(self.to).write_text(f"2026-11-30T05:33:00+00:00 mail msa-wizard: {argv[-1]}\n")
+        out = self.journal if argv[0] == "journalctl" else ""
+        return Completed(tuple(argv), 0, out, "", 0.0)
+
+
+@pytest.mark.parametrize("to", ["", "journal", "/var/log/mail.log"])
+@pytest.mark.parametrize("read", ["journal", "/var/log/mail.log"])
+def test_whether_what_is_logged_comes_to_where_it_is_read(tmp_path: Path, to: str, read: str) -> None:
+    files = ["var/log/mail.log"]
+    if read == "journal":
+        files += ["var/log/journal/abc/system.journal", "run/systemd/journal/socket"]
+    for path in files:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("2026-11-30T05:32:00+00:00 mail sm-mta[7]: before\n")
+    host = Logging(tmp_path)
+    object.__setattr__(host, "to", to)
+    assert arrives(host, 0.1) is (to == read)
 
 
 def test_both_sides_are_told_in_the_order_of_time(tmp_path: Path) -> None:

@@ -36,11 +36,13 @@ from pathlib import Path
 from typing import IO, Self
 
 from wizard.errors import HostError
+from wizard.maillog.journald import stores_mail
 from wizard.system.host import Host
 
 LOG = "/var/log/mail.log"
 FILES = (LOG, "/var/log/auth.log")
 NAMES = ("sm-mta", "sm-msp", "sendmail", "saslauthd")
+_OURS = "msa-wizard"
 UNPROVED = "who wrote it cannot be proved from a file: any user of this host can write such a line"
 LONGEST = 3600.0
 """Seconds that a log is followed at most."""
@@ -124,9 +126,10 @@ class LogLine:
 
 
 def where(host: Host) -> str | None:
-    """`journal`, or the path of the mail log; None where this host keeps neither, or it cannot be read."""
-    listening = host.exists("/run/systemd/journal/socket")
-    for folder in ("/run/log/journal", "/var/log/journal") if listening else ():
+    """`journal`, or the path of the mail log; None where this host keeps neither, or it cannot be read. A journal that is
+    only there still, and written no more, counts for nothing."""
+    alive = host.exists("/run/systemd/journal/socket") and stores_mail(host)
+    for folder in ("/run/log/journal", "/var/log/journal") if alive else ():
         if any(host.names(f"{folder}/{name}") for name in host.names(folder)):
             return "journal"
     try:
@@ -134,6 +137,23 @@ def where(host: Host) -> str | None:
             return LOG
     except OSError:
         return None
+
+
+def arrives(host: Host, within: float) -> bool:
+    """Whether what is logged of mail comes to where it is read, within so many seconds: by a line of our own. Raises
+    HostError."""
+    words, end = f"a trial of where this comes to: {time.time_ns()}", time.monotonic() + within
+    place = where(host)
+    host.run(["logger", "-p", "mail.info", "-t", _OURS, "--", words], timeout=within)
+    newest = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", "1", "-t", _OURS]
+    while True:
+        if place == "journal":
+            found = words in host.run(newest, timeout=30).stdout
+        else:
+            found = any(line.text == words for line in _end_of(host, LOG))
+        if found or time.monotonic() > end:
+            return found
+        time.sleep(_POLL)
 
 
 def lines(host: Host, since: float, names: Sequence[str] = NAMES) -> tuple[LogLine, ...] | None:

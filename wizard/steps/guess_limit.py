@@ -21,7 +21,7 @@ from wizard.gather import fail2ban
 from wizard.gather.fail2ban import CLIENT, FOLDER, SERVICE
 from wizard.gather.host import apt_simulation
 from wizard.maillog.guessing import bans, recent
-from wizard.maillog.read import UNPROVED, where
+from wizard.maillog.read import UNPROVED, arrives, where
 from wizard.maillog.recent import DAYS, unknown
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Guess, seconds
@@ -45,6 +45,7 @@ _EXAMPLE = "192.0.2.1"
 """An address of nobody (RFC 5737), banned for a moment to see that banning works."""
 _STARTS_WITHIN = 15.0
 _BANS_WITHIN = 10.0
+_LOGS_WITHIN = 10.0
 _SAMPLES = tuple(
     f"Nov 30 05:33:0{number} mail sm-mta[576]: 6AU5Ww6100057{number}: AUTH failure ({words}, user=alice, relay={relay}"
     for number, (words, relay) in enumerate(
@@ -111,7 +112,10 @@ class GuessLimit(Step):
         "there; everybody else goes on as before. It is chosen in the settings (guess.limit), and so is what is too many, and who "
         "is never banned."
     )
-    checked = "whether the jail is at work and knows what sendmail logs, and whether a ban works, with an address of nobody"
+    checked = (
+        "whether the jail is at work, reads where mail is logged and knows what sendmail logs, and whether a ban works, with an "
+        "address of nobody"
+    )
     afterwards = "whoever guesses passwords is no longer banned"
     needs = ("install",)
 
@@ -181,7 +185,7 @@ class GuessLimit(Step):
         jail = _started(host)
         if jail.sign is Sign.FAILED:
             return [jail]
-        return [jail, _filter(host), _banning(host)]
+        return [jail, _log(host), _filter(host), _banning(host)]
 
 
 def jail_file(facts: Facts, seen: Fail2ban, answers: Answers) -> str:
@@ -231,7 +235,10 @@ def _obstacle(facts: Facts, seen: Fail2ban, entry: Entry | None) -> tuple[str, .
         )
     if seen.log is None:
         why = "this host keeps no log of mail that can be read, neither a journal nor /var/log/mail.log"
-        return why, "let it keep one: `apt-get install rsyslog`, or start systemd-journald"
+        return (
+            why,
+            "let it keep one: `apt-get install rsyslog`, or see Storage= and MaxLevelStore= in journald.conf",
+        )
     if SERVICE in seen.missing and seen.own:
         why = (
             f"fail2ban is not installed, but will read {', '.join(seen.own)}: what that exempts, or bans already, cannot be seen "
@@ -390,6 +397,19 @@ def _started(host: Host) -> Check:
             why = f"fail2ban's jail {NAME} is not at work: {said.tail(1)}"
             return Check("jail", Sign.FAILED, why, "journalctl -u fail2ban; tail /var/log/fail2ban.log")
         time.sleep(0.2)
+
+
+def _log(host: Host) -> Check:
+    """Whether the jail reads where sendmail logs: a setting of the log that is not in force yet looks like one that is."""
+    place = where(host)
+    named = "the journal" if place == "journal" else str(place)
+    if arrives(host, _LOGS_WITHIN):
+        return Check("log", Sign.OK, f"what is logged of mail comes to {named}, which fail2ban reads")
+    service = "systemd-journald" if place == "journal" else "rsyslog"
+    why = f"what is logged of mail does not come to {named}, which fail2ban reads"
+    return Check(
+        "log", Sign.FAILED, why, f"`systemctl restart {service}`, then `msa-wizard apply guess-limit` again"
+    )
 
 
 def _filter(host: Host) -> Check:

@@ -350,8 +350,10 @@ class Banning(Host):
         return Completed(tuple(argv), 0, out, "", 0.0)
 
 
-def checks(host: Banning, monkeypatch: pytest.MonkeyPatch) -> dict[str, Check]:
+def checks(host: Banning, monkeypatch: pytest.MonkeyPatch, *, logs: bool = True) -> dict[str, Check]:
     monkeypatch.setattr(guess_limit, "_BANS_WITHIN", 0.3)
+    monkeypatch.setattr(guess_limit, "arrives", lambda *_: logs)
+    monkeypatch.setattr(guess_limit, "where", lambda _: "journal")
     return {check.id: check for check in GuessLimit().verify(host, machine("13"), LIMIT)}
 
 
@@ -364,6 +366,13 @@ def test_a_ban_is_tried_and_lifted(monkeypatch: pytest.MonkeyPatch) -> None:
         "set sendmail-auth unbanip 192.0.2.1",
     ]
     assert GuessLimit().verify(host, machine("13"), Answers()) == []
+
+
+def test_a_log_to_which_nothing_comes_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = checks(Banning("nftables"), monkeypatch, logs=False)["log"]
+    assert made.sign is Sign.FAILED
+    assert made.says == "what is logged of mail does not come to the journal, which fail2ban reads"
+    assert "systemd-journald" in made.remedy
 
 
 def test_a_ban_that_does_not_reach_nft_is_a_failure_and_is_lifted_all_the_same(
