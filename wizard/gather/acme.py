@@ -3,7 +3,7 @@ what of certbot is here."""
 
 from __future__ import annotations
 
-import contextlib
+import ipaddress
 import json
 import os
 import re
@@ -22,13 +22,17 @@ from wizard.console import clean
 from wizard.errors import HostError
 from wizard.gather.host import ASK_DPKG, apt_simulation, installed
 from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Certificate
-from wizard.model.facts import Acme, NameInDns
+from wizard.model.facts import HOSTS, Acme, NameInDns
 from wizard.sendmail.cf_needs import MOST
 from wizard.system.host import Host
 
 PATIENCE = 8.0
 """Seconds for the DNS, and for the authority's directory."""
 _MOST = 64 * 1024
+_STUB = {"127.0.0.53", "127.0.0.54"}
+"""systemd-resolved, which answers out of /etc/hosts before it asks anybody."""
+_UPLINKS = "/run/systemd/resolve/resolv.conf"
+"""Whom it asks."""
 _VERSIONS = {".git", ".gitignore", ".hg", ".hgignore", ".bzr", ".bzrignore", "_darcs", ".etckeeper"}
 """What holds the versions of /etc: etckeeper names each file with its mode."""
 _COPY = re.compile(r".*(?:~|\.bak|\.(?:dpkg|ucf)-\w+)")
@@ -43,13 +47,12 @@ def look_at_acme(host: Host, wanted: Certificate, names: Sequence[str]) -> Acme:
     with ThreadPoolExecutor(max_workers=16) as pool:
         apt = pool.submit(apt_simulation, host, False, missing) if missing else None
         asked = pool.submit(directory, wanted.server or LETS_ENCRYPT)
-        resolved = [pool.submit(_addresses, name) for name in names]
+        resolved = [pool.submit(_addresses, host, name) for name in names]
         seen = asked.result()
         identities = seen.identities or (() if wanted.server else IDENTITIES)
         forbids = [pool.submit(_caa, name, identities) for name in names]
         in_dns = (
-            NameInDns(name, *dns.result(), caa.result())
-            for name, dns, caa in zip(names, resolved, forbids, strict=True)
+            replace(dns.result(), forbidden=caa.result()) for dns, caa in zip(resolved, forbids, strict=True)
         )
         return replace(
             seen,
@@ -138,21 +141,44 @@ def _text(host: Host, path: str) -> bytes:
         return b""
 
 
-def _addresses(name: str) -> tuple[tuple[str, ...], str]:
-    """What A and AAAA say; and why nothing is known, where that is so."""
+def _addresses(host: Host, name: str) -> NameInDns:
+    """What A and AAAA say, as far as that can be known on this host."""
     import dns.exception
     import dns.resolver
 
     addresses: list[str] = []
+    servers = set[str]()
     try:
+        resolver = dns.resolver.Resolver(str(host.path("/etc/resolv.conf")))
+        if _STUB & set(map(str, resolver.nameservers)) and host.exists(_UPLINKS):
+            uplinks = dns.resolver.Resolver(str(host.path(_UPLINKS))).nameservers
+            resolver.nameservers = [*uplinks[:2], *resolver.nameservers]
         for kind in ("A", "AAAA"):
-            with contextlib.suppress(dns.resolver.NoAnswer):
-                addresses += [str(each) for each in dns.resolver.resolve(f"{name}.", kind, lifetime=PATIENCE)]
+            answer = resolver.resolve(f"{name}.", kind, lifetime=PATIENCE, raise_on_no_answer=False)
+            addresses += [str(each) for each in answer.rrset or ()]
+            servers.add(str(answer.nameserver))
     except dns.resolver.NXDOMAIN:
-        return (), f"the DNS does not know {name}"
+        return NameInDns(name, unresolved=f"the DNS does not know {name}")
     except (dns.exception.DNSException, OSError) as error:
-        return tuple(addresses), f"the DNS could not be asked for {name}: {clean(str(error))}"
-    return tuple(addresses), "" if addresses else f"the DNS has no address for {name}"
+        why = f"the DNS could not be asked for {name}: {clean(str(error))}"
+        return NameInDns(name, tuple(addresses), why)
+    hearsay = _in_hosts_file(host, name) and any(map(_is_here, servers))
+    return NameInDns(
+        name, tuple(addresses), "" if addresses else f"the DNS has no address for {name}", hearsay
+    )
+
+
+def _in_hosts_file(host: Host, name: str) -> bool:
+    lines = host.text(HOSTS).splitlines()
+    return any(name.lower() in line.partition("#")[0].lower().split()[1:] for line in lines)
+
+
+def _is_here(server: str) -> bool:
+    """Whether this name server is a program on this host."""
+    try:
+        return ipaddress.ip_address(server.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def _caa(name: str, identities: Sequence[str]) -> str:

@@ -357,6 +357,8 @@ class NameInDns:
     addresses: tuple[str, ...] = ()
     unresolved: str = ""
     """Why these are not known, or that there is none."""
+    hearsay: bool = False
+    """Whether a resolver on this host has given them, which may have read them in /etc/hosts."""
     forbidden: str = ""
     """Why the CAA records forbid it, empty where they do not."""
 

@@ -336,10 +336,11 @@ def _no_way_in(facts: Facts, wanted: Certificate, named: NameInDns) -> tuple[str
             why,
             "make an A record (and AAAA) for it that leads to this host; or prove the name by DNS: --challenge dns-PLUGIN",
         )
-    for family, sign in ((4, "."), (6, ":")):
+    for family, sign in ((4, "."), (6, ":")) if not named.hearsay else ():
         there = [each for each in named.addresses if sign in each]
         own = [each for each in facts.addresses if sign in each and reached_from_outside(each)]
-        strange = there and not set(there) & set(own)
+        # Where nobody outside reaches any of them, the authority gets another answer than this host.
+        strange = any(map(reached_from_outside, there)) and not set(there) & set(own)
         if wanted.challenge == STANDALONE and strange and (own or family == 6):
             here = (
                 f"this host has {', '.join(own)}"
@@ -391,8 +392,17 @@ def _notes(facts: Facts, wanted: Certificate, acme: Acme) -> Iterator[str]:
         yield f"certbot proves the name by the DNS, with {by}: port 80 is not needed"
         return
     for named in acme.names:
-        yield f"the DNS says that {named.name} leads to {', '.join(named.addresses)}"
-        if not any(address in facts.addresses for address in named.addresses):
+        addresses, unseen = (
+            ", ".join(named.addresses),
+            "what the DNS says to the authority cannot be seen from here",
+        )
+        if named.hearsay:
+            yield f"{named.name} leads to {addresses} here, as {f.HOSTS} may have told this host's own resolver: {unseen}"
+            continue
+        yield f"the DNS says that {named.name} leads to {addresses}"
+        if not any(map(reached_from_outside, named.addresses)):
+            yield f"nobody outside reaches that: {unseen}"
+        elif not any(address in facts.addresses for address in named.addresses):
             yield "none of these is an address of this host: something before it has to lead port 80 here"
     yield "whether the authority gets through a provider's firewall cannot be seen from here: the authority will say so"
 

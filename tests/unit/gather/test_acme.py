@@ -9,12 +9,14 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import dns.resolver
+import dns.rrset
 import pytest
 
 from wizard.gather import acme
 from wizard.gather.acme import directory, look_at_acme, needed
 from wizard.model.answers import MANUAL, STANDALONE, Certificate
-from wizard.model.facts import Acme
+from wizard.model.facts import Acme, NameInDns
 from wizard.system.host import Completed, Host
 
 SERVER = "https://ca.example.org/dir"
@@ -70,7 +72,7 @@ def nobody_is_asked(monkeypatch: pytest.MonkeyPatch, here: tuple[str, ...] = ())
     """Neither dpkg nor apt, nor the DNS, nor an authority; these packages are installed."""
     monkeypatch.setattr(acme, "installed", lambda _: here)
     monkeypatch.setattr(acme, "apt_simulation", lambda *_: None)
-    monkeypatch.setattr(acme, "_addresses", lambda _: ((), ""))
+    monkeypatch.setattr(acme, "_addresses", lambda _, name: NameInDns(name))
     monkeypatch.setattr(acme, "directory", lambda _: Acme())
     monkeypatch.setattr(acme, "_caa", lambda *_: "")
     monkeypatch.setattr(Host, "run", lambda *_, **__: Completed((), 0, "", "", 0.1))
@@ -95,6 +97,54 @@ def test_another_certbot_than_debians_is_seen(
     host.path(path).parent.mkdir(parents=True)
     host.path(path).touch()
     assert look_at_acme(host, Certificate(STANDALONE), ("mail.example.org",)).beside == beside
+
+
+NAME, OUTSIDE, IN_FILE = "mail.example.org", "198.51.100.7", "127.0.1.1"
+
+
+@pytest.mark.parametrize(
+    ("servers", "uplinks", "hosts", "seen", "hearsay"),
+    [
+        # systemd-resolved has more to say than /etc/hosts: whom it asks itself is asked.
+        (("127.0.0.53",), ("192.0.2.53",), f"{IN_FILE} {NAME} mail\n", OUTSIDE, False),
+        (("127.0.0.53",), ("192.0.2.99",), f"{IN_FILE} {NAME} mail\n", IN_FILE, True),  # does not answer
+        (("127.0.0.53",), (), f"{IN_FILE} {NAME} mail\n", IN_FILE, True),
+        (("127.0.0.1",), (), f"{IN_FILE} Mail.Example.Org\n", IN_FILE, True),  # dnsmasq
+        (("::1",), (), f"{IN_FILE}\tmail {NAME} # own\n", IN_FILE, True),
+        (("127.0.0.1",), (), f"{IN_FILE} mail # {NAME}\n", IN_FILE, False),  # not named there: unbound, say
+        (("192.0.2.53",), (), f"{IN_FILE} {NAME} mail\n", OUTSIDE, False),
+    ],
+)
+def test_what_etc_hosts_says_is_not_taken_for_the_dns(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    servers: tuple[str, ...],
+    uplinks: tuple[str, ...],
+    hosts: str,
+    seen: str,
+    hearsay: bool,
+) -> None:
+    host = Host(tmp_path)
+    for path, lines in (
+        ("/etc/resolv.conf", [f"nameserver {each}" for each in servers]),
+        ("/run/systemd/resolve/resolv.conf", [f"nameserver {each}" for each in uplinks]),
+        ("/etc/hosts", [hosts]),
+    ):
+        host.path(path).parent.mkdir(parents=True, exist_ok=True)
+        if any(lines):
+            host.path(path).write_text("\n".join(lines))
+
+    class Answer:
+        def __init__(self, nameserver: str, kind: str) -> None:
+            address = OUTSIDE if nameserver == "192.0.2.53" else IN_FILE
+            self.nameserver = nameserver
+            self.rrset = dns.rrset.from_text(f"{NAME}.", 60, "IN", "A", address) if kind == "A" else None
+
+    def resolve(resolver: dns.resolver.Resolver, _: str, kind: str, **__: Any) -> Answer:
+        return Answer(next(str(each) for each in resolver.nameservers if each != "192.0.2.99"), kind)
+
+    monkeypatch.setattr(dns.resolver.Resolver, "resolve", resolve)
+    assert acme._addresses(host, NAME) == NameInDns(NAME, (seen,), hearsay=hearsay)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")

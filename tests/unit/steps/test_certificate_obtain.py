@@ -265,6 +265,15 @@ def test_behind_a_router_the_addresses_prove_nothing() -> None:
     assert any("none of these is an address of this host" in note for note in made.notes)
 
 
+@pytest.mark.parametrize("addresses", [("127.0.1.1",), ("10.1.2.3", "fd00::1"), ("192.0.2.7",)])
+def test_what_the_authority_does_not_see_is_no_reason_not_to_ask_it(addresses: tuple[str, ...]) -> None:
+    """An answer of /etc/hosts, or one that the DNS gives to its own network alone."""
+    made = plan(host(in_dns(addresses=addresses, hearsay="192.0.2.7" in addresses)))
+    assert made.outcome is Outcome.PENDING, made.reason
+    assert any("what the DNS says to the authority cannot be seen from here" in note for note in made.notes)
+    assert plan(host(in_dns(addresses=("192.0.2.7", *addresses)))).outcome is Outcome.BLOCKED
+
+
 def test_another_way_needs_no_port() -> None:
     made = plan(host(in_dns(addresses=()), listeners=(WEB,)), challenge="dns-rfc2136")
     assert made.outcome is Outcome.PENDING
