@@ -139,7 +139,7 @@ class Backend:
         self.answers = answers
         kept = _to_save(answers)
         with self.alone("save the settings"):
-            words = save_settings(self.host, SAVED, as_toml(kept, facts), self.store_to_add_to)
+            words = save_settings(self.host, SAVED, kept, as_toml(kept, facts), self.store_to_add_to)
             self.saved, self.stored = kept, self._stored_now()
         self.session.saved.append(f"the settings, in {SAVED}")
         return words

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import stat
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,13 +29,14 @@ from wizard.engine.recorder import Recorder
 from wizard.engine.removal import Removal
 from wizard.engine.settings import save_settings
 from wizard.engine.undo import undo_effects
-from wizard.errors import ChangeError, Interrupted
-from wizard.model.answers import SAVED, Answers
+from wizard.errors import AnswersError, ChangeError, Interrupted
+from wizard.model.answers import SAVED, Answers, Listen, load
 from wizard.model.facts import Facts
 from wizard.model.plan import Plan
 from wizard.rollback.apply import RollbackSession
 
 NAMES = ("one", "two", "three")
+IPV6 = Answers(Listen(ipv6=True))
 Answer = Callable[..., list[str]]
 
 
@@ -347,28 +349,50 @@ def test_settings_that_the_program_has_saved_are_not_by_others(
 ) -> None:
     saved = place.host.root / "etc/msa-wizard/answers.toml"
     place.main("apply", "one", "--yes")
-    save_settings(place.host, SAVED, "# first\n", lambda: place.store)
+    save_settings(place.host, SAVED, Answers(), "# first\n", lambda: place.store)
     saved.write_text("# by hand\n")
-    save_settings(place.host, SAVED, "# second\n", lambda: place.store)
+    save_settings(place.host, SAVED, IPV6, "# second\n", lambda: place.store)
     place.main("apply", "two", "--yes")
     rows = [re.split(" {2,}", line) for line in history_text(place, capsys, "history").splitlines()]
     assert [row[2] for row in rows] == ["applied", "saved", "by others", "saved", "applied", "as found"]
     assert rows[1][3] == "The settings of msa-wizard"
-    assert "-# by hand\n+# second\n" in history_text(place, capsys, "diff", rows[1][0])
+    assert " # by hand\n+\n+[listen]\n+ipv6 = true\n" in history_text(place, capsys, "diff", rows[1][0])
     place.main("rollback", "--all", "--yes")
-    assert saved.read_text() == "# second\n", "they are the admin's, and no step's"
+    assert saved.read_text() == "# by hand\n\n[listen]\nipv6 = true\n", "they are the admin's, and no step's"
 
 
 def test_settings_are_saved_where_there_is_no_history_or_none_can_be_read(place: Place) -> None:
     def damaged() -> Store:
         raise StoreError("It is damaged.")
 
-    assert save_settings(place.host, SAVED, "", lambda: None) == (
+    assert save_settings(place.host, SAVED, Answers(), "# new\n", lambda: None) == (
         f"The settings are saved in {place.host.path(SAVED)}."
     )
-    said = save_settings(place.host, SAVED, "# more\n", damaged)
+    said = save_settings(place.host, SAVED, IPV6, "", damaged)
     assert said.endswith("The history does not say who did it: It is damaged.")
-    assert place.host.path(SAVED).read_text() == "# more\n"
+    assert load(place.host.path(SAVED)) == IPV6
+
+
+@as_root
+def test_a_file_of_settings_keeps_its_comments_its_owner_and_its_mode(place: Place) -> None:
+    file = place.host.path(SAVED)
+    file.parent.mkdir(parents=True)
+    file.write_text("# OUR TICKET 4711\n[listen]\nipv6 = false # not before the move\n")
+    file.chmod(0o640)
+    os.chown(file, 0, 4)
+    save_settings(place.host, SAVED, IPV6, "# another file\n", lambda: None)
+    assert file.read_text() == "# OUR TICKET 4711\n[listen]\nipv6 = true # not before the move\n"
+    found = file.stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o640, 0, 4)
+
+
+def test_a_file_of_settings_that_cannot_be_read_is_not_written_over(place: Place) -> None:
+    file = place.host.path(SAVED)
+    file.parent.mkdir(parents=True)
+    file.write_text("listen 1 # ours\n")
+    with pytest.raises(AnswersError, match="not valid TOML"):
+        save_settings(place.host, SAVED, IPV6, "# another file\n", lambda: None)
+    assert file.read_text() == "listen 1 # ours\n"
 
 
 def test_the_diff_of_a_commit_is_whole_in_json(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

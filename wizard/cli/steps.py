@@ -356,7 +356,7 @@ def answers(arguments: argparse.Namespace) -> int:
         with alone("save the settings"):
             host = Host()
             facts = look(host)
-            error(save_settings(host, SAVED, as_toml(chosen, facts), store_to_add_to))
+            error(save_settings(host, SAVED, chosen, as_toml(chosen, facts), store_to_add_to))
             if strange := not_here(facts, chosen.listen):
                 error(f"note: {clean(strange)}")
         return 0

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
+from typing import Any
 
 from snapshots.visible import visible
 from wizard.errors import AnswersError
@@ -67,7 +68,7 @@ def _split(option: str) -> tuple[str, str]:
 
 def as_options(answers: Answers, before: Answers) -> list[str]:
     """The options that make `answers` of `before`: each --set and its value."""
-    return [part for key, value in _changed(answers, before) for part in ("--set", f"{key}={value}")]
+    return [part for key, value in changed(answers, before) for part in ("--set", f"{key}={_typed(value)}")]
 
 
 def of_apply(answers: Answers, before: Answers) -> list[str]:
@@ -81,11 +82,12 @@ def as_words(options: Sequence[str]) -> str:
     return f" {shlex.join(options)}" if options else ""
 
 
-def _changed(answers: Answers, before: Answers) -> Iterator[tuple[str, str]]:
+def changed(answers: Answers, before: Answers) -> Iterator[tuple[str, Any]]:
+    """What is not as in `before`, each by its key, with its value."""
     for key in KEYS:
         value = _value(answers, key)
         if value != _value(before, key):
-            yield key, _typed(value)
+            yield key, value
 
 
 def _typed(value: object) -> str:

@@ -7,6 +7,7 @@ import os
 import select
 import stat
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from snapshots.live.entry import Entry, EntryError, Kind, read_entry, write_entry
@@ -53,24 +54,24 @@ def save(path: Path, content: str | bytes, mode: int = 0o600, *, force: bool = F
             raise AlreadyThere(path)
         case stat.S_IFREG:
             there = _there(path)
-            kept = there.mode & 0o777
-            _replace(path, Entry(Kind.FILE, kept, there.uid, there.gid, held, there.xattrs))
-            return f"{shown} is replaced; it keeps its owner and its mode, {kept:04o}."
+            _replace(path, replace(there, content=held))
+            return f"{shown} is replaced; it keeps its owner and its mode, {there.mode:04o}."
         case kind:
             _send(path, kind, held)
             return f"It is written to {_WORDS[kind]} {shown}."
 
 
 def keep(path: Path, text: str) -> str:
-    """Save the settings of this host, in a folder of their own, and say so. Anybody may read them. Raises OutputError."""
+    """Save the settings of this host, in a folder of their own, and say so. Anybody may read a new file; one that is there keeps
+    its owner, mode and attributes. Raises OutputError."""
     try:
         path.parent.mkdir(mode=0o755, exist_ok=True)
     except PermissionError as error:
         raise OutputError(path, _why(error), "only root can save the settings: run it with sudo") from error
     except OSError as error:
         raise OutputError(path, _why(error), "see what is in the way") from error
-    check_output(path)
-    _replace(path, Entry(Kind.FILE, 0o644, os.geteuid(), os.getegid(), text.encode()))
+    new = Entry(Kind.FILE, 0o644, os.geteuid(), os.getegid())
+    _replace(path, replace(_there(path) if _kind(path) else new, content=text.encode()))
     return f"The settings are saved in {clean(str(path))}."
 
 
@@ -109,7 +110,7 @@ def _there(path: Path) -> Entry:
         raise OutputError(path, str(error), "name another file") from error
     if entry is None or entry.kind is not Kind.FILE:
         raise OutputError(path, "it was replaced at this very moment", "try again")
-    return entry
+    return replace(entry, mode=entry.mode & 0o777)
 
 
 def _replace(path: Path, entry: Entry) -> None:
