@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from tests.bench import crowded, deliveries, fleet, rehearse, screens, store, to_235, troubleshoot
-from tests.system.images import layers
+from tests.system.images import with_whole_lists
 from tests.system.machine import PROJECT, Machine
 from tests.system.msa import WIZARD
 from tests.system.releases import RELEASES, Release
@@ -53,7 +53,7 @@ def measured(release: Release, rounds: int) -> list[tuple[str, float, str]]:
     """Name, ratio of medians, and what was timed."""
     again, imports, versions, floor = [], [], [], []
     for _ in range(rounds):
-        with Machine(layers(release, "ready")) as machine:
+        with Machine(with_whole_lists(release, "ready")) as machine:
             python = machine.run("echo /var/lib/msa-wizard/venv-*/bin/python").stdout.strip()
             to_235.compiled(machine)
             for _ in range(2):

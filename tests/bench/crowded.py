@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 
-from tests.system.images import layers
+from tests.system.images import with_whole_lists
 from tests.system.machine import Machine
 from tests.system.msa import WIZARD
 
@@ -48,7 +48,7 @@ def measured(rounds: int = 3) -> list[tuple[str, float, float, str]]:
 
 def _there_and_back(before: str, since: str) -> tuple[float, float]:
     """Seconds of `apply` and of `rollback --all` on a fresh machine; the commands fill /etc before them."""
-    with Machine(layers("bookworm", "ready")) as machine:
+    with Machine(with_whole_lists("bookworm", "ready")) as machine:
         for command in ("status", "history", "rollback --help"):  # the first start of a checkout compiles it
             machine.run(f"{WIZARD} {command}", check=False)
         machine.run(before or "true", timeout=300)

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.one_file import of_the_working_tree
-from tests.system.images import layers
+from tests.system.images import with_whole_lists
 from tests.system.machine import Machine
 from tests.system.msa import WIZARD
 from tests.system.package import package
@@ -32,7 +32,7 @@ _TIMES = {"--version": 30, "status": 3, "plan": 1}
 def measured(releases: tuple[Release, ...] = RELEASES) -> Iterator[tuple[str, float, float, str]]:
     """Name, ratio or seconds, the most it may be, and what was timed."""
     for release in releases:
-        with Machine(layers(release, "ready")) as machine:
+        with Machine(with_whole_lists(release, "ready")) as machine:
             machine.put(FILE, of_the_working_tree(), 0o755)
             machine.put("/root/msa-wizard.deb", package().read_bytes())
             machine.run(

@@ -8,7 +8,7 @@ import statistics
 import time
 from collections.abc import Iterator
 
-from tests.system.images import layers
+from tests.system.images import with_whole_lists
 from tests.system.machine import Machine
 from tests.system.msa import WIZARD
 from tests.system.releases import RELEASES
@@ -22,7 +22,7 @@ def measured(rounds: int = ROUNDS) -> Iterator[tuple[str, float, float, str]]:
     for release in RELEASES:
         rehearsals, applies, memory = [], [], 0
         for _ in range(rounds):
-            with Machine(layers(release, "mail")) as machine:
+            with Machine(with_whole_lists(release, "mail")) as machine:
                 for command in ("status", "history", "test"):  # the first start compiles
                     machine.run([WIZARD, command], check=False)
                 began = time.perf_counter()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.system.images import layers
+from tests.system.images import with_whole_lists
 from tests.system.machine import PROJECT, Machine
 from tests.system.msa import WIZARD
 from tests.system.terminal import Terminal
@@ -51,7 +51,7 @@ class SlowLine(Terminal):
 
 def measured() -> list[tuple[str, float, float, str]]:
     """Name, ratio or figure, the most it may be, and what was measured."""
-    with Machine(layers("bookworm", "ready")) as machine:
+    with Machine(with_whole_lists("bookworm", "ready")) as machine:
         for command in ("status", "history", "test"):  # the first start of a new checkout compiles it
             machine.run([WIZARD, command], check=False)
         python = machine.run("echo /var/lib/msa-wizard/venv-*/bin/python").stdout.strip()
@@ -72,7 +72,7 @@ def measured() -> list[tuple[str, float, float, str]]:
         ]
         rows.append(_first_look(machine))
         rows += _slow_line(machine)
-    with Machine(layers("bookworm", "ready")) as machine:
+    with Machine(with_whole_lists("bookworm", "ready")) as machine:
         machine.run([WIZARD, "status"])
         return [*rows, _key_beside_apt(machine)]
 

@@ -14,7 +14,7 @@ import json
 import statistics
 from pathlib import Path
 
-from tests.system.images import layers
+from tests.system.images import with_whole_lists
 from tests.system.machine import PROJECT, Machine
 
 HERE = Path(__file__).parent
@@ -25,7 +25,7 @@ Times = dict[str, list[float]]
 
 def measured() -> list[tuple[str, float, float, str]]:
     """Name, ratio of medians, the most it may be, and what was timed."""
-    with Machine(layers("bookworm", "ready")) as machine:
+    with Machine(with_whole_lists("bookworm", "ready")) as machine:
         machine.run("DEBIAN_FRONTEND=noninteractive apt-get install -y -q etckeeper", timeout=300)
         for name in ("store_times.py", "store_commit.py"):
             machine.put(f"/root/{name}", (HERE / name).read_bytes())

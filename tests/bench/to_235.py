@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.system.images import layers
+from tests.system.images import with_whole_lists
 from tests.system.machine import PROJECT, Machine
 from tests.system.msa import PASSWORD, WIZARD, add_alice
 from tests.system.releases import RELEASES, Release
@@ -36,7 +36,7 @@ def measured(
         times: dict[str, list[float]] = {name: [] for name in _WAYS}
         for _ in range(rounds):
             for name, way in _WAYS.items():
-                with Machine(layers(release, "ready")) as machine:
+                with Machine(with_whole_lists(release, "ready")) as machine:
                     add_alice(machine)
                     compiled(machine)
                     began = time.perf_counter()

@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Iterator
 
-from tests.system.images import layers
+from tests.system.images import with_whole_lists
 from tests.system.machine import Machine
 from tests.system.msa import WIZARD, apply
 from tests.system.releases import RELEASES
@@ -20,7 +20,7 @@ ROUNDS = 5
 def measured() -> Iterator[tuple[str, float, float, str]]:
     """Name, seconds of its own, the most it may take, and what was timed."""
     for release in RELEASES:
-        with Machine(layers(release, "mail")) as machine:
+        with Machine(with_whole_lists(release, "mail")) as machine:
             apply(machine)
             own, waited = [], []
             for turn in range(ROUNDS + 1):
