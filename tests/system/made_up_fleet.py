@@ -143,7 +143,8 @@ class MadeUp:
 
     def asked(self, name: str) -> list[list[str]]:
         """What the program of a host was asked for so far, each with its options."""
-        return [json.loads(line) for line in (self.host(name) / "asked").read_text().splitlines()]
+        asked = self.host(name) / "asked"
+        return [json.loads(line) for line in asked.read_text().splitlines()] if asked.exists() else []
 
     def waited(self, name: str) -> tuple[float, float]:
         """When the new rules of a host were there, and when they were confirmed."""

@@ -26,6 +26,15 @@ REFUSED = {
         }
     ],
 }
+TO_DO = {
+    "interrupted": None,
+    "steps": [
+        {
+            **{"step": "restart", "outcome": "pending", "reason": "", "remedy": []},
+            **{"ends": [], "changes": []},
+        }
+    ],
+}
 
 
 @pytest.fixture(scope="module", params=["ansible-core==2.14.*", "ansible-core"], ids=["oldest", "newest"])
@@ -54,6 +63,19 @@ def test_a_host_that_is_lost_ends_the_run_like_one_that_fails(programs: Path, tm
     )
     done = fleet.play("rollback.yml", msa_rollback="everything", msa_serial=[2, "100%"])
     assert {name for name, row in fleet.report().items() if row["verdict"] == "not begun"} == {"c", "d", "e"}
+
+
+def test_those_that_were_left_out_are_not_the_first(programs: Path, tmp_path: Path) -> None:
+    """Nor are those on which nothing is to be done: one host is set up before any other, and it must prove something."""
+    fleet = MadeUp(tmp_path, programs, ["done", "refused", "gone", "b", "c", "d"])
+    fleet.answer("refused", "plan", 3, REFUSED)
+    fleet.goes("gone")
+    for name in ("b", "c", "d"):
+        fleet.answer(name, "plan", 10, TO_DO)
+        fleet.answer(name, "apply", 1, {"steps": [], "ends": [], "failures": [{**FAILURE, "not_undone": []}]})
+    assert fleet.play("site.yml", msa_client="", msa_go_on=True).returncode != 0
+    begun = {name for name in fleet.names if any("--yes" in words for words in fleet.asked(name))}
+    assert begun == {"b"}
 
 
 def test_all_are_told_the_same_of_those_that_cannot_be_set_up(programs: Path, tmp_path: Path) -> None:
