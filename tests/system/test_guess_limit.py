@@ -211,6 +211,13 @@ FAULTS: dict[str, tuple[str, str, tuple[str, ...], int, str]] = {
         3,
         "nft does not work on this host",
     ),
+    "its bans are counted": (
+        f"printf '[recidive]\\nenabled = true\\n' > {LOCAL}",
+        f"rm {LOCAL}",
+        LIMIT,
+        4,
+        "| recidive: bans for 1w after 5 bans within 1d",
+    ),
     "nothing is logged": (
         "sed -i 's/^O LogLevel=9/O LogLevel=8/' /etc/mail/sendmail.cf",
         "sed -i 's/^O LogLevel=8/O LogLevel=9/' /etc/mail/sendmail.cf",

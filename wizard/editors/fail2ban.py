@@ -55,6 +55,8 @@ class Jail:
     port: str = ""
     expressions: tuple[str, ...] = ()
     """What a failure is."""
+    exceptions: tuple[str, ...] = ()
+    """What is none all the same (ignoreregex)."""
 
     @property
     def limit(self) -> Limit | None:
@@ -96,7 +98,12 @@ def _words(line: str) -> list[object]:
 
 def _take(values: dict[str, object], key: str, rest: Sequence[object]) -> None:
     one = {"maxretry": "attempts", "findtime": "window", "bantime": "ban"}
-    several = {"addignoreip": "ignored", "addaction": "actions", "addfailregex": "expressions"}
+    several = {
+        "addignoreip": "ignored",
+        "addaction": "actions",
+        "addfailregex": "expressions",
+        "addignoreregex": "exceptions",
+    }
     if key in one:
         values[one[key]] = str(rest[0])
     elif key in several:
@@ -125,6 +132,12 @@ def for_sendmail(found: dict[str, Jail]) -> tuple[str, ...]:
         for name, jail in found.items()
         if name == NAME or any(FAILURE in expression for expression in jail.expressions)
     )
+
+
+def filter_of(jail: Jail) -> str:
+    """A filter (filter.d) with what the jail looks for, to be tried out."""
+    written = ("\n    ".join(each).replace("%", "%%") for each in (jail.expressions, jail.exceptions))
+    return "[Definition]\nfailregex = {}\nignoreregex = {}\n".format(*written)
 
 
 def banaction(texts: Iterable[str]) -> str:

@@ -35,6 +35,9 @@ _NFT = "nftables"
 _DEBIANS = "defaults-debian.conf"
 _IPTABLES = ("/usr/sbin/iptables", "/sbin/iptables")
 _NO_LOG = "log file for sshd jail"
+_OWN_BAN = f"2026-11-30 05:33:00,123 fail2ban.actions        [576]: NOTICE  [{conf.NAME}] Ban 192.0.2.1"
+"""What fail2ban of Debian 12, 13 and 14 logs of a ban."""
+_MATCHED = re.compile(r"^Lines: .* (\d+) matched", re.MULTILINE)
 
 
 def look(host: Host, log: str | None) -> Fail2ban:
@@ -129,10 +132,26 @@ def configured(host: Host, seen: Fail2ban) -> Fail2ban:
         seen,
         theirs=conf.for_sendmail(there),
         jails=there,
+        recidive=tuple(name for name, jail in there.items() if _counts_bans(host, jail)),
         stock=with_ours.get(conf.NAME),
         sshd_unread=unread,
         banaction=_banaction(host),
     )
+
+
+def _counts_bans(host: Host, jail: Jail) -> bool:
+    """Whether it bans whom our jail has banned several times. Raises HostError."""
+    if not any("Ban" in expression for expression in jail.expressions):
+        return False
+    with tempfile.TemporaryDirectory(prefix="msa-wizard-") as place:
+        path = Path(place, "tried.conf")
+        try:
+            path.write_text(conf.filter_of(jail))
+        except OSError as error:
+            raise HostError(f"no file could be made to try a filter: {error}") from error
+        said = _tried_filter(host, _OWN_BAN, str(path))
+    found = _MATCHED.search(said.stdout)
+    return found is None or found[1] != "0"  # one that nobody can try may count anything
 
 
 def _own(host: Host) -> tuple[str, ...]:
@@ -212,10 +231,13 @@ def matched(host: Host, lines: Sequence[str]) -> int:
             log.write_text("".join(f"{line}\n" for line in lines))
         except OSError as error:
             raise HostError(f"no file could be made to try the filter: {error}") from error
-        result = host.run(
-            [f"{CLIENT.rpartition('/')[0]}/fail2ban-regex", str(log), conf.NAME], timeout=_PATIENCE
-        )
-    found = re.search(r"^Lines: .* (\d+) matched", result.stdout, re.MULTILINE)
+        result = _tried_filter(host, str(log), conf.NAME)
+    found = _MATCHED.search(result.stdout)
     if not found:
         raise HostError(f"fail2ban-regex does not say what its filter matches: {result.tail(1)}")
     return int(found[1])
+
+
+def _tried_filter(host: Host, log: str, name: str) -> Completed:
+    """What its own tool says of a filter and a log, a file or a line. Raises HostError."""
+    return host.run([f"{CLIENT.rpartition('/')[0]}/fail2ban-regex", log, name], timeout=_PATIENCE)

@@ -227,6 +227,8 @@ class Fail2ban:
     """Jails that ban for sendmail's AUTH without our file."""
     jails: Mapping[str, Jail] = field(default_factory=dict)
     """All that are enabled without our file."""
+    recidive: tuple[str, ...] = ()
+    """Those of them that count the bans of our jail, as Debian's `recidive` does."""
     stock: Jail | None = None
     """What the jail would be if it was enabled and nothing else said: the admin's own defaults are in it."""
     own: tuple[str, ...] = ()

@@ -133,6 +133,7 @@ def ids(ends: Iterable[Ending]) -> tuple[str, ...]:
 
 
 ENDINGS = {
+    "bans-counted": "connections to SSH and all else from addresses that are banned several times: a jail such as recidive counts these bans",
     "certificate-key": "TLS before 1.3 with mail clients: CipherList of sendmail.cf has ciphers for the certificate's key, none for the new one's",
     "certificate-names": "names of the server's certificate that mail clients may use, and that the new one is not for",
     "certificate-tlsa": "mail from servers that check TLSA records (DANE), which fit the server's certificate, and may not fit the new one",

@@ -15,7 +15,7 @@ from wizard.changes.file import FileChange
 from wizard.changes.packages import PackagesChange
 from wizard.changes.service import ServiceChange
 from wizard.console import count
-from wizard.editors.fail2ban import LOOPBACK, NAME, NFT, Limit, connection
+from wizard.editors.fail2ban import LOOPBACK, NAME, NFT, Jail, Limit, connection
 from wizard.errors import GateError, HostError
 from wizard.gather import fail2ban
 from wizard.gather.fail2ban import CLIENT, FOLDER, SERVICE
@@ -35,6 +35,8 @@ from wizard.system.host import Host, Say
 
 ENDS = "logins-banned"
 """Logins from addresses that would have been banned."""
+RECIDIVE = "bans-counted"
+"""Connections to all else of addresses that are banned several times."""
 CHOOSE = "msa-wizard apply guess-limit --set guess.limit=true"
 OPTIONAL = "optional, and not asked for: nothing ends the guessing of passwords (guess.limit in the settings)"
 _LOGS_FAILURES = 9
@@ -153,10 +155,11 @@ class GuessLimit(Step):
         changes = [*_changes(facts, seen, entry, new, self.title, answers)]
         says = _says(answers.guess)
         if not changes:
-            return Plan.done(self.id, f"fail2ban bans {says}", notes=(*_overridden(seen, answers.guess),))
+            notes = (*_overridden(seen, answers.guess), *(ending.says for ending in _recidive(seen)))
+            return Plan.done(self.id, f"fail2ban bans {says}", notes=notes)
         reasons = ("the settings ask for a limit on guessing", _lacks(seen, text, new))
         notes = (*_notes(facts, seen, answers), *_overridden(seen, answers.guess))
-        ends = _ends(seen)
+        ends = (*_ends(seen), *(() if text else _recidive(seen)))
         return Plan.pending(self.id, f"{reasons[0]}, and {reasons[1]}", *changes, notes=notes, ends=ends)
 
     def _theirs(self, seen: Fail2ban) -> Plan:
@@ -304,7 +307,7 @@ def _says(guess: Guess) -> str:
 
 def _notes(facts: Facts, seen: Fail2ban, answers: Answers) -> Iterator[str]:
     numbers = " and ".join(map(str, ports(facts, answers)))
-    yield f"fail2ban bans {_says(answers.guess)}: no connection to port {numbers} from there; port 25, SSH and all else stay open to it"
+    yield f"fail2ban bans {_says(answers.guess)}: no connection to port {numbers} from there; {_open(seen)}"
     if SERVICE in seen.missing:
         yield "fail2ban begins with Debian's own jail for sshd, too (5 wrong passwords in 10m: 10m); that is Debian's default, and stays"
     elif others := [name for name in seen.jails if name != NAME]:
@@ -384,6 +387,28 @@ def _ends(seen: Fail2ban) -> tuple[Ending, ...]:
         "wrong passwords came from there (guess.never names networks that are not banned)"
     )
     return (Ending(ENDS, says, seen.lost),)
+
+
+def _open(seen: Fail2ban) -> str:
+    """What is still open to who is banned."""
+    until = f" until it is banned by {' and '.join(seen.recidive)} as well" if seen.recidive else ""
+    return f"port 25, SSH and all else stay open to it{until}"
+
+
+def _recidive(seen: Fail2ban) -> Iterator[Ending]:
+    """The jails that close everything to who was banned several times."""
+    if seen.recidive:
+        says = (
+            "each ban is counted by your own configuration of fail2ban, too, which closes more than the ports for mail clients "
+            "after several, SSH perhaps, to all who share the address; to have none counted put "
+            rf"`ignoreregex = \[{NAME}\]` into that jail's section of {FOLDER}/jail.local, then `fail2ban-client reload`"
+        )
+        yield Ending(RECIDIVE, says, tuple(_counting(name, seen.jails[name]) for name in seen.recidive))
+
+
+def _counting(name: str, jail: Jail) -> str:
+    how = ", ".join(jail.actions)
+    return f"{name}: bans for {jail.ban} after {jail.attempts} bans within {jail.window}{f', by {how}' if how else ''}"
 
 
 def _started(host: Host) -> Check:

@@ -131,6 +131,43 @@ def test_the_admins_own_jail_counts_as_one_that_bans(host: Daemon, monkeypatch: 
     assert fail2ban.bans(host) is None
 
 
+RECIDIVE = (
+    "['add', 'recidive', 'auto']\n"
+    "['set', 'recidive', 'addfailregex', '^NOTICE\\\\s+\\\\[(?!recidive\\\\])(?:.*)\\\\]\\\\s+Ban\\\\s+<HOST> 5%']\n"
+    "['set', 'recidive', 'addignoreregex', '\\\\[sendmail-auth\\\\]']\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "counts"),
+    [
+        ("Lines: 1 lines, 0 ignored, 1 matched, 0 missed", ("recidive",)),
+        ("Lines: 1 lines, 1 ignored, 0 matched, 0 missed", ()),
+        ("what is that", ("recidive",)),
+    ],
+)
+def test_a_jail_that_counts_our_bans_is_found_by_fail2bans_own_tool(
+    host: Daemon, monkeypatch: pytest.MonkeyPatch, said: str, counts: tuple[str, ...]
+) -> None:
+    tried = list[tuple[str, str]]()
+
+    def tool(_: Host, log: str, name: str) -> Completed:
+        tried.append((log, Path(name).read_text()))
+        return Completed((), 0, said, "", 0.0)
+
+    monkeypatch.setattr(fail2ban, "_tried_filter", tool)
+    dump = "['add', 'sshd', 'auto']\n['set', 'sshd', 'addfailregex', '^Failed <HOST>']\n" + RECIDIVE
+    object.__setattr__(host, "texts", {"": (0, dump, "")})
+    assert fail2ban.look(host, "journal").recidive == counts
+    ((log, text),) = tried
+    assert log.endswith("fail2ban.actions        [576]: NOTICE  [sendmail-auth] Ban 192.0.2.1")
+    assert text.splitlines() == [
+        "[Definition]",
+        r"failregex = ^NOTICE\s+\[(?!recidive\])(?:.*)\]\s+Ban\s+<HOST> 5%%",
+        r"ignoreregex = \[sendmail-auth\]",
+    ]
+
+
 def test_only_root_can_ask_it(host: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(PermissionError, match="only be asked by root"):

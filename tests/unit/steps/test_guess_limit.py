@@ -22,7 +22,7 @@ from wizard.model.answers import Answers, Guess, Listen, Login
 from wizard.model.facts import Facts, Fail2ban
 from wizard.model.plan import Check, Outcome, Plan, Sign
 from wizard.steps import guess_limit
-from wizard.steps.guess_limit import CHOOSE, ENDS, OPTIONAL, GuessLimit, jail_file, ports
+from wizard.steps.guess_limit import CHOOSE, ENDS, OPTIONAL, RECIDIVE, GuessLimit, jail_file, ports
 from wizard.system.host import Completed, Host
 
 LIMIT = Answers(guess=Guess(limit=True))
@@ -115,6 +115,26 @@ def test_a_file_that_was_applied_from_no_connection_is_not_drifted_from_one() ->
         plan(host(dataclasses.replace(HERE, connection="198.51.100.7", up=True), text)).outcome
         is Outcome.DONE
     )
+
+
+def test_a_jail_that_counts_bans_closes_more_and_that_is_a_question() -> None:
+    jail = Jail(attempts="5", window="1d", ban="1w", actions=("iptables-allports",))
+    seen = dataclasses.replace(HERE, jails={"recidive": jail, "sshd": Jail()}, recidive=("recidive",))
+    made = plan(host(seen))
+    (ending,) = made.ends
+    assert ending.id == RECIDIVE
+    assert ending.lines == ("recidive: bans for 1w after 5 bans within 1d, by iptables-allports",)
+    assert r"ignoreregex = \[sendmail-auth\]" in ending.says
+    assert made.notes[0].endswith("all else stay open to it until it is banned by recidive as well")
+    text = jail_file(host(), HERE, LIMIT)
+    longer = dataclasses.replace(LIMIT, guess=Guess(limit=True, ban="2h"))
+    assert plan(host(seen, text), longer).ends == (), "they are counted already"
+    done = plan(host(dataclasses.replace(seen, up=True), text))
+    assert (done.outcome, done.notes[-1].startswith("each ban")) == (
+        Outcome.DONE,
+        True,
+    )
+    assert plan(host()).notes[0].endswith("all else stay open to it")
 
 
 def test_the_ports_are_those_that_sendmail_serves() -> None:
