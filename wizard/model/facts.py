@@ -201,6 +201,8 @@ class Logins:
     groups: Mapping[str, int] = field(default_factory=dict)
     """The numbers of the groups that the answers name, where they exist."""
     recent: tuple[RecentLogin, ...] = ()
+    unjudged: tuple[RecentLogin, ...] = ()
+    """Who logged in lately as well, but of whom neither uid nor groups could be looked up."""
     unseen: str = ""
     """Why it cannot be seen who logged in lately."""
     phases: frozenset[str] = frozenset()

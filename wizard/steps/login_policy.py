@@ -27,7 +27,7 @@ from wizard.editors.pam_service import (
 )
 from wizard.errors import HostError
 from wizard.gather import fail2ban, pam
-from wizard.gather.accounts import LocalAccount, group_id, local_accounts, uid_min, user_ids
+from wizard.gather.accounts import LocalAccount, group_id, local_accounts, uid_min, user_ids, users_ids
 from wizard.maillog.recent import DAYS, recent_logins
 from wizard.model import facts as f
 from wizard.model.answers import EVERYBODY, GROUPS, Answers, Login
@@ -44,8 +44,10 @@ ENDS = "logins-refused"
 """Logins of users whom the policy refuses, and who logged in lately."""
 CHOOSE = "msa-wizard apply login-policy --set login.policy=no-system-accounts"
 OPTIONAL = "optional, and not asked for: every account may log in, root too (login.policy in the settings)"
-_MOST = 200
-"""Users whose accounts are looked up, those who logged in last."""
+_AT_ONCE = 50
+"""Users whose accounts are looked up with one command."""
+_PATIENCE = 20.0
+"""Seconds for all of them: a directory may be slow."""
 _ASKED = 10
 """Accounts of a kind of which PAM is asked."""
 _HARMLESS = frozenset(
@@ -117,7 +119,9 @@ class LoginPolicy(Step):
             logins = _look(host, facts, answers.login, lately=not there)
         except HostError as error:
             logins = Logins(broken=f"groups and users cannot be looked up: {error}")
-        bans = bool(logins.recent) and (answers.guess.limit or fail2ban.bans(host) is not None)
+        bans = bool(logins.recent or logins.unjudged) and (
+            answers.guess.limit or fail2ban.bans(host) is not None
+        )
         return replace(facts, logins=replace(logins, bans=bans))
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
@@ -195,11 +199,8 @@ def _look(host: Host, facts: Facts, login: Login, *, lately: bool) -> Logins:
     found, unseen = recent_logins(host, facts.text(f.SENDMAIL_CF) or "") if lately else ({}, "")
     if facts.euid != 0:
         unseen = "only root can see who logged in lately"
-    latest, recent = sorted(found.items(), key=lambda item: -item[1])[:_MOST], list[RecentLogin]()
-    try:
-        recent = [RecentLogin(name, at, *user_ids(host, name)) for name, at in latest]
-    except HostError as error:
-        unseen = f"who logged in lately cannot be seen: {error}"
+    recent, unjudged, why = _looked_up(host, found)
+    unseen = "; ".join(filter(None, (unseen, why)))
     stack = pam.look(host)
     theirs = frozenset(
         line.kind for line in stack.lines if stack.path == f.PAM_SMTP and not is_ours(line.text)
@@ -208,7 +209,25 @@ def _look(host: Host, facts: Facts, login: Login, *, lately: bool) -> Logins:
     if stack.wrong:
         what, line, where = stack.wrong[0]
         broken = f"the PAM service smtp is broken: {what} ({where}: {line})"
-    return Logins(uid_min(host), numbers, tuple(recent), unseen, theirs, broken)
+    return Logins(uid_min(host), numbers, recent, unjudged, unseen, theirs, broken)
+
+
+def _looked_up(
+    host: Host, found: Mapping[str, float]
+) -> tuple[tuple[RecentLogin, ...], tuple[RecentLogin, ...], str]:
+    """Who logged in, by name when, with uid and groups; of whom these could not be looked up, the last login first; and why
+    not, a clause."""
+    left, known = sorted(found.items(), key=lambda item: -item[1]), list[RecentLogin]()
+    end, why = time.monotonic() + _PATIENCE, f"{_PATIENCE:.0f} seconds did not do for more"
+    try:
+        while left and time.monotonic() < end:
+            ids = users_ids(host, [name for name, _ in left[:_AT_ONCE]])
+            known += [RecentLogin(name, at, *ids[name]) for name, at in left[:_AT_ONCE]]
+            left = left[_AT_ONCE:]
+    except HostError as error:
+        why = str(error)
+    unjudged = tuple(RecentLogin(name, at, None) for name, at in left)
+    return tuple(known), unjudged, f"not all who logged in lately could be looked up: {why}" if left else ""
 
 
 def _groups_now(facts: Facts) -> tuple[str, ...]:
@@ -279,14 +298,24 @@ def _ends(logins: Logins, policy: Policy, now: Policy | None) -> Iterator[Ending
         for rule in (policy, now)
     ]
     lost = [each for each in logins.recent if each in refused[0] - refused[1]]
+    clauses = []
     if lost:
-        says = f"{count(len(lost), 'user')} who logged in within {DAYS} days will no longer be able to: {policy.says} may log in"
+        clauses.append(
+            f"{count(len(lost), 'user')} who logged in within {DAYS} days will no longer be able to: {policy.says} may log in"
+        )
+    if logins.unjudged:
+        who = count(len(logins.unjudged), "user")
+        clauses.append(
+            f"of {who} who logged in within {DAYS} days it is not known whether they still may: they could not be looked up"
+        )
+    if clauses:
+        says = "; ".join(clauses)
         if logins.bans:
             says += (
                 "; a program of theirs that goes on trying has its address banned by fail2ban, and all who share it "
                 "(guess.never names networks that are not banned)"
             )
-        yield Ending(ENDS, says, tuple(map(_last, lost)))
+        yield Ending(ENDS, says, tuple(map(_last, (*lost, *logins.unjudged))))
 
 
 def _last(login: RecentLogin) -> str:

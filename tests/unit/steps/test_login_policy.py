@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -257,7 +258,9 @@ def test_the_engine_looks_further_only_where_it_is_chosen(monkeypatch: pytest.Mo
         return {"root": 1.0}, "who logged in before yesterday is not known: x"
 
     monkeypatch.setattr(login_policy, "recent_logins", logged)
-    monkeypatch.setattr(login_policy, "user_ids", lambda _host, name: (0, frozenset({0})))
+    monkeypatch.setattr(
+        login_policy, "users_ids", lambda _host, names: dict.fromkeys(names, (0, frozenset({0})))
+    )
     monkeypatch.setattr(login_policy, "group_id", lambda _host, name: GROUPS.get(name))
     monkeypatch.setattr(
         "wizard.gather.pam.look",
@@ -293,6 +296,57 @@ def test_a_directory_that_does_not_answer_blocks_the_step_and_no_more(
 def test_a_log_that_cannot_be_read_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     made = plan(host(logins=Logins(unseen="who logged in lately cannot be seen: x", phases=BOTH)))
     assert made.notes == ("who logged in lately cannot be seen: x",)
+
+
+def looked(
+    monkeypatch: pytest.MonkeyPatch, ids: Callable[[Host, Sequence[str]], Any], answers: Answers = MEMBERS
+) -> Plan:
+    """The plan where 230 users have logged in, the earlier the higher their numbers."""
+    logged = {f"u{number}": NOW - number for number in range(230)}
+    monkeypatch.setattr(login_policy, "recent_logins", lambda *_: (logged, ""))
+    monkeypatch.setattr(login_policy, "group_id", lambda _host, name: GROUPS.get(name))
+    monkeypatch.setattr(login_policy, "users_ids", ids)
+    monkeypatch.setattr(
+        "wizard.gather.pam.look",
+        lambda _: Pam(f.PAM_SMTP, tuple(PamLine("x", 1, "x", k, "required", "m") for k in BOTH)),
+    )
+    monkeypatch.setattr("wizard.gather.fail2ban.bans", lambda _: None)
+    facts = dataclasses.replace(machine("13"), logins=None)
+    return LoginPolicy().plan(LoginPolicy().gathered(Host(), facts, answers), answers)
+
+
+def test_all_who_logged_in_lately_are_looked_up_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ids(_: Host, names: Sequence[str]) -> dict[str, Any]:
+        return {name: (2000, frozenset({50} if int(name[1:]) < 200 else {1})) for name in names}
+
+    (ending,) = looked(monkeypatch, ids).ends
+    assert ending.says.startswith("30 users who logged in within 30 days will no longer be able to")
+    assert [line.partition(",")[0] for line in ending.lines] == [f"u{number}" for number in range(200, 230)]
+
+
+@pytest.mark.parametrize("how", ["slow", "dead"])
+@pytest.mark.parametrize("answers", [USERS, MEMBERS])
+def test_whom_a_directory_does_not_tell_in_time_is_asked_about(
+    monkeypatch: pytest.MonkeyPatch, answers: Answers, how: str
+) -> None:
+    asked = list[str]()
+
+    def ids(_: Host, names: Sequence[str]) -> dict[str, Any]:
+        if asked and how == "dead":
+            raise HostError("getent did not end")
+        asked.extend(names)
+        time.sleep(0.02)
+        return dict.fromkeys(names, (2000, frozenset({50})))
+
+    monkeypatch.setattr(login_policy, "_PATIENCE", 9 if how == "dead" else 0.01)
+    made = looked(monkeypatch, ids, answers)
+    (ending,) = made.ends
+    assert ending.says == (
+        "of 180 users who logged in within 30 days it is not known whether they still may: they could not be looked up"
+    )
+    assert len(ending.lines) == 180
+    why = "getent did not end" if how == "dead" else "0 seconds did not do for more"
+    assert made.notes[-1] == f"not all who logged in lately could be looked up: {why}"
 
 
 # --- the checks -----------------------------------------------------------------------------------------------
@@ -434,3 +488,6 @@ def test_nss_knows_this_hosts_own_groups_and_users() -> None:
     assert accounts.user_ids(Host(), "root")[0] == 0
     assert 0 in accounts.user_ids(Host(), "root")[1]
     assert accounts.user_ids(Host(), "no-such-user-here") == (None, frozenset())
+    names = ["daemon", "no-such-user-here", "root", "0"]
+    assert accounts.users_ids(Host(), names) == {name: accounts.user_ids(Host(), name) for name in names}
+    assert accounts.users_ids(Host(), ["no-such-user-here"]) == {"no-such-user-here": (None, frozenset())}
