@@ -42,7 +42,7 @@ from wizard.smtp.server_trust import Trust, trust_of
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
 from wizard.troubleshoot import account as accounts
-from wizard.troubleshoot import backend, confinement, milters, outside, storage
+from wizard.troubleshoot import backend, confinement, milters, outside, root_login, storage
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.host_state import DAEMON, Picture, Text
 from wizard.troubleshoot.model import Layer
@@ -135,6 +135,7 @@ def take(
             answer = _logged_answer(log or (), tried)
         else:
             answer = _socket_login(host, socket, credentials, owner, stack, talks)
+        root_password = any(account.uid == 0 and account.password for account in local_accounts(host))
         return Picture(
             facts=dataclasses.replace(facts, mc_fault=repair.result()),
             answers=answers,
@@ -143,7 +144,8 @@ def take(
             conversations=talks,
             mux_problem=mux,
             account=owner,
-            root_password=any(account.uid == 0 and account.password for account in local_accounts(host)),
+            root_password=root_password,
+            root_let_in=root_login.lets_in(host, stack) if root_password else True,
             socket_login=answer,
             log=log,
             log_problem=log_problem,

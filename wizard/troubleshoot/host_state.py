@@ -90,6 +90,8 @@ class Picture:
     """None where no user was given."""
     root_password: bool = False
     """Whether root has a password that can match."""
+    root_let_in: bool | None = True
+    """Whether the lines of PAM that may refuse root let it in, None where that cannot be told."""
     socket_login: str | None = None
     """saslauthd's own answer to the login, None where it was not asked."""
     log: tuple[LogLine, ...] | None = None

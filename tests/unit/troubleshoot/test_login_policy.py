@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from tests.unit.troubleshoot.pictures import ALICE, picture
 from wizard.editors.pam_service import Policy
+from wizard.errors import HostError
 from wizard.gather.pam import Pam, PamLine
 from wizard.maillog.read import LOG, LogLine
 from wizard.model import facts as f
 from wizard.model.plan import Sign
+from wizard.system.host import Host
+from wizard.system.pam_account import Answer
+from wizard.troubleshoot import root_login
 from wizard.troubleshoot.model import Layer
 from wizard.troubleshoot.verdict import judge
 
@@ -129,13 +135,89 @@ def test_root_with_a_password_is_a_warning() -> None:
     "changes",
     [
         {"root_password": False},
-        {"pam": STACK},
-        {"pam": Pam(f.PAM_SMTP, (line("auth required pam_securetty.so"), UNIX))},
-        {"pam": Pam(f.PAM_SMTP, (line("account required pam_listfile.so item=user", "account"), UNIX))},
+        {"pam": STACK, "root_let_in": False},
         {"pam": Pam(f.PAM_SMTP, (line("auth required pam_ldap.so"),))},
         {"pam": Pam(f.PAM_SMTP, (UNIX,), (("broken", "x", "y"),))},
         {"facts": {"files": {f.SENDMAIL_CF: None}}},
     ],
 )
-def test_root_is_no_warning_where_something_may_refuse_it(changes: dict[str, Any]) -> None:
+def test_root_is_no_warning_where_something_refuses_it(changes: dict[str, Any]) -> None:
     assert judge(picture(**({"root_password": True} | changes))).fault("root-login") is None
+
+
+@pytest.mark.parametrize(("let_in", "says"), [(True, "root can log in"), (None, "root can perhaps log in")])
+def test_root_is_a_warning_where_nothing_that_could_refuses_it(let_in: bool | None, says: str) -> None:
+    access = line("account required pam_access.so", "account")
+    fault = judge(picture(root_password=True, root_let_in=let_in, pam=Pam(f.PAM_SMTP, (UNIX, access)))).fault(
+        "root-login"
+    )
+    assert fault is not None
+    assert fault.finding.cause.startswith(says)
+    assert access.text in [each.says for each in fault.finding.evidence]
+    assert "login.policy=no-system-accounts" in fault.finding.mend.text
+
+
+def test_root_in_a_group_that_may_log_in_is_to_leave_it() -> None:
+    fault = judge(picture(root_password=True, root_let_in=True, pam=STACK)).fault("root-login")
+    assert fault is not None
+    assert fault.finding.mend.text == "take root out of mailers: `gpasswd --delete root GROUP`"
+
+
+def stack(*texts: str) -> Pam:
+    """Of lines with kind, control, and module with its words."""
+    made = []
+    for number, text in enumerate(texts):
+        kind, control, rest = re.fullmatch(r"(\w+) (\[.*?\]|\w+) (.*)", text).groups()  # type: ignore[union-attr]
+        made.append(PamLine(f.PAM_SMTP, number, text, kind, control, rest.split()[0]))
+    return Pam(f.PAM_SMTP, tuple(made))
+
+
+COMMON = (
+    "auth [success=1 default=ignore] pam_unix.so nullok",
+    "auth requisite pam_deny.so",
+    "auth required pam_permit.so",
+)
+NO_ROOT, ALL = "pam_succeed_if.so quiet uid >= 1000", "pam_succeed_if.so user notingroup nobody"
+
+
+@pytest.mark.parametrize(
+    ("texts", "let_in"),
+    [
+        (COMMON, True),
+        ((*COMMON, f"account required {ALL}"), True),
+        ((*COMMON, f"account required {NO_ROOT}"), False),
+        ((*COMMON, f"auth required {NO_ROOT}"), False),
+        ((f"auth requisite {NO_ROOT}", *COMMON), False),
+        ((f"auth requisite {ALL}", f"account required {NO_ROOT}", *COMMON), False),
+        ((*COMMON, f"account [success=ignore default=die] {NO_ROOT}"), False),
+        ((*COMMON, f"auth optional {NO_ROOT}"), True),
+        ((*COMMON, f"account sufficient {NO_ROOT}"), True),
+        # What counts only for some, nobody can tell line by line.
+        ((f"auth [success=1 default=ignore] {NO_ROOT}", "auth requisite pam_deny.so", *COMMON), None),
+        (("auth sufficient pam_unix.so", f"auth required {NO_ROOT}"), None),
+        (("account [success=done default=ignore] pam_unix.so", f"account required {NO_ROOT}"), None),
+        (("account [success=1 default=ignore] pam_unix.so", f"account required {NO_ROOT}"), None),
+        (("account [success=1 new_authtok_reqd=done default=ignore] pam_x.so", "account requisite pam_deny.so", f"account required {NO_ROOT}"), False),
+    ],
+)  # fmt: skip
+def test_whether_root_is_let_in_is_asked_of_pam(
+    monkeypatch: pytest.MonkeyPatch, texts: tuple[str, ...], let_in: bool | None
+) -> None:
+    def said(_: Host, text: str, users: Sequence[str]) -> dict[str, Answer]:
+        """As PAM answers for root, with a line that permits below."""
+        kind, control, rest = re.fullmatch(r"(\w+) (\[.*?\]|\w+) (.*)", text).groups()  # type: ignore[union-attr]
+        assert (kind, users) == ("account", ["root"])
+        refused = rest == NO_ROOT and control not in ("optional", "sufficient")
+        return {"root": Answer(7 if refused else 0, "words")}
+
+    monkeypatch.setattr(root_login, "answers_of", said)
+    assert root_login.lets_in(Host(), stack(*texts)) is let_in
+
+
+def test_a_pam_that_does_not_answer_leaves_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dead(*_: object) -> dict[str, Answer]:
+        raise HostError("PAM could not be asked")
+
+    monkeypatch.setattr(root_login, "answers_of", dead)
+    assert root_login.lets_in(Host(), stack(f"account required {ALL}")) is None
+    assert root_login.lets_in(Host(), stack(*COMMON)) is True, "nothing to ask"

@@ -17,6 +17,7 @@ from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.probe_smtp import is_submission
+from wizard.troubleshoot.root_login import doubtful
 
 _NOT_MET = re.compile(
     r'pam_succeed_if\(smtp:(?:auth|account)\): requirement "[^"]*" not met by user "([^"]*)"'
@@ -25,10 +26,6 @@ _WRONG = re.compile(
     r"pam_(?!succeed_if)\w+\(smtp:auth\): .*(?:fail|unknown|denied|locked|error)", re.IGNORECASE
 )
 _OVER = re.compile(r".*: auth failure: \[user=")
-_MAY_REFUSE_ROOT = frozenset(
-    f"pam_{name}.so" for name in ("succeed_if", "listfile", "access", "securetty", "usertype")
-)
-"""Modules that are there to refuse some users, root perhaps among them."""
 
 
 def policy_line(picture: Picture) -> PamLine | None:
@@ -102,21 +99,31 @@ def _known_password(picture: Picture) -> Finding | None:
     )
 
 
+def _for_root(line: PamLine | None) -> str:
+    """What to do about root, where the policy in force has this line."""
+    policy = asked_by(line.text) if line else None
+    if policy and policy.groups:
+        return f"take root out of {', '.join(policy.groups)}: `gpasswd --delete root GROUP`"
+    return f"`{CHOOSE}` lets neither root nor system accounts log in"
+
+
 def _root(picture: Picture) -> Finding | None:
     stack = picture.pam
     if not asked(picture) or not picture.root_password or not stack.asks_unix or stack.wrong:
         return None
     if not any(is_submission(daemon) for daemon in picture.daemons):
         return None
-    if any(line.module.rpartition("/")[2] in _MAY_REFUSE_ROOT for line in stack.lines):
+    if picture.root_let_in is False:
         return None
+    can = "can" if picture.root_let_in else "can perhaps"
+    lines = doubtful(stack) or stack.of("auth")[:1]
     return Finding(
-        "root can log in to send mail: whoever guesses root's password, from anywhere, then knows it",
+        f"root {can} log in to send mail: whoever guesses root's password, from anywhere, then knows it",
         (
             Evidence("root has a password", SHADOW),
-            *(Evidence(x.text, x.source) for x in stack.of("auth")[:1]),
+            *(Evidence(x.text, x.source) for x in lines),
         ),
-        Mend(text=f"`{CHOOSE}` lets neither root nor system accounts log in"),
+        Mend(text=_for_root(policy_line(picture))),
         Sign.WARNING,
     )
 
@@ -148,7 +155,7 @@ DIAGNOSES = (
         _P,
         "mail is sent in root's name, or root's password is guessed",
         "",
-        "/etc/pam.d/smtp, shadow",
+        "/etc/pam.d/smtp, shadow, and PAM itself, without a password",
         _root,
         cause="root has a password, and nothing in PAM refuses its login on port 587, which is open to the world",
         fix=f"`{CHOOSE}`",
