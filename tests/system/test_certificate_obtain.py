@@ -353,9 +353,14 @@ def test_lets_encrypts_staging_is_asked_first(machine: BootMachine, tmp_path: Pa
     debian.run("apt-get install --yes --quiet=2 --no-install-recommends certbot", env=QUIET)
     words = OBTAIN[:3] + WORDS[:-1]
     with acme(debian, tmp_path) as authority:
-        debian.run(
-            f"echo 'server = {SERVER}' >>/etc/letsencrypt/cli.ini"
-        )  # it is not asked, and its terms are not shown
+        # That server is not asked, for its terms are not shown; nor is a web server, which is not the way that was chosen.
+        own = (
+            f"server = {SERVER}",
+            "authenticator = webroot",
+            "webroot-path = /srv",
+            "preferred-challenges = dns",
+        )
+        debian.run("; ".join(f"echo '{line}' >>/etc/letsencrypt/cli.ini" for line in own))
         found = tree(debian)
         trial = wizard(debian, *words, "--dry-run")
         assert (trial.returncode, "Let's Encrypt would sign" in trial.stdout) == (0, True), trial.stdout
@@ -363,6 +368,7 @@ def test_lets_encrypts_staging_is_asked_first(machine: BootMachine, tmp_path: Pa
         done = wizard(debian, *words)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr
         assert authority.orders() == [STAGING, STAGING, LETS_ENCRYPT]
+        assert "renews it by `server = " in " ".join(done.stdout.split()), done.stdout
         rolled_back(debian)
         assert tree(debian) == found
 

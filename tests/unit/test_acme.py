@@ -30,6 +30,7 @@ _RATE = (
     "An unexpected error occurred:\nError creating new order :: too many certificates (5) already issued for this exact set of "
     "domains in the last 168h0m0s, retry after 2026-12-01 00:00:00 UTC"
 )
+_FLAGS = "Too many flags setting configurators/installers/authenticators 'webroot' -> 'standalone'"
 _REFUSED = "An unexpected error occurred:\nValueError: Requesting acme.example.test/dir: Connection refused"
 _REFUSED_5 = "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='acme.example.test', port=14000): Max retries exceeded"
 
@@ -65,6 +66,8 @@ _REFUSED_5 = "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='acm
         (_REFUSED, "cannot be reached from here", "port 443"),
         (_REFUSED_5, "cannot be reached from here", "port 443"),
         ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]", "does not trust", "update-ca-certificates"),
+        (_FLAGS, "choose another way for the challenge", "`standalone = true`"),
+        ("--server value conflicts with --staging", "Let's Encrypt's staging", "`staging = true`"),
         ("Another instance of Certbot is already running.", "another certbot", "wait"),
         ("Saving debug log to x\nSomething new happened.\n" + _TAIL, "certbot says: Something new happened.", "letsencrypt.log"),
         ("", "certbot says: nothing", "letsencrypt.log"),

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 CERTBOT = "/etc/letsencrypt"
 """Where certbot keeps everything."""
+SETTINGS = (f"{CERTBOT}/cli.ini", "/root/.config/letsencrypt/cli.ini")
+"""Its own."""
 PROGRAM = "/usr/bin/certbot"
 """Debian's."""
 OTHERS = ("/usr/local/bin/certbot", "/snap/bin/certbot", PROGRAM)
@@ -107,6 +109,13 @@ _REFUSALS = (
     (r"Another instance of Certbot is already running",
      "another certbot is at work",
      "wait until it has ended: `pgrep -a certbot`"),
+    (r"Too many flags setting configurators",
+     "certbot's own settings choose another way for the challenge, by a line that no command overrules",
+     "take the line such as `standalone = true` or `configurator = nginx` out of /etc/letsencrypt/cli.ini (or /root/.config/letsencrypt/cli.ini); "
+     "`authenticator = NAME` does the same, and may stay"),
+    (r"--server value conflicts with --staging",
+     "certbot's own settings send it to Let's Encrypt's staging",
+     "take `staging = true` (or `test-cert`) out of /etc/letsencrypt/cli.ini, and of /root/.config/letsencrypt/cli.ini"),
     (r"plugin does not appear to be installed|Could not choose appropriate plugin|unrecognized arguments: --dns-",
      "certbot does not have that plug-in",
      "`certbot plugins` lists those that it has, `apt-cache search python3-certbot-dns` those of Debian"),

@@ -17,7 +17,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 
-from wizard.certificates.acme import CERTBOT, HOOK, IDENTITIES, LETS_ENCRYPT, OTHERS, caa_refusal
+from wizard.certificates.acme import CERTBOT, HOOK, IDENTITIES, LETS_ENCRYPT, OTHERS, SETTINGS, caa_refusal
 from wizard.console import clean
 from wizard.errors import HostError
 from wizard.gather.host import ASK_DPKG, apt_simulation, installed
@@ -35,6 +35,10 @@ _UPLINKS = "/run/systemd/resolve/resolv.conf"
 """Whom it asks."""
 _VERSIONS = {".git", ".gitignore", ".hg", ".hgignore", ".bzr", ".bzrignore", "_darcs", ".etckeeper"}
 """What holds the versions of /etc: etckeeper names each file with its mode."""
+_OPTION = re.compile(
+    r"^[ \t]*(authenticator|server|preferred-challenges)[ \t]*[ \t:=][ \t]*[\"']?([^\"'\s#;]+)", re.MULTILINE
+)
+"""Of cli.ini."""
 _COPY = re.compile(r".*(?:~|\.bak|\.(?:dpkg|ucf)-\w+)")
 """Copies by editors and packages, which no service reads."""
 
@@ -66,6 +70,7 @@ def look_at_acme(host: Host, wanted: Certificate, names: Sequence[str]) -> Acme:
             unfit_hook=next(
                 filter(None, (_unfit(host, path) for path in (wanted.auth_hook, wanted.cleanup_hook))), ""
             ),
+            renews_by=tuple(_renews_by(host, wanted)),
         )
 
 
@@ -73,6 +78,25 @@ def needed(challenge: str) -> tuple[str, ...]:
     """Debian's packages for the challenge."""
     plugin = () if challenge in (STANDALONE, WEBROOT, MANUAL) else (f"python3-certbot-{challenge}",)
     return ("certbot", *plugin)
+
+
+def answered_by(challenge: str) -> str:
+    """The kind of the challenge, as certbot calls it."""
+    return "http" if challenge in (STANDALONE, WEBROOT) else "dns"
+
+
+def _renews_by(host: Host, wanted: Certificate) -> Iterator[str]:
+    """`certbot renew` takes these from cli.ini, where they stand there, and not from what it was told when it got it."""
+    server, kind = wanted.server or LETS_ENCRYPT, answered_by(wanted.challenge)
+    for path in SETTINGS:
+        for option, value in _OPTION.findall(host.text(path)):
+            right = {
+                "authenticator": value == wanted.challenge,
+                "server": value == server,
+                "preferred-challenges": kind in value,
+            }
+            if not right[option]:
+                yield clean(f"`{option} = {value}` in {path}")
 
 
 def _unfit(host: Host, hook: str) -> str:

@@ -392,6 +392,8 @@ class Acme:
     credentials: bool = False
     unfit_hook: str = ""
     """Why one of the hooks cannot be run that the settings name."""
+    renews_by: tuple[str, ...] = ()
+    """Lines of certbot's own settings that it would renew by, and that say another thing than was chosen."""
     kept: bool = False
     """Whether certbot keeps a certificate by the name."""
     pair: KeptPair | None = None

@@ -25,7 +25,7 @@ from wizard.changes.rules import LiveRule
 from wizard.errors import HostError
 from wizard.firewalls.kinds import FIREWALLS
 from wizard.firewalls.opening import CannotOpenError, PortRequest
-from wizard.gather.acme import keeps, look_at_acme, they_use, users
+from wizard.gather.acme import answered_by, keeps, look_at_acme, they_use, users
 from wizard.gather.firewall import read_entries
 from wizard.gather.renewal import TIMER, idle, is_of, runner
 from wizard.model import facts as f
@@ -383,6 +383,9 @@ def _wrong_holder(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, .
 
 
 def _notes(facts: Facts, wanted: Certificate, acme: Acme) -> Iterator[str]:
+    if acme.renews_by:
+        lines = ", ".join(acme.renews_by)
+        yield f"certbot gets it as you choose, but renews it by {lines}: choose that, or take it out there"
     if wanted.challenge not in (STANDALONE, WEBROOT):
         by = (
             f"your hook {wanted.auth_hook}"
@@ -447,15 +450,16 @@ def has_staging(wanted: Certificate) -> bool:
 
 def obtaining(wanted: Certificate, names: Sequence[str], hook: str) -> tuple[str, ...]:
     """The command by which certbot asks the authority; `hook` opens port 80 meanwhile, where it is closed."""
-    way: tuple[str, ...] = ("--standalone",)
+    kind = answered_by(wanted.challenge)
+    # So that it overrules cli.ini: --standalone and the like would be a second choice beside the one there.
+    way: tuple[str, ...] = ("--authenticator", wanted.challenge, "--preferred-challenges", kind)
     if wanted.challenge == WEBROOT:
-        way = ("--webroot", "--webroot-path", wanted.webroot)
+        way += ("--webroot-path", wanted.webroot)
     elif wanted.challenge == MANUAL:
-        way = ("--manual", "--preferred-challenges", "dns", "--manual-auth-hook", wanted.auth_hook)
+        way += ("--manual-auth-hook", wanted.auth_hook)
         way += ("--manual-cleanup-hook", wanted.cleanup_hook) if wanted.cleanup_hook else ()
-    elif wanted.challenge != STANDALONE:
-        way = ("--authenticator", wanted.challenge)
-        way += (f"--{wanted.challenge}-credentials", wanted.credentials) if wanted.credentials else ()
+    elif wanted.credentials and kind == "dns":
+        way += (f"--{wanted.challenge}-credentials", wanted.credentials)
     return (
         *(PROGRAM, "certonly", "--non-interactive", "--cert-name", names[0]),
         *(word for name in names for word in ("--domain", name)),

@@ -15,7 +15,7 @@ import pytest
 
 from wizard.gather import acme
 from wizard.gather.acme import directory, look_at_acme, needed
-from wizard.model.answers import MANUAL, STANDALONE, Certificate
+from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Certificate
 from wizard.model.facts import Acme, NameInDns
 from wizard.system.host import Completed, Host
 
@@ -145,6 +145,35 @@ def test_what_etc_hosts_says_is_not_taken_for_the_dns(
 
     monkeypatch.setattr(dns.resolver.Resolver, "resolve", resolve)
     assert acme._addresses(host, NAME) == NameInDns(NAME, (seen,), hearsay=hearsay)
+
+
+def test_what_certbot_would_renew_by_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody_is_asked(monkeypatch)
+    host = Host(tmp_path)
+    for path, text in (
+        ("/etc/letsencrypt/cli.ini", "max-log-backups = 0\n# server = x\nauthenticator = webroot\n"),
+        (
+            "/root/.config/letsencrypt/cli.ini",
+            'preferred-challenges: dns-01,tls-alpn\nserver="https://x/dir"\n',
+        ),
+    ):
+        host.path(path).parent.mkdir(parents=True)
+        host.path(path).write_text(text)
+
+    def seen(challenge: str, server: str = "") -> list[str]:
+        wanted = Certificate(challenge, server=server, webroot="/srv")
+        return [
+            each.partition("`")[2].partition("`")[0] for each in look_at_acme(host, wanted, (NAME,)).renews_by
+        ]
+
+    webroot, by_dns, other = (
+        "authenticator = webroot",
+        "preferred-challenges = dns-01,tls-alpn",
+        "server = https://x/dir",
+    )
+    assert seen(STANDALONE) == [webroot, by_dns, other]
+    assert seen(WEBROOT, "https://x/dir") == [by_dns]
+    assert seen("dns-rfc2136", "https://x/dir") == [webroot]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")

@@ -286,20 +286,33 @@ def test_another_way_needs_no_port() -> None:
     assert plan(web, challenge="webroot", webroot="/srv").outcome is Outcome.PENDING, "a proxy may lead here"
 
 
+def test_a_renewal_by_another_way_is_told_before() -> None:
+    line = "`authenticator = webroot` in /etc/letsencrypt/cli.ini"
+    said = [
+        any("renews it by" in note for note in plan(host(acme)).notes)
+        for acme in (FINE, replace(FINE, renews_by=(line,)))
+    ]
+    assert said == [False, True]
+
+
 def test_certbot_is_told_how() -> None:
     def told(challenge: str, **more: Any) -> str:
         return " ".join(obtaining(replace(ASKED, challenge=challenge, **more), (NAME,), ""))
 
-    assert "--standalone" in told("standalone")
-    assert "--webroot --webroot-path /srv/www" in told("webroot", webroot="/srv/www")
-    assert "--authenticator dns-rfc2136 --dns-rfc2136-credentials /etc/x" in told(
+    by_dns = "--preferred-challenges dns"
+    assert "--authenticator standalone --preferred-challenges http --email" in told("standalone")
+    assert "--authenticator webroot --preferred-challenges http --webroot-path /srv/www" in told(
+        "webroot", webroot="/srv/www"
+    )
+    assert f"--authenticator dns-rfc2136 {by_dns} --dns-rfc2136-credentials /etc/x" in told(
         "dns-rfc2136", credentials="/etc/x"
     )
-    by_hook = "--manual --preferred-challenges dns --manual-auth-hook /etc/add"
+    by_hook = f"--authenticator manual {by_dns} --manual-auth-hook /etc/add"
     assert f"{by_hook} --email" in told("manual", auth_hook="/etc/add")
     assert f"{by_hook} --manual-cleanup-hook /etc/remove --email" in told(
         "manual", auth_hook="/etc/add", cleanup_hook="/etc/remove"
     )
+    assert f"--authenticator dns-rfc2136 {by_dns} --email" in told("dns-rfc2136")
     assert "--pre-hook /x open --post-hook /x close" in " ".join(obtaining(ASKED, (NAME,), "/x"))
 
 
@@ -312,7 +325,7 @@ def test_one_certificate_can_be_for_several_names() -> None:
     made = plan(host(both), name=BOTH)
     (lineage,) = (change.describe() for change in made.changes)
     assert lineage.title.endswith(f"for {NAME}, {OTHER}")
-    told = f"--cert-name {NAME} --domain {NAME} --domain {OTHER} --standalone"
+    told = f"--cert-name {NAME} --domain {NAME} --domain {OTHER} --authenticator standalone"
     assert [told in command for command in lineage.commands] == [True, True]
     assert sum("leads to" in note for note in made.notes) == 2
 
