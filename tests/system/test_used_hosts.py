@@ -416,6 +416,9 @@ def test_what_sendmailconfig_edits_by_itself_is_listed_and_asked_about(machine: 
     debian.run(
         r"sed -i 's/^MAILER_DEF/include(`\/etc\/mail\/tls\/starttls.m4\x27)dnl\n&/' /etc/mail/sendmail.mc;"
         r"echo 'define(`confCIPHER_LIST\x27, `HIGH\x27)dnl' | sed 's/.x27/\x27/g' >> /etc/mail/tls/starttls.m4;"
+        "sed -i '/^define(.confCLIENT_CERT/d; s/-common.prm/-mine.prm/' /etc/mail/tls/starttls.m4;"
+        "cp -p /etc/mail/tls/sendmail-common.prm /etc/mail/tls/sendmail-mine.prm;"
+        "echo 'auto_transition: false' >> /etc/mail/sasl/Sendmail.conf.2;"
         "groupadd lists; cd /etc/mail; touch virtusertable; chgrp lists virtusertable; chmod 664 virtusertable;"
         "echo '7 * * * * root true' >> /etc/cron.d/sendmail; echo 'ALL: LOCAL' > /etc/hosts.allow; echo 'ALL: ALL' > /etc/hosts.deny"
     )
@@ -435,6 +438,9 @@ def test_what_sendmailconfig_edits_by_itself_is_listed_and_asked_about(machine: 
     for line in (
         "/etc/mail/tls/starttls.m4: -define(`confCIPHER_LIST', `HIGH')dnl",
         "sendmail.cf: -O CipherList=HIGH",
+        "sendmail.cf: +O ClientCertFile=/etc/mail/tls/sendmail-client.crt",
+        "sendmail.cf: -O DHParameters=/etc/mail/tls/sendmail-mine.prm",
+        "/etc/mail/sasl/Sendmail.conf.2: -auto_transition: false",
         "/etc/cron.d/sendmail: -7 * * * * root true",
         "/etc/mail/virtusertable: 0664 root:lists -> 0644 root:lists",
         "ALL: ALL",
@@ -451,7 +457,8 @@ def test_what_sendmailconfig_edits_by_itself_is_listed_and_asked_about(machine: 
     undone = wizard(debian, "rollback", "--all", "--yes")
     assert undone.returncode == 0, undone.stdout[-2000:] + undone.stderr
     after = picture(debian, "/etc")
-    assert differences(before, {path: row for path, row in after.items() if path in before}) == []
+    left = differences(before, {path: row for path, row in after.items() if path in before})
+    assert left == ["/etc/sasldb2: content"], "with auto_transition alice's login has put her password there"
     assert runs_alone(debian)
 
 

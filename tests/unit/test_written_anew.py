@@ -19,7 +19,7 @@ from wizard.model import facts as f
 from wizard.model.plan import Change, Ending, Plan
 from wizard.sendmail.m4 import Expansion
 from wizard.sendmail.rights import Rights, set_by_scripts, taken_away, takes_away
-from wizard.sendmail.written_anew import crontab_as_written, own_lines
+from wizard.sendmail.written_anew import crontab_as_written, edits, transition
 from wizard.steps.sendmail_auth import UPDATE_AUTH
 from wizard.system.host import Host
 from wizard.system.tcp_wrappers import names_sendmail, refusing
@@ -37,13 +37,50 @@ MAIL = Rights(101, 103, 0)
 def test_debians_own_m4_files_are_as_its_scripts_write_them(release: str, name: str) -> None:
     script = (SCRIPTS / M4[name]).read_text("latin-1")
     text = (RECORDED / f"debian-{release}/etc/mail" / name).read_text("latin-1")
-    assert own_lines(text, script) == ()
-    assert own_lines(text.replace("`2m'", "`3m'") + "dnl a remark\n", script) == (), "the value is taken over"
-    assert own_lines(text.replace("# <= EDIT", "# mine"), script) == ()
-    assert own_lines("", script) == (), "what was lost is no work of anybody's"
-    assert own_lines(text + OWN, script) == (OWN.strip().removesuffix("dnl"),)
-    assert own_lines(text.replace("`2m'", "`2m,x'"), script), "parse_mc finds its first word alone"
-    assert own_lines(text, "")
+    assert edits(text, script) == ()
+    assert edits(text + "dnl a remark\n", script) == ()
+    assert edits(text.replace("# <= EDIT", "# mine"), script) == ()
+    assert edits("", script) == (), "what was lost is no work of anybody's"
+    assert edits(text.rpartition("\n')')dnl")[0] + "\n", script) == ()
+    assert edits(text + OWN, script) == (f"+{OWN.strip().removesuffix('dnl')}",)
+    assert edits(text, "")
+    if name == "tls/starttls.m4":
+        assert edits(text.replace("`2m'", "`3m'"), script) == (), "the value is taken over"
+        assert edits(text.replace("`2m'", "`2m,x'"), script), "parse_mc finds its first word alone"
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "line"),
+    [
+        ("sasl/sasl.m4", "TRUST_AUTH_MECH(`EXTERNAL')\n", "", "TRUST_AUTH_MECH(`EXTERNAL')"),
+        ("sasl/sasl.m4", "TRUST_AUTH_MECH(`DIG", "dnl TRUST_AUTH_MECH(`DIG", "TRUST_AUTH_MECH("),
+        ("sasl/sasl.m4", "`2m'", "`3m'", "define(`confTO_AUTH'"),
+        ("sasl/sasl.m4", ",GroupWritableSASLDBFile", "", "defn(`confDONT_BLAME_SENDMAIL')`,GroupR"),
+        ("tls/starttls.m4", "define(`confCLIENT_CERT'", "dnl define(`confCLIENT_CERT'", "define(`confCLIENT_CERT'"),
+        ("tls/starttls.m4", "common.prm", "mine.prm", "define(`confDH_PARAMETERS'"),
+    ],
+)  # fmt: skip
+def test_what_was_taken_out_of_them_comes_back(name: str, old: str, new: str, line: str) -> None:
+    """And a value that parse_mc does not look for."""
+    text = (RECORDED / "debian-13/etc/mail" / name).read_text("latin-1")
+    assert text.count(old) == 1
+    script = (SCRIPTS / M4[name]).read_text("latin-1")
+    assert edits(text.replace(old, new), script)[0].startswith(f"-{line}")
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("auto_transition: false\n", ("auto_transition: false",)),
+        (
+            "auto_transition:no\n auto_transition:\tfalse\n",
+            ("auto_transition:no", " auto_transition:\tfalse"),
+        ),
+        ("auto_transition: no\n#auto_transition: false\n", ()),
+    ],
+)
+def test_a_transition_that_is_switched_on_again(text: str, lines: tuple[str, ...]) -> None:
+    assert transition(text) == lines
 
 
 @pytest.mark.parametrize(
@@ -217,6 +254,58 @@ def test_update_auth_by_itself_is_asked_about_what_it_writes_alone(
     assert edits.lines == (f"{f.SASL_M4}: -{OWN.strip()}", "sendmail.cf: -O CipherList=HIGH")
     assert ran == ["/usr/share/sendmail/update_authm4", "m4"]
     assert ends(host, "mend-sasl-m4", update_auth) == ()
+
+
+def test_what_was_taken_out_and_comes_back_is_asked_about(
+    host: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cf, line = "O A=1\n" * 5_000, "define(`confCLIENT_CERT', "
+    path, before = host.path(f.STARTTLS_M4), host.entry(f.STARTTLS_M4)
+    path.write_text(path.read_text().replace(line, f"dnl {line}"))
+    host.path(f.SASL_CONF).parent.mkdir()
+    host.path(f.SASL_CONF).write_text("auto_transition: false\n")
+
+    def captured(_host: Host, act: Any, _say: Any, *, sealed: bool) -> Capture:
+        class View:
+            def run(self, *_: Any, **__: Any) -> Any:
+                return type("Completed", (), {"stdout": f"{cf}O ClientCertFile=x\n"})
+
+        return Capture(act(View()), {f.STARTTLS_M4: (host.entry(f.STARTTLS_M4), before)}, {})
+
+    monkeypatch.setattr(rewriting, "captured", captured)
+    monkeypatch.setattr(rewriting, "expand_text", lambda *_: Expansion(0, cf, ""))
+    monkeypatch.setattr(rewriting, "may_rewrite", lambda *_: False)
+    transition = (f"{f.SASL_CONF}: -auto_transition: false", f"{f.SASL_CONF}: +auto_transition: true")
+    (ending,) = ends(host)
+    assert ending.id == rewriting.EDITS
+    assert ending.lines[1].startswith(f"{f.STARTTLS_M4}: +{line}")
+    assert ending.lines[2:] == ("sendmail.cf: +O ClientCertFile=x", *transition)
+    monkeypatch.setattr(rewriting, "captured", lambda *_, **__: pytest.fail("nothing is to be tried"))
+    (alone,) = ends(host, "sendmail-auth", CommandChange((UPDATE_AUTH,), "makes what is missing"))
+    assert alone.lines == transition
+
+
+def test_a_second_trust_in_sendmail_mc_is_tried(host: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of both parse_mc finds the last alone, and sasl.m4 gets that: the mechanisms of its own line are trusted no more."""
+    cf, own = "O A=1\n" * 5_000, "C{TrustAuthMech}DIGEST-MD5 PLAIN\n"
+    host.path(f.SENDMAIL_MC).write_text(f"include(`{f.SASL_M4}')dnl\nTRUST_AUTH_MECH(`LOGIN')dnl\n")
+
+    def captured(_host: Host, act: Any, _say: Any, *, sealed: bool) -> Capture:
+        class View:
+            def run(self, *_: Any, **__: Any) -> Any:
+                return type("Completed", (), {"stdout": f"{cf}C{{TrustAuthMech}}LOGIN\n"})
+
+        return Capture(act(View()), {}, {})
+
+    monkeypatch.setattr(rewriting, "captured", captured)
+    monkeypatch.setattr(
+        rewriting, "expand_text", lambda *_: Expansion(0, f"{cf}{own}C{{TrustAuthMech}}LOGIN\n", "")
+    )
+    monkeypatch.setattr(rewriting, "may_rewrite", lambda *_: False)
+    update_auth = CommandChange((UPDATE_AUTH,), "makes what is missing")
+    for step, change in (("sendmailconfig", DIALOGUE), ("sendmail-auth", update_auth)):
+        (ending,) = ends(host, step, change)
+        assert ending.lines == (f"sendmail.cf: -{own.strip()}",)
 
 
 def test_what_is_debians_own_costs_no_time(host: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.m4 import expand_text
 from wizard.sendmail.mc_gate import Planned, unplanned
 from wizard.sendmail.rights import MAIL_FOLDER, OF_SASL, SASLDB, taken_away
-from wizard.sendmail.written_anew import ITS_MAKING, crontab_as_written, jobs, own_lines
+from wizard.sendmail.written_anew import ITS_MAKING, crontab_as_written, edits, jobs, transition
 from wizard.system.host import Host
 from wizard.system.tcp_wrappers import names_sendmail, refusing
 
@@ -45,6 +45,8 @@ _M4_FILES = (
     *((script,) for script in _M4.values()),
 )
 """Makes sasl.m4 and starttls.m4, as update_sendmail does. Of its other scripts update_sys changes /var, and update_db is slow."""
+_TRUSTS = "TRUST_AUTH_MECH"
+"""Of several such lines parse_mc finds the last alone: with one in sendmail.mc, the one of sasl.m4 becomes much the same."""
 _BETWEEN = "\0"
 UPDATE_MC = f"{_SCRIPTS}/update_mc"
 """What sendmailconfig itself changes in sendmail.mc, before it makes sendmail.cf. It adds what Debian's own file has (the
@@ -109,9 +111,10 @@ def _listing(plan: Plan, ends: tuple[Ending, ...], trial: Callable[[], tuple[End
 
 def _tried_sasl(host: Host, mc: Entry) -> tuple[Ending, ...]:
     """What ends by the sasl.m4 that update_auth writes. Raises NoCaptureError, HostError, ChangeError."""
-    made = _made_with(host, mc.content.decode("latin-1"), {f.SASL_M4}) if _own(host, f.SASL_M4) else ()
+    text = mc.content.decode("latin-1")
+    made = _made_with(host, text, {f.SASL_M4}) if _TRUSTS in text or _edited(host, f.SASL_M4) else ()
     if not made:
-        return ()
+        return _ending(_of_sasl_conf(host))
     capture = captured(host, lambda view: _ran(view, [(_M4[f.SASL_M4],)], made), lambda _: None, sealed=True)
     return _edits_that_go(host, capture, made, mc)
 
@@ -119,12 +122,13 @@ def _tried_sasl(host: Host, mc: Entry) -> tuple[Ending, ...]:
 def _tried(host: Host, facts: Facts, planned: Entry) -> tuple[Ending, ...]:
     """What ends by what the scripts write, where sendmail.mc is as `planned`. Raises NoCaptureError, HostError, ChangeError."""
     mc, conf = planned.content.decode("latin-1"), facts.text(f.SENDMAIL_CONF) or ""
-    made = _made_with(host, mc, _M4.keys()) if any(_own(host, path) for path in _M4) else ()
+    differs = _TRUSTS in mc or any(_edited(host, path) for path in _M4)
+    made = _made_with(host, mc, _M4.keys()) if differs else ()
     scripts = [*([(UPDATE_MC,)] if may_rewrite(mc, conf) else ()), *(_M4_FILES if made else ())]
     if host.exists(CRONTAB) and not crontab_as_written(host.text(CRONTAB), conf):
         scripts.append(_CRONTAB)
     if not scripts:
-        return ()
+        return _ending(_of_sasl_conf(host))
     with host.in_memory(planned.content) as source:
         # The file stays what it is, with its owner and mode: it gets the content.
         scripts.insert(0, ("cp", source, f.SENDMAIL_MC))
@@ -133,9 +137,16 @@ def _tried(host: Host, facts: Facts, planned: Entry) -> tuple[Ending, ...]:
     return (*_edits_of_mc(host, planned, written), *_edits_that_go(host, capture, made, written))
 
 
-def _own(host: Host, path: str) -> bool:
-    """Whether the file has something that its script does not write."""
-    return bool(own_lines(host.text(path), host.text(_M4[path])))
+def _edited(host: Host, path: str) -> bool:
+    """Whether something was put into the file, or taken out of it, that its script undoes."""
+    return bool(edits(host.text(path), host.text(_M4[path])))
+
+
+def _of_sasl_conf(host: Host) -> list[str]:
+    """What update_auth changes in Sendmail.conf: who is let in by saslauthd gets his password into sasldb2, in clear."""
+    lines = transition(host.text(f.SASL_CONF))
+    changes = (*(f"-{line}" for line in lines), "+auto_transition: true") if lines else ()
+    return [f"{f.SASL_CONF}: {change}" for change in changes]
 
 
 def _made_with(host: Host, mc: str, written: Collection[str]) -> tuple[str, ...]:
@@ -182,18 +193,23 @@ def _edits_that_go(host: Host, capture: Capture, made: Sequence[str], mc: Entry 
         source = mc if path == f.SENDMAIL_MC else capture.writes.get(path, (None, host.entry(path)))[1]
         old = expand_text(host, source.content).text if source is not None else ""
         lines = sendmail_cf.changed(old, new) if min(len(old), len(new)) >= sendmail_cf.SMALLEST else ()
-        if any(line[0] == "-" and not sendmail_cf.grown(line[1:], new) for line in lines):
-            shown += (f"{path.rpartition('/')[2].replace('.mc', '.cf')}: {line}" for line in lines)
+        shown += (f"{path.rpartition('/')[2].replace('.mc', '.cf')}: {line}" for line in lines)
     of_m4 = sorted(_M4.keys() & capture.writes.keys()) if shown else ()
     shown = [*(line for path in of_m4 for line in _differing(path, *capture.writes[path])), *shown]
     now, then = (jobs(_text(entry)) for entry in capture.writes.get(CRONTAB, (None, None)))
     shown += (f"{CRONTAB}: -{now[job]}" for job in now if job not in then)
     shown += (f"{CRONTAB}: +{then[job]}" for job in then if job not in now)
+    return _ending([*shown, *_of_sasl_conf(host)])
+
+
+def _ending(shown: Sequence[str]) -> tuple[Ending, ...]:
+    """What is changed back, line by line."""
     if not shown:
         return ()
     says = (
-        "Debian's scripts (sendmailconfig, update_auth) rewrite these files, without what was changed in them by hand. To keep "
-        "that, put settings into sendmail.mc, below the includes, and jobs into a file of their own in /etc/cron.d"
+        "Debian's scripts (sendmailconfig, update_auth) rewrite these files, without what was changed in them by hand: what was "
+        "taken out comes back. To keep it so, put settings into sendmail.mc, below the includes (undefine for what was taken "
+        "out), write `auto_transition: no`, and put jobs into a file of their own in /etc/cron.d"
     )
     return (Ending(EDITS, says, tuple(shown)),)
 
