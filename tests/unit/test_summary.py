@@ -15,13 +15,14 @@ from screens.widgets.contents import CHECKS
 from tests.authority import Authority
 from tests.unit.rehearse.made import good
 from tests.unit.steps.recorded import file, machine
+from tests.unit.test_commits_in_force import History
 from wizard import log
 from wizard.certificates import parsed
 from wizard.cli import steps
 from wizard.engine.engine import Run
 from wizard.engine.in_force import Target
 from wizard.engine.journal import Unfinished
-from wizard.engine.overview import Overview, _opened, found
+from wizard.engine.overview import Overview, _history, _opened, found
 from wizard.engine.summary import summary
 from wizard.model import facts as f
 from wizard.model.answers import Answers
@@ -406,3 +407,15 @@ def test_a_good_certificate_is_told_by_its_name_and_its_end(tmp_path: Path) -> N
     (said,) = (each for each in found(facts, Answers()) if each.id == "certificate")
     until = f"{certificate.not_after:%F}"
     assert (said.sign, said.says) == (Sign.OK, f"the certificate is for mail.example.test, until {until}")
+
+
+def test_what_was_rolled_back_was_applied_once() -> None:
+    history = History()
+    assert _history(history.commits).says == "nothing was applied by msa-wizard so far"
+    (commit,) = history.applied("install")
+    assert _history(history.commits).says.startswith("1 step applied, the last by alice")
+    history.add("rollback", "install", commit)
+    assert _history(history.commits).says == (
+        "nothing that msa-wizard applied is in force: all of it was rolled back"
+    )
+    assert "Nothing that msa-wizard applied is in force." in report("md", seen(), None)

@@ -210,6 +210,8 @@ def _opened(check: Check, plans: Mapping[str, Plan]) -> Check:
 def _history(commits: Sequence[Commit]) -> Check:
     force = applied(commits)
     if not force:
-        return Check("history", Sign.OK, "nothing was applied by msa-wizard so far")
+        ever = any(commit.operation == "apply" for commit in commits)
+        none = "nothing that msa-wizard applied is in force: all of it was rolled back"
+        return Check("history", Sign.OK, none if ever else "nothing was applied by msa-wizard so far")
     last = f"the last by {force[0].author.name} on {force[0].time.astimezone():%F %R}"
     return Check("history", Sign.OK, f"{count(len(force), 'step')} applied, {last}")
