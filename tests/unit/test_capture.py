@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ import pytest
 from snapshots.live.entry import Entry, Kind
 from wizard.changes import capture
 from wizard.changes.capture import Capture, captured
-from wizard.changes.command import CommandChange, CommandEffect
+from wizard.changes.command import CommandChange, CommandEffect, DialogueChange
 from wizard.changes.file import FileEffect
 from wizard.engine.journal import Journal, unfinished
 from wizard.engine.undo import carry_out
@@ -284,6 +285,33 @@ def test_a_command_that_fails_has_changed_nothing(host: Host, tmp_path: Path) ->
 def test_a_device_is_not_written_to_a_host(host: Host) -> None:
     with pytest.raises(ChangeError, match="/etc/pipe, a fifo"):
         run(host, 'mkfifo "$1/etc/pipe"')
+
+
+@pytest.mark.parametrize(
+    ("change", "package"),
+    [
+        (CommandChange(("/nowhere/update_auth",), "a test"), "sendmail-base"),
+        (CommandChange(("/nowhere/newaliases",), "a test"), "sendmail-bin"),
+        (DialogueChange(), "sendmail-base"),
+    ],
+)
+def test_a_program_that_is_missing_is_named_with_what_brings_it(
+    host: Host, change: CommandChange | DialogueChange, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("wizard.changes.command", "wizard.sendmail.sendmailconfig"):
+        monkeypatch.setattr(f"{module}.ARGV", ("/nowhere/sendmailconfig",))
+    (host.root / "etc/mail/sendmail.mc").write_text("dnl\n")
+
+    def said() -> str:
+        with pytest.raises(ChangeError) as caught:
+            change.apply(host, lambda _: None)
+        return re.sub(r"\A/nowhere/\w+", "NAME", str(caught.value))
+
+    why = "NAME could not be started: No such file or directory."
+    assert said() == f"{why} `msa-wizard apply install` brings it"
+    (host.root / "var/lib/dpkg/info").mkdir(parents=True)
+    (host.root / f"var/lib/dpkg/info/{package}.list").touch()
+    assert said() == f"{why} `apt-get install --reinstall {package}` brings it"
 
 
 def test_nothing_is_left_of_a_view(host: Host) -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from snapshots.live.entry import Entry, Kind
 from wizard.changes.capture import Capture, NoCaptureError, below, captured
 from wizard.changes.file import FileChange, FileEffect
-from wizard.errors import ChangeError, HostError
+from wizard.errors import ChangeError, HostError, MissingError
 from wizard.model.claim import Claim
 from wizard.model.generated_files import derived, in_order, same_but_dated
 from wizard.model.plan import Change, Description
@@ -111,7 +111,7 @@ class CommandChange:
         try:
             result = host.run(self.argv, timeout=self.deadline, say=say)
         except HostError as error:
-            raise ChangeError(str(error)) from error
+            raise _not_run(host, self.argv, error) from error
         if result.code != 0:
             raise ChangeError(f"`{shlex.join(self.argv)}` failed with status {result.code}:\n{result.tail()}")
         return result.stdout + result.stderr
@@ -151,7 +151,27 @@ class DialogueChange:
         try:
             return converse(host, say)
         except HostError as error:
-            raise ChangeError(str(error)) from error
+            raise _not_run(host, ARGV, error) from error
+
+
+_SHIPS = {
+    "make": "make",
+    "newaliases": "sendmail-bin",
+    "sendmailconfig": "sendmail-base",
+    "update_auth": "sendmail-base",
+    "update_tls": "sendmail-base",
+}
+"""The package of a program that may be missing."""
+
+
+def _not_run(host: Host, argv: Sequence[str], error: HostError) -> ChangeError:
+    """The error, and for a program that is not there what brings it."""
+    package = _SHIPS.get(argv[0].rpartition("/")[2])
+    if not isinstance(error, MissingError) or package is None:
+        return ChangeError(str(error))
+    installed = host.exists(f"/var/lib/dpkg/info/{package}.list")
+    command = f"apt-get install --reinstall {package}" if installed else "msa-wizard apply install"
+    return ChangeError(f"{error}. `{command}` brings it")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pwd
 import re
 import select
 import shlex
+import shutil
 import signal
 import socket
 import stat
@@ -25,7 +26,7 @@ from snapshots.live.entry import Entry, EntryError, read_entry, remove_entry, wr
 from snapshots.live.held import HeldFile, hold
 from wizard import log
 from wizard.console import count
-from wizard.errors import HostError
+from wizard.errors import HostError, MissingError
 from wizard.system.lock import taken
 from wizard.system.private_view import PrivateView
 
@@ -245,7 +246,7 @@ class Host:
         with log.command(argv) as ended, _Output(say, encoding) as out, _Output(say, encoding) as err:
             try:
                 process = subprocess.Popen(
-                    [*self.prefix, *argv, *(told(out.descriptor) if told else ())],
+                    [*self._prefixed(argv, env), *(told(out.descriptor) if told else ())],
                     stdin=subprocess.DEVNULL,
                     stdout=out.descriptor,
                     stderr=err.descriptor,
@@ -255,6 +256,8 @@ class Host:
                     start_new_session=True,
                     umask=0o022,
                 )
+            except FileNotFoundError as error:
+                raise _missing(argv) from error
             except OSError as error:
                 raise HostError(f"{argv[0]} could not be started: {error.strerror or error}") from error
             try:
@@ -269,6 +272,13 @@ class Host:
             shown = out.text(), err.text()
             ended(code, "(not shown)" if secret else "\n".join(shown))
         return Completed(tuple(argv), code, *shown, time.monotonic() - started)
+
+    def _prefixed(self, argv: Sequence[str], env: Mapping[str, str] | None = None) -> list[str]:
+        """The whole command line. Raises MissingError where a program is not there that is to run in a view: what brings it
+        there would be named as what failed."""
+        if self.prefix and shutil.which(argv[0], path=environment(env)["PATH"]) is None:
+            raise _missing(argv)
+        return [*self.prefix, *argv]
 
     def output(self, argv: Sequence[str]) -> bytes:
         """The raw bytes `argv` writes; raises HostError when it fails or hangs."""
@@ -294,7 +304,9 @@ class Host:
         """Start `argv` on a pseudo-terminal for a dialogue; raises HostError."""
         import pexpect
 
-        program, *arguments = *self.prefix, *argv
+        program, *arguments = self._prefixed(argv)
+        if shutil.which(program, path=PATH) is None:  # of which pexpect has words of its own
+            raise _missing(argv)
         try:
             return pexpect.spawn(
                 program,
@@ -355,6 +367,10 @@ class Host:
         for name in self.names("/proc"):
             if name.isdigit():
                 yield int(name), self.path("/proc") / name
+
+
+def _missing(argv: Sequence[str]) -> MissingError:
+    return MissingError(f"{argv[0]} could not be started: No such file or directory")
 
 
 @dataclass(frozen=True)
