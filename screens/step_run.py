@@ -17,7 +17,7 @@ from wizard.engine.overview import REMAINING, state
 from wizard.engine.state_dir import InterruptedRun
 from wizard.errors import Interrupted
 from wizard.model.events import Checked, Failed, Planned, Progress, Recorded
-from wizard.model.plan import Outcome
+from wizard.model.plan import NOT_NOW, Outcome
 from wizard.render.text import rolled_back_text
 
 DRAWN = 0.5
@@ -141,7 +141,7 @@ class StepRun(Frame[None]):
         board = self.board
         for need in board.steps[name].needs:
             spared = bool(board.steps[need].without) and board.states.get(need) == "skipped"
-            if not spared and board.states.get(need) in (*REMAINING, "failed", "skipped", "blocked"):
+            if not spared and board.states.get(need) in (*REMAINING, NOT_NOW, "failed", "skipped", "blocked"):
                 return self.missing(need) or need
         return ""
 
@@ -274,7 +274,7 @@ class StepRun(Frame[None]):
                     self.show_step()  # before its pane comes to the front: what that held goes over the line, too
                     self.panes.pane("diff")
                     self._work()
-                elif board.states.get(step.id) == "later":  # now it is decided
+                elif plan.word == NOT_NOW or board.states.get(step.id) == "later":  # now it is decided
                     board.mark(step.id, state(plan, in_force=False))
             case Progress(_, percent, doing):
                 self._progress = f" {clean(doing)[:48]}"

@@ -14,7 +14,7 @@ from screens.widgets.step_board import PANES, StepBoard
 from wizard.console import clean, count
 from wizard.engine.overview import REMAINING, Overview
 from wizard.engine.summary import follows
-from wizard.model.plan import UNKNOWN, UNTESTED, Outcome
+from wizard.model.plan import NOT_NOW, UNKNOWN, UNTESTED, Outcome
 
 
 class Steps(StepRun):
@@ -36,7 +36,7 @@ back there, or here with r.
 
 to do: has something to change. applied: done by msa-wizard. done: was so already. drifted: was applied and
 has changed since. later: decided once an earlier step is done. n/a: does not apply to this host. to test: a login has to prove it.
-skipped: left out with s. BLOCKED: something is in the way, and has to be put right first; what does not need that step
+skipped: left out with s; not now: needs one that is. BLOCKED: something is in the way, and has to be put right first; what does not need that step
 can be applied all the same.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -200,7 +200,8 @@ can be applied all the same.
             return False
         match action:
             case "apply":
-                return asked or (word in (*REMAINING, "failed", "skipped") and not self._blocks(board.chosen))
+                there = word in (*REMAINING, NOT_NOW, "failed", "skipped")
+                return asked or (there and not self._blocks(board.chosen))
             case "apply_all":
                 return asked or bool(self.applicable)
             case "skip":

@@ -118,6 +118,7 @@ STATES: dict[str, tuple[str, str, str]] = {
     "unknown": ("?", "unknown", ""),
     "untested": ("○", "to test", "bold"),
     "not-applicable": ("-", "n/a", ""),
+    "not-now": ("-", "not now", ""),
     "blocked": ("✗", "BLOCKED", "bold ansi_red"),
     "working": ("►", "working", "bold ansi_cyan"),
     "waiting": ("►", "next", "bold ansi_cyan"),

@@ -30,14 +30,14 @@ from screens.widgets.output import MOST, Output, wrapped
 from screens.widgets.rows import Rows
 from wizard.console import clean, command, is_command, typed
 from wizard.engine.overview import REMAINING
-from wizard.model.plan import UNKNOWN, UNTESTED, Check, Outcome, Plan, Step
+from wizard.model.plan import NOT_NOW, UNKNOWN, UNTESTED, Check, Outcome, Plan, Step
 
 if TYPE_CHECKING:
     from screens.jobs import SeenOfSteps
     from snapshots.store import Commit
 
 PANES = ("diff", "why", "commands", "output", "checks")
-_STATES = {UNKNOWN: "Unknown", UNTESTED: "To test"}
+_STATES = {UNKNOWN: "Unknown", UNTESTED: "To test", NOT_NOW: "Not now"}
 _UNSETTLED = (*REMAINING, "working", "waiting", "failed", "blocked")
 """The states of steps that still have something to do, the one at work among them."""
 _WORDS = {

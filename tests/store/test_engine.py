@@ -377,6 +377,46 @@ def test_a_step_that_is_declined_changes_nothing(bench: Bench) -> None:
     assert bench.text("/etc/mail/a") == "old a\n"
 
 
+def test_a_step_that_needs_one_that_was_declined_is_left_out_too(bench: Bench) -> None:
+    """It is not done by halves: `apply two` would refuse."""
+    asked: list[str] = []
+
+    def decide(step: Step, _plan: Plan) -> bool:
+        asked.append(step.id)
+        return step.id != "one"
+
+    steps = [Made(name, bench.host, {f"/etc/{name}": "new\n"}) for name in ("one", "two", "three", "four")]
+    steps[1].needs, steps[2].needs = ("one",), ("two",)  # type: ignore[misc]
+    run = bench.apply(*steps, decide=decide)
+    assert asked == ["one", "four"]
+    assert (run.skipped, list(run.applied), run.stopped) == (["one"], ["four"], None)
+    assert run.plans["three"].reason == "it needs one, which is left out"
+    shown = "".join(map(event_text, bench.events))
+    assert "not now: it needs one, which is left out" in shown
+    assert "msa-wizard apply one" in shown
+
+
+@pytest.mark.parametrize("spared", [False, True])
+def test_what_a_login_can_do_without_holds_up_no_other(bench: Bench, *, spared: bool) -> None:
+    steps = [Made(name, bench.host, {f"/etc/{name}": "new\n"}) for name in ("one", "two")]
+    steps[1].needs = ("one",)  # type: ignore[misc]
+    steps[0].without = "passwords may cross in clear" if spared else ""  # type: ignore[misc]
+    run = bench.apply(*steps, decide=lambda step, _: step.id != "one")
+    assert list(run.applied) == ["two"] * spared
+
+
+@pytest.mark.parametrize(("declined", "made"), [("submission-port", True), ("mc-includes", False)])
+def test_a_sendmail_cf_is_made_of_what_was_edited(bench: Bench, declined: str, *, made: bool) -> None:
+    """The next start of sendmail would make one: nobody leaves sendmail.mc edited and sendmail.cf as it was."""
+    names = ("mc-includes", "submission-port", "auth-options", "sendmailconfig")
+    steps = [Made(name, bench.host, {f"/etc/{name}": "new\n"}) for name in names]
+    for each in steps[1:3]:
+        each.needs = ("mc-includes",)  # type: ignore[misc]
+    steps[3].needs = names[:3]  # type: ignore[misc]
+    run = bench.apply(*steps, decide=lambda step, _: step.id != declined)
+    assert list(run.applied) == ["mc-includes", "auth-options", "sendmailconfig"] * made
+
+
 def test_a_signal_between_changes_undoes_the_step(bench: Bench) -> None:
     calls = []
 

@@ -347,6 +347,24 @@ def test_a_skipped_step_stays_undone_and_can_be_applied_later(bench: Bench) -> N
     assert [item.step for item in bench.commits()] == ["two", "three", "one", None]
 
 
+def test_what_needs_a_skipped_step_is_not_offered(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("s")
+        await until(pilot, lambda: shows(app, "skipped one") and shows(app, "not now two"))
+        await pilot.press("a")
+        await until(pilot, lambda: shows(app, "Apply 1 step?"))
+        await pilot.press("escape", "home", "down")
+        await until(pilot, lambda: shows(app, "Not now: it needs one, which is left out"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "one is needed first, but was skipped: two does not work"))
+        await press_apply(pilot, app)
+        await until(pilot, lambda: isinstance(app.screen, Summary) and shows(app, "Done         three"))
+
+    play(bench, story)
+    assert [item.step for item in bench.commits()] == ["three", None]
+
+
 def test_a_step_chosen_out_of_order_needs_what_it_needs(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)

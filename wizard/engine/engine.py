@@ -6,7 +6,7 @@ import importlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from wizard.gather.host import look
 from wizard.model.answers import Answers
 from wizard.model.events import Checked, Failed, Output, Planned, Progress, Recorded, Report, RolledBack
 from wizard.model.facts import AptPlan, Facts
-from wizard.model.plan import Check, Effect, Ending, Outcome, Plan, Sign, Step, after, ids
+from wizard.model.plan import NOT_NOW, UNKNOWN, Check, Effect, Ending, Outcome, Plan, Sign, Step, after, ids
 from wizard.packages.apt import progress_of
 from wizard.packages.witness import forget
 from wizard.sendmail import mc_repair
@@ -119,7 +119,7 @@ class Session:
     """One apply at work. Each step goes
 
         planned  --nothing to do-->  reported
-        planned  --declined-->  skipped
+        planned  --declined-->  skipped, and so is each after it that needs it
         planned  --enough-->  the run ends before it
         planned  --blocked, unless it is left out, or something would end that nobody accepted-->  the run ends before it
                    (the latter between edits of sendmail.mc: these are rolled back)
@@ -143,28 +143,28 @@ class Session:
     """What somebody was asked about, and accepted as it was shown."""
     of_edits: set[str] = field(default_factory=set)
     """The ids of what may end with the edits of sendmail.mc, as somebody has agreed at one of them."""
+    left: dict[str, str] = field(default_factory=dict)
+    """The steps that the run goes without; see `needs_met`."""
 
     def step(self, step: Step) -> bool:
         """One step. False ends the run."""
         plan = self._show(step, self._planned(step))
         if plan.outcome is Outcome.BLOCKED:
             if step.id in self.engine.skipped:
-                self.run.skipped.append(step.id)
-                return True
+                return self._skipped(step, plan)
             self.run.blocked = step.id
             return False
         kept = self.resume.effects if self.resume is not None and self.resume.step == step.id else ()
         work = Work(step, [*kept], self._say(step))
         if plan.outcome is not Outcome.PENDING and not work.effects:
-            return self._reported(step)
+            return plan.word == NOT_NOW or self._reported(step)
         try:
             wanted = self.decide(step, plan)
         except Enough:
             self.run.enough = step.id
             return False
         if not wanted:
-            self.run.skipped.append(step.id)
-            return True
+            return self._skipped(step, plan)
         if not self._agreed(step, plan):
             return self._undecided(work)
         if not self.run.applied:
@@ -184,9 +184,7 @@ class Session:
             )
             self.journal.settled()
         except Declined:
-            if whole := self._taken_back(work):
-                self.run.skipped.append(step.id)
-            return whole
+            return self._taken_back(work) and self._skipped(step, plan)
         except Enough:
             if self._taken_back(work):
                 self.run.enough = step.id
@@ -201,6 +199,12 @@ class Session:
             raise
         self.run.applied[step.id] = commit
         self.engine.report(Recorded(step, commit, time.monotonic() - started))
+        return True
+
+    def _skipped(self, step: Step, plan: Plan) -> bool:
+        """The run goes on without the step, and without those that need it."""
+        self.run.skipped.append(step.id)
+        leave_out(step, plan, self.left)
         return True
 
     def _look(self) -> Facts:
@@ -331,6 +335,7 @@ class Session:
     def _planned(self, step: Step) -> Plan:
         """The plan; of the first edit of sendmail.mc with what would end with the others of this run."""
         plan = self._but_asked(self.engine.plan_step(step, self.facts))
+        plan = needs_met(step, plan, self.left, self.run.applied)
         if step.id not in EDITS or plan.outcome is not Outcome.PENDING or self.run.applied.keys() & EDITS:
             return plan
         behind = (
@@ -418,6 +423,27 @@ def _remedies(checks: Sequence[Check]) -> str:
     return "; ".join(dict.fromkeys(check.remedy for check in checks if check.remedy))
 
 
+def needs_met(step: Step, plan: Plan, left: dict[str, str], at_work: Collection[str]) -> Plan:
+    """The plan; where there is something to do, and it needs a step that is `left` out, one that says so. Then it is left out,
+    too: `left` has each of them with the one that began it.
+
+    Where edits of sendmail.mc are `at_work`, a sendmail.cf is made of them all the same: the next start of sendmail would."""
+    need = next((left[name] for name in step.needs if name in left), "")
+    nothing_to_do = plan.outcome in (Outcome.DONE, Outcome.NOT_APPLICABLE) or plan.word == UNKNOWN
+    if not need or nothing_to_do or (step.id == Sendmailconfig.id and EDITS.intersection(at_work)):
+        return plan
+    left[step.id] = need
+    return Plan.not_now(step.id, need)
+
+
+def leave_out(step: Step, plan: Plan, left: dict[str, str]) -> None:
+    """Note in `left` a step that is skipped, where those that need it do not work without. What we cannot do may be done by
+    hand by now: it holds up nothing, unless it is packages."""
+    by_hand = plan.outcome is Outcome.BLOCKED and step.id != Install.id
+    if not (step.without or by_hand or plan.outcome in (Outcome.DONE, Outcome.NOT_APPLICABLE)):
+        left.setdefault(step.id, step.id)
+
+
 class Undecided(Exception):
     """What would end was not accepted, and came to light when the step had begun."""
 
@@ -445,8 +471,8 @@ class Engine:
     unattended: bool = False
     """Whether `apply` is asked for all of its steps at once, and nobody may leave one out."""
     skipped: frozenset[str] = frozenset()
-    """The steps that are left out: `plan` does not take them for done when it plans those after them, and `apply` goes on
-    without those that a login can do without, or that are blocked."""
+    """The steps that are left out: `plan` does not take them for done when it plans those after them, and says of each that
+    needs one that it cannot be applied; `apply` goes on without those that a login can do without, or that are blocked."""
 
     def look(self, *, ask_apt: bool = False) -> Facts:
         """The facts, with what these steps read besides. Raises HostError, StoreError."""
@@ -470,10 +496,13 @@ class Engine:
         on what is there. Raises HostError, StoreError."""
         facts = self.look(ask_apt=True) if facts is None else self._remembering(facts)
         plans: dict[str, Plan] = {}
+        left: dict[str, str] = {}
         for step in self.steps:
-            plan = self.plan_step(step, facts)
+            plan = needs_met(step, self.plan_step(step, facts), left, facts.planned)
             if step.id not in self.skipped:
                 facts = after(facts, plan)
+            else:
+                leave_out(step, plan, left)
             if not wanted or step.id in wanted:
                 plans[step.id] = plan
         plans |= at_the_first({name: plan for name, plan in plans.items() if name not in self.skipped})

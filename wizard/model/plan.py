@@ -26,9 +26,9 @@ class Outcome(StrEnum):
     BLOCKED = "blocked"
 
 
-UNKNOWN, UNTESTED, ASKED_FOR = "unknown", "untested", "pending"
+UNKNOWN, UNTESTED, ASKED_FOR, NOT_NOW = "unknown", "untested", "pending", "not-now"
 """States of a step beyond its outcome: only root can see it; nobody has tried it yet; it was applied, and the settings ask
-for something else now."""
+for something else now; it needs a step that is left out."""
 
 
 class Sign(StrEnum):
@@ -171,7 +171,7 @@ class Plan:
     ends: tuple[Ending, ...] = ()
     """What works now and would end with it; pending plans only."""
     word: str = ""
-    """UNKNOWN, UNTESTED or ASKED_FOR: its state, where the outcome does not say it."""
+    """UNKNOWN, UNTESTED, ASKED_FOR or NOT_NOW: its state, where the outcome does not say it."""
     follows: bool = False
     """There is something to do only since what the step works from has changed, or will: it has not drifted itself."""
     begun: bool = False
@@ -217,6 +217,12 @@ class Plan:
     def untested(cls, step: str, reason: str, *remedy: str) -> Plan:
         """Nothing is to be changed, and whether it works nobody has tried yet; `remedy` is what has to come first."""
         return cls(step, Outcome.LATER, reason, remedy=remedy, word=UNTESTED)
+
+    @classmethod
+    def not_now(cls, step: str, need: str) -> Plan:
+        """It needs a step that is left out."""
+        reason = f"it needs {need}, which is left out"
+        return cls(step, Outcome.LATER, reason, remedy=(f"msa-wizard apply {need}",), word=NOT_NOW)
 
     @classmethod
     def blocked(cls, step: str, reason: str, *remedy: str) -> Plan:

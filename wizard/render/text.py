@@ -34,7 +34,19 @@ from wizard.model.events import (
     Report,
     RolledBack,
 )
-from wizard.model.plan import UNKNOWN, UNTESTED, Change, Check, Ending, Outcome, Plan, Sign, Step, ids
+from wizard.model.plan import (
+    NOT_NOW,
+    UNKNOWN,
+    UNTESTED,
+    Change,
+    Check,
+    Ending,
+    Outcome,
+    Plan,
+    Sign,
+    Step,
+    ids,
+)
 
 if TYPE_CHECKING:
     from snapshots.merge.path_merge import Conflict
@@ -62,7 +74,7 @@ SIGN_WORDS = {
 }
 """The same in a text of Markdown; JSON keeps its own words."""
 SIDES = {"server": "<", "client": ">", "log": "|"}
-_STATES = {UNKNOWN: "unknown:", UNTESTED: "to test:"}
+_STATES = {UNKNOWN: "unknown:", UNTESTED: "to test:", NOT_NOW: "not now:"}
 _WORDS = {
     Outcome.PENDING: "to do:",
     Outcome.DONE: "already done because",
@@ -320,7 +332,7 @@ def rolled_back_text(steps: Sequence[str]) -> str:
     return f"Rolled back, so that sendmail.mc is not left half edited: {', '.join(steps)}. "
 
 
-_STATE_WORDS = {"pending": "to do", "untested": "to test", "not-applicable": "n/a"}
+_STATE_WORDS = {"pending": "to do", "untested": "to test", "not-applicable": "n/a", "not-now": "not now"}
 
 
 def state_word(state: str) -> str:
