@@ -105,13 +105,30 @@ def _unfit(host: Host, hook: str) -> str:
         return ""
     try:
         there = host.path(hook).stat()
+        way = [(path, host.path(path).lstat()) for path in _way(host, hook)]
     except OSError:
         return f"{hook} is not there"
     if not stat.S_ISREG(there.st_mode) or not there.st_mode & 0o111:
         return f"{hook} is no program that can be run"
-    if there.st_uid != 0 or there.st_mode & 0o022:
-        return f"{hook} can be written by others than root, and certbot would run it as root"
+    for path, entry in way:
+        link = stat.S_ISLNK(entry.st_mode)
+        sticky = stat.S_ISDIR(entry.st_mode) and entry.st_mode & stat.S_ISVTX  # what is root's stays there
+        if entry.st_uid != 0 or (entry.st_mode & 0o022 and not link and not sticky):
+            named = hook if path == hook else f"{path}, on the way to {hook},"
+            return f"{named} can be written by others than root, and certbot would run the hook as root"
     return ""
+
+
+def _way(host: Host, path: str) -> Iterator[str]:
+    """Each folder and link that leads to the file, and the file: whoever owns one of them can put another file there."""
+    here, rest = "/", [part for part in path.split("/") if part]
+    yield here
+    while rest:
+        folder, here = here, f"{here.rstrip('/')}/{rest.pop(0)}"
+        yield here
+        if host.path(here).is_symlink():
+            target = str(host.path(here).readlink())
+            here, rest = "/" if target.startswith("/") else folder, [*filter(None, target.split("/")), *rest]
 
 
 def keeps(host: Host, name: str) -> bool:

@@ -324,7 +324,10 @@ def _no_hook(wanted: Certificate, acme: Acme) -> tuple[str, ...] | None:
             "give the program: --auth-hook FILE (certificate.auth_hook in the settings)",
         )
     if acme.unfit_hook:
-        return acme.unfit_hook, "give a program that is root's alone, and can be run (chmod 755)"
+        return acme.unfit_hook, (
+            "give a program that root alone can write, as all folders on its way, and that can be run: in /root or /usr/local/sbin, "
+            "with chmod 755"
+        )
     return None
 
 

@@ -184,9 +184,13 @@ def test_what_certbot_would_renew_by_is_seen(tmp_path: Path, monkeypatch: pytest
         (0o500, 0, ""),
         (None, 0, "/root/hook is not there"),
         (0o644, 0, "/root/hook is no program that can be run"),
-        (0o775, 0, "/root/hook can be written by others than root, and certbot would run it as root"),
-        (0o757, 0, "/root/hook can be written by others than root, and certbot would run it as root"),
-        (0o755, 1000, "/root/hook can be written by others than root, and certbot would run it as root"),
+        (0o775, 0, "/root/hook can be written by others than root, and certbot would run the hook as root"),
+        (0o757, 0, "/root/hook can be written by others than root, and certbot would run the hook as root"),
+        (
+            0o755,
+            1000,
+            "/root/hook can be written by others than root, and certbot would run the hook as root",
+        ),
     ],
 )
 def test_a_hook_is_roots_alone(
@@ -206,3 +210,48 @@ def test_a_hook_is_roots_alone(
     ):
         assert look_at_acme(host, wanted, ("mail.example.org",)).unfit_hook == unfit
     assert needed(MANUAL) == ("certbot",)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+@pytest.mark.parametrize(
+    ("hook", "others"),
+    [
+        ("/usr/local/sbin/hook", ""),
+        ("/home/alice/bin/hook", "/home/alice"),
+        ("/srv/open/hook", "/srv/open"),
+        ("/srv/open/../hook", "/srv/open"),
+        ("/tmp/hook", ""),  # sticky: nobody but root moves what is root's
+        ("/tmp/link", "/tmp/link"),
+        ("/srv/absolute", "/home/alice"),
+        ("/srv/relative/hook", "/home/alice"),
+        ("/srv/hop", "/home/alice"),  # by a link there to a place that is root's alone
+    ],
+)
+def test_nobody_else_can_put_another_hook_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: str, others: str
+) -> None:
+    """Where links lead to is told by the real root alone."""
+    nobody_is_asked(monkeypatch)
+    top = tmp_path / "top"
+    folders = {"home/alice/bin": 0o755, "srv/open": 0o775, "tmp": 0o1777, "usr/local/sbin": 0o755}
+    for folder, mode in folders.items():
+        (top / folder).mkdir(parents=True)
+        (top / folder).chmod(mode)
+    for file in ("srv/hook", *(f"{folder}/hook" for folder in folders)):
+        (top / file).touch()
+        (top / file).chmod(0o755)
+    for link, target in {
+        "srv/absolute": f"{top}/home/alice/bin/hook",
+        "srv/relative": "../home/alice/bin",
+        "home/alice/back": "../../usr/local/sbin/hook",
+        "srv/hop": "../home/alice/back",
+        "tmp/link": "../usr/local/sbin/hook",
+    }.items():
+        (top / link).symlink_to(target)
+    os.chown(top / "home/alice", 1000, 0)
+    os.lchown(top / "tmp/link", 1000, 0)
+    path = f"{top}{hook}"
+    seen = look_at_acme(Host(), Certificate(MANUAL, auth_hook=path), (NAME,)).unfit_hook
+    named = path if others == hook else f"{top}{others}, on the way to {path},"
+    says = "can be written by others than root, and certbot would run the hook as root"
+    assert seen.replace("/srv/../home", "/home") == (f"{named} {says}" if others else "")
