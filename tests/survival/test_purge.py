@@ -56,6 +56,16 @@ def test_without_another_copy_only_the_history_stays() -> None:
     assert "another msa-wizard" not in said
 
 
+@pytest.mark.parametrize("copy", [(), FOLDERS_COPY])
+def test_what_the_admin_put_beside_the_settings_stays_and_is_named(copy: tuple[str, ...]) -> None:
+    mine = "/etc/msa-wizard/rfc2136.ini"
+    said, left = purged(*SHARED[:2], mine, *copy)
+    assert "this stays in /etc/msa-wizard, which msa-wizard did not bring: rfc2136.ini\n" in said
+    assert left == {mine, *(SHARED[:2] if copy else ()), *copy}
+    for command in re.findall(r"any more: (rm .+)", said):
+        assert mine in purged(*SHARED[:2], mine, *copy, then=command)[1]
+
+
 @pytest.mark.parametrize(
     "copy",
     [

@@ -186,6 +186,18 @@ def test_what_the_admin_put_beside_the_program_stays(host: Host, program: Path) 
     assert any("answers.toml" in line for line in found.stays)
 
 
+def test_what_the_admin_put_beside_the_settings_stays_and_is_named(
+    here: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """certbot reads it at each renewal, long after we are gone."""
+    put(here.path("/etc/msa-wizard/rfc2136.ini"), "dns_rfc2136_secret = x\n")
+    assert cli.main(["remove", "--yes"]) == 0
+    assert left(here) == [*STAY, "etc/msa-wizard/rfc2136.ini", *HISTORY]
+    goes, stays = capsys.readouterr().out.split("These stay:")
+    assert "/etc/msa-wizard/answers.toml  (your settings)" in goes
+    assert "/etc/msa-wizard: rfc2136.ini, which msa-wizard did not bring" in stays
+
+
 def test_a_file_of_logrotate_that_is_not_ours_stays(host: Host, program: Path) -> None:
     put(host.path("/etc/logrotate.d/msa-wizard"), "/var/log/other.log {\n}\n")
     assert host.path("/etc/logrotate.d/msa-wizard") not in [

@@ -17,13 +17,13 @@ from wizard.certificates.acme import HOOK, PORT_HOOK
 from wizard.delivery import delivery, one_file
 from wizard.errors import HostError
 from wizard.log import LOGROTATE
+from wizard.model.answers import SAVED
 from wizard.system.host import Host, user_name
 
 HOME = "/var/lib/msa-wizard"
 HISTORY = ("etc.git", "etc.git-history", "apt-history.log")
 """Below HOME: what a rollback needs."""
 LOG = "/var/log"
-SETTINGS = "/etc/msa-wizard"
 GUARDS = "/run/msa-wizard"
 PACKAGED = "/usr/lib/msa-wizard/wizard/BUILD"
 """There where the Debian package is installed."""
@@ -82,7 +82,7 @@ def what_is_there(host: Host, program: Path) -> Removal:
     file = one_file() if kind == "pyz" else None
     packaged = host.path(PACKAGED).is_file()
     goes = [(path, what) for path, what in _small(host, program, file, packaged) if os.path.lexists(path)]
-    stays: list[str] = [_SHARED] if packaged else []
+    stays: list[str] = [_SHARED] if packaged else list(_beside_settings(host))
     if kind == "pyz":  # what it has unpacked lies in HOME
         if file is None:
             stays.append("msa-wizard.pyz, if it is still there: this was not started from it")
@@ -111,7 +111,8 @@ def what_is_there(host: Host, program: Path) -> Removal:
 
 def _small(host: Host, program: Path, file: Path | None, packaged: bool) -> Iterator[tuple[Path, str]]:
     if not packaged:
-        yield host.path(SETTINGS), "your settings"
+        settings = host.path(SAVED)
+        yield (settings if _beside_settings(host) else settings.parent), "your settings"
     yield host.path(GUARDS), "scripts of guarded changes, all of them settled"
     logrotate = host.path(LOGROTATE)
     if (
@@ -123,6 +124,14 @@ def _small(host: Host, program: Path, file: Path | None, packaged: bool) -> Iter
     for link in map(host.path, LINKS):
         if link.is_symlink() and link.resolve() in (program / "msa-wizard", file):
             yield link, "leads to the program"
+
+
+def _beside_settings(host: Host) -> tuple[str, ...]:
+    """What the admin has put into the folder of the settings, such as what certbot reads at each renewal: a sentence, or none."""
+    settings = host.path(SAVED)
+    folder = settings.parent
+    others = sorted(path.name for path in folder.iterdir() if path != settings) if folder.is_dir() else []
+    return (f"{folder}: {', '.join(others)}, which msa-wizard did not bring",) if others else ()
 
 
 def _what(path: Path) -> str:
