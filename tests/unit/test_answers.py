@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.unit.steps.recorded import machine
 from wizard.errors import AnswersError
-from wizard.model.answers import Answers, Listen, load, parse
+from wizard.model.answers import Answers, Listen, load, parse, saved
 from wizard.render.files import as_toml
 from wizard.sendmail.own_address import not_here
 
@@ -136,6 +136,32 @@ def test_what_is_no_answers_file_is_refused(tmp_path: Path, content: bytes) -> N
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(AnswersError, match="no such file"):
         load(tmp_path / "none.toml")
+
+
+def test_saved_settings_that_cannot_be_read_say_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "answers.toml"
+    assert saved(path) == Answers()
+    way = (
+        f" Put that right, or move it away: `mv {path} {path}.old`. Without it the howto's own set-up counts."
+    )
+    path.symlink_to("gone.toml")
+    with pytest.raises(AnswersError) as caught:
+        saved(path)
+    assert str(caught.value) == (f"{path}: it is a symbolic link to gone.toml, which is not there.{way}")
+    path.unlink()
+    path.write_text("listen 1\n")
+    with pytest.raises(AnswersError, match=r"not valid TOML: .*line 1") as caught:
+        saved(path)
+    assert str(caught.value).endswith(way)
+
+    def closed(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("wizard.model.answers.os.open", closed)
+    with pytest.raises(AnswersError, match=r"cannot be read: Permission denied\. Run it with sudo, or "):
+        saved(path)
 
 
 @given(st.text(max_size=200))

@@ -9,7 +9,9 @@ import json
 import os
 import signal
 import sys
+from functools import partial
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +22,8 @@ from wizard.cli import main as cli
 from wizard.cli.options import ask, credentials, entered, must_be_asked
 from wizard.delivery import version_line
 from wizard.engine.state_dir import InterruptedRun
-from wizard.errors import AnswersError
+from wizard.errors import AnswersError, CannotHere
+from wizard.model.answers import saved
 from wizard.system.host import Host
 
 COMMANDS = {name: each for name, each in commands().items() if each.get_default("run")}
@@ -194,6 +197,44 @@ def test_a_command_on_what_is_not_there_cannot_be_done_here(
     monkeypatch.setattr(Host, "entry", lambda *_: None)
     assert cli.main(["certificate", "show"]) == 3
     assert "there is no /etc/mail/sendmail.cf on this host" in capsys.readouterr().err
+
+
+LOOK = [["troubleshoot"], ["test", "--port", "1"], ["certificate", "show"]]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may look")
+@pytest.mark.parametrize(
+    ("argv", "goes_on"),
+    [
+        *((argv, True) for argv in LOOK),
+        (["troubleshoot", "--fix", "all", "--yes"], False),
+        (["status"], False),
+        (["plan"], False),
+    ],
+)
+def test_settings_that_cannot_be_read_hold_up_no_command_that_looks_for_a_fault(
+    argv: list[str],
+    goes_on: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "answers.toml").write_text("listen 1\n")
+    wrong = partial(saved, tmp_path / "answers.toml")
+    for module in ("options", "clients", "steps"):
+        monkeypatch.setattr(import_module(f"wizard.cli.{module}"), "saved", wrong)
+    for name in ("troubleshoot.take", "logins.target_of", "clients.shown"):
+        module, _, attribute = name.partition(".")
+        monkeypatch.setattr(import_module(f"wizard.cli.{module}"), attribute, _reached)
+    assert cli.main(argv) == (3 if goes_on else 2)
+    said = capsys.readouterr().err
+    assert "answers.toml: not valid TOML" in said
+    assert f"move it away: `mv {tmp_path}/answers.toml" in said
+    assert ("going on without these settings" in said, "it was reached" in said) == (goes_on, goes_on)
+
+
+def _reached(*_: object, **__: object) -> None:
+    raise CannotHere("it was reached")
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=list(COMMANDS))

@@ -13,7 +13,7 @@ from pathlib import Path
 from wizard.certificates import MOST_DAYS
 from wizard.certificates.acme import LETS_ENCRYPT, authority
 from wizard.changes.lineage import LineageChange
-from wizard.cli.options import accepted, answers_of, ask, asks, entered, must_be_asked, say
+from wizard.cli.options import accepted, answers_of, ask, asks, entered, must_be_asked, saved_to_look, say
 from wizard.cli.steps import applied, exit_code, undecided_text
 from wizard.client_settings import ClientSettings, check_dns
 from wizard.console import clean, data, error, fold, out, terminal_columns
@@ -42,7 +42,7 @@ from wizard.system.output_file import save
 def show(arguments: argparse.Namespace) -> int:
     """0 when clients can use it, 1 when one will refuse it, it ends soon, or sendmail does not present it."""
     must_be_root("look at the server's certificate and key", reads=True)
-    report = shown(Host(), saved().certificate)
+    report = shown(Host(), saved_to_look().certificate)
     if arguments.json:
         as_json.show(**{**report.to_json(), "checks": as_json.checks(report.checks)})
         return int(report.refused)

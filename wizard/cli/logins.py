@@ -13,7 +13,17 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 from wizard.changes.confirm_or_revert import SHORTEST
-from wizard.cli.options import accept, agreed, answers_of, asks, credentials, must_be_asked, say, within
+from wizard.cli.options import (
+    accept,
+    agreed,
+    answers_of,
+    asks,
+    credentials,
+    must_be_asked,
+    saved_to_look,
+    say,
+    within,
+)
 from wizard.console import alone, clean, error, out
 from wizard.debug import (
     PLAINTEXT_WITHIN,
@@ -40,7 +50,7 @@ from wizard.maillog.watched_login import (
     verdict,
     wait_for_login,
 )
-from wizard.model.answers import saved
+from wizard.model.answers import Answers
 from wizard.model.plan import Check, Sign
 from wizard.render import as_json
 from wizard.render.text import check_text, explained, line_text
@@ -127,7 +137,7 @@ class Login:
 
     def _try(self) -> None:
         try:
-            target = target_of(Host(), "", 587, saved().certificate, smtp_port=None)
+            target = target_of(Host(), "", 587, saved_to_look().certificate, smtp_port=None)
             show = (lambda _: None) if self.silent else tell
             watched = hold_conversation(Host(), target, self.credentials, 1.0, False, show)
             self.refused = not watched.result.ok
@@ -150,7 +160,7 @@ def login(arguments: argparse.Namespace) -> int:
             Host(),
             "",
             arguments.port,
-            saved().certificate,
+            saved_to_look().certificate,
             accepted=arguments.accept_certificate,
             ask=accept if asks(arguments) and not arguments.yes else None,
             send_to=arguments.send_to,
@@ -271,10 +281,10 @@ class _Terminal:
 
 def test(arguments: argparse.Namespace) -> int:
     """0 when the login (or, without a user, all before it) is as it should be, else 1."""
-    answers = answers_of(arguments)
+    answers = answers_of(arguments, only_looks=True)
     chosen = answers.test
     if arguments.from_outside:
-        return _from_outside(arguments)
+        return _from_outside(arguments, answers)
     user = arguments.user or chosen.user
     host = Host()
     try:
@@ -332,7 +342,7 @@ def tell(line: ConversationLine) -> None:
     out(line_text(line.who, line.text, line.explanation))
 
 
-def _from_outside(arguments: argparse.Namespace) -> int:
+def _from_outside(arguments: argparse.Namespace, answers: Answers) -> int:
     """0 when a client on another machine has logged in, 1 when none did in time.
 
     A test on this host never meets its firewall: so what comes from one of its own addresses counts for nothing."""
@@ -341,7 +351,7 @@ def _from_outside(arguments: argparse.Namespace) -> int:
     limit = within(arguments, OUTSIDE_WITHIN)
     host = Host()
     if not arguments.json:
-        out(commands(host, answers_of(arguments).certificate), whole=True)
+        out(commands(host, answers.certificate), whole=True)
         out(f"\nWaiting for it, {limit:.0f} s at most (Ctrl-C ends it) ...")
 
     def logged(line: LogLine) -> None:

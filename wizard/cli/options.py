@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from wizard import log
 from wizard.changes.confirm_or_revert import LONGEST
-from wizard.console import alone, clean, out
+from wizard.console import alone, clean, error, out
 from wizard.engine.engine import Consent, Enough, nobody
 from wizard.engine.local_edits import own_edits
 from wizard.errors import AnswersError, UsageError
@@ -76,9 +76,19 @@ def _typed_password(arguments: argparse.Namespace, user: str) -> str:
     return password
 
 
-def answers_of(arguments: argparse.Namespace) -> Answers:
-    """The settings of this host, with those of --answers over them, then --set and --accept. Raises AnswersError."""
-    answers = saved()
+def saved_to_look() -> Answers:
+    """The settings of this host for a command that only looks: where they cannot be read it says so, and does without them."""
+    try:
+        return saved()
+    except AnswersError as problem:
+        error(f"msa-wizard: {clean(str(problem))}\nmsa-wizard: going on without these settings")
+        return Answers()
+
+
+def answers_of(arguments: argparse.Namespace, *, only_looks: bool = False) -> Answers:
+    """The settings of this host, with those of --answers over them, then --set and --accept. Raises AnswersError; not for what is
+    saved where it `only_looks`."""
+    answers = saved_to_look() if only_looks else saved()
     if arguments.answers:
         answers = load(Path(arguments.answers), answers)
     answers = with_set(answers, arguments.set)

@@ -40,7 +40,7 @@ def troubleshoot(arguments: argparse.Namespace) -> int:
         return _listed(arguments)
     if arguments.client is not None:
         return _from(arguments)
-    answers = answers_of(arguments)
+    answers = answers_of(arguments, only_looks=not arguments.fix)
     ids = [ALL, *(diagnosis.id for diagnosis in DIAGNOSES)]
     wanted = known(
         "diagnosis", arguments.fix or [], ids, "`msa-wizard troubleshoot` names those that hold here"

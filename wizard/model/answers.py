@@ -215,6 +215,11 @@ def load(path: Path, base: Answers = Answers()) -> Answers:
         why = f"{path}: not UTF-8 text (byte {error.start}). TOML is written in UTF-8."
         raise AnswersError(why) from error
     except FileNotFoundError:
+        if path.is_symlink():
+            where = visible(os.readlink(path))  # noqa: PTH115 - as it was written
+            raise AnswersError(
+                f"{visible(str(path))}: it is a symbolic link to {where}, which is not there."
+            ) from None
         folder = path.absolute().parent
         way = f"`msa-wizard answers --output {path}` makes one"
         if not folder.is_dir():
@@ -226,8 +231,15 @@ def load(path: Path, base: Answers = Answers()) -> Answers:
 
 
 def saved(path: Path = Path(SAVED)) -> Answers:
-    """The settings of this host; the howto's own set-up where none were saved. Raises AnswersError."""
-    return load(path) if os.path.lexists(path) else Answers()
+    """The settings of this host; the howto's own set-up where none were saved. Raises AnswersError, with a way on."""
+    try:
+        return load(path) if os.path.lexists(path) else Answers()
+    except AnswersError as error:
+        where = visible(str(path))
+        way = f"Put that right, or move it away: `mv {where} {where}.old`. Without it the howto's own set-up counts."
+        if isinstance(error.__cause__, PermissionError):
+            way = f"Run it with sudo, or let everybody read the settings: `sudo chmod a+r {where}`."
+        raise AnswersError(f"{error} {way}") from error
 
 
 def _content(path: Path) -> bytes:
