@@ -7,8 +7,10 @@ import os
 import pty
 import socket
 import stat
+import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -163,6 +165,32 @@ def link_to_device(path: Path) -> None:
 def a_socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as made:
         made.bind(str(path))
+
+
+def a_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def pasted(command: str) -> None:
+    subprocess.run(["sh", "-c", command], check=True)
+
+
+@pytest.mark.parametrize("make", [folder, link_to_file, link_to_nothing, a_socket, a_pipe])
+def test_what_is_in_the_way_of_the_settings_goes_by_the_command_that_is_named(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "it's/answers.toml"
+    path.parent.mkdir()
+    make(path)
+    with pytest.raises(OutputError, match=r"could not be written: it is .* Nothing was changed; ") as caught:
+        keep(path, "new")
+    assert "option" not in str(caught.value)
+    pasted(str(caught.value).split("`")[1])
+    other = path.with_name("other")
+    assert not other.exists() or path.read_text() == "stays", "the settings that were in force"
+    keep(path, "new")
+    assert path.read_text() == "new"
+    assert not other.exists() or other.read_text() == "stays"
 
 
 @pytest.mark.parametrize("make", [folder, link_to_file, link_to_nothing, link_to_device, a_socket])

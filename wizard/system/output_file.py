@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import shlex
 import stat
 import time
 from dataclasses import replace
@@ -22,6 +23,7 @@ class OutputError(AnswersError):
     """The path cannot be written to: what was to be done, where, why, and what to do. Nothing was changed there."""
 
     def __init__(self, path: Path, why: str, remedy: str) -> None:
+        self.why = why
         where = clean(str(path))
         super().__init__(f"{where} could not be written: {why.rstrip('.')}. Nothing was changed; {remedy}.")
 
@@ -71,8 +73,25 @@ def keep(path: Path, text: str) -> str:
     except OSError as error:
         raise OutputError(path, _why(error), "see what is in the way") from error
     new = Entry(Kind.FILE, 0o644, os.geteuid(), os.getegid())
-    _replace(path, replace(_there(path) if _kind(path) else new, content=text.encode()))
+    try:
+        if (kind := _kind(path)) not in (0, stat.S_IFREG):
+            raise OutputError(path, f"it is {_WORDS[kind].replace('the', 'a')}", "")
+        _replace(path, replace(_there(path) if kind else new, content=text.encode()))
+    except OutputError as error:  # whose remedies are for a file that somebody has named
+        raise OutputError(path, error.why, _way_to_keep(path)) from error
     return f"The settings are saved in {clean(str(path))}."
+
+
+def _way_to_keep(path: Path) -> str:
+    """What makes room at `path` for a file of settings; those that a link leads to are not to be lost."""
+    where = clean(shlex.quote(str(path)))
+    if path.is_symlink() and not path.exists():
+        return f"remove the link: `rm {where}`"
+    if path.is_symlink():
+        return f"put the file itself there: `cp --remove-destination $(readlink -f {where}) {where}`"
+    if os.path.lexists(path) and not path.is_file():
+        return f"move it away: `mv {where} {where}.old`"
+    return "make room for it, then save the settings again"
 
 
 _WORDS = {stat.S_IFCHR: "the device", stat.S_IFBLK: "the device", stat.S_IFIFO: "the pipe"}
