@@ -115,7 +115,12 @@ def converse(
     mailbox."""
     sender = sender_of(target, credentials) if target.send_to else ""
     transcript, until = Transcript(credentials, tell), Deadline(LONGEST)
-    session = SubmissionSession(transcript, until, target.timeout, before=enter, on_connection=on_connection)
+    session = SubmissionSession(
+        *(transcript, until, target.timeout),
+        before=enter,
+        on_connection=on_connection,
+        for_servers=target.for_servers,
+    )
     try:
         with suppress(Stopped), session:
             where = f"(connect to {target.host} port {target.port})"

@@ -79,6 +79,11 @@ class Target:
         return self.server_name or self.host
 
     @property
+    def for_servers(self) -> bool:
+        """Whether other mail servers deliver there: then no login is right, and mail without one."""
+        return self.port == self.smtp_port
+
+    @property
     def tls_on_connect(self) -> bool:
         """Whether TLS comes first, before the greeting."""
         return self.port == 465 if self.implicit_tls is None else self.implicit_tls

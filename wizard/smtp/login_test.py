@@ -18,7 +18,7 @@ from wizard.certificates import Certificate, verdict
 from wizard.model.plan import Sign
 from wizard.smtp.connection import Deadline, Ends, Target
 from wizard.smtp.session import Address, SubmissionSession, addresses, sender_of
-from wizard.smtp.transcript import Credentials, Failure, Finding, Layer, Line, Transcript
+from wizard.smtp.transcript import FOR_SERVERS, Credentials, Failure, Finding, Layer, Line, Transcript
 
 __all__ = ["Certificate", "Credentials", "Finding", "Layer", "Line", "Result", "Target", "converse"]
 
@@ -129,7 +129,7 @@ class _Conversation:
     def _smtp_port(self) -> None:
         """Port 25 of the same host must offer no AUTH (howto 3.5). Whatever prevents the check makes it "unknown"."""
         port = self.target.smtp_port
-        if port is None or port == self.target.port:
+        if port is None or self.target.for_servers:
             return
         self.transcript.add("note", f"Second connection: port {port} must offer no AUTH.")
         family, address = self.addresses[0]
@@ -146,10 +146,7 @@ class _Conversation:
             says = f"Port {port} could not be checked: {stop.clause}{limit}."
             self._add(Finding("smtp-auth", "unknown", says))
             return
-        says = f"Port {port} offers no AUTH."
-        if offered:
-            says = f"Port {port} offers AUTH ({offered}). Add M=A to its DAEMON_OPTIONS (howto 3.5)."
-        self._add(Finding("smtp-auth", "failed" if offered else "ok", says))
+        self._add(_smtp_auth(port, offered))
 
     def _login(self) -> str:
         """The conversation of howto 5.2.2 and 5.2.4; answers with the verdict."""
@@ -162,6 +159,12 @@ class _Conversation:
             self._md5_mechanisms(session)
             if "mail-before-auth" not in self.findings:
                 self._add(session.mail_before_auth())
+            if target.for_servers:
+                offered = session.names([*session.clear, *session.wire.mechanisms()])
+                self._add(_smtp_auth(target.port, offered))
+                if self.credentials is None and not offered:
+                    self.code = 250
+                    return f"No login is offered. {FOR_SERVERS}"
             served = target.served if self.credentials is None else ()
             session.mechanism([target.mechanism, *served])
             self.code = 250
@@ -178,7 +181,11 @@ class _Conversation:
             return f"The login was accepted (235), and the message accepted for delivery{named}."
 
     def _session(self, patience: float) -> SubmissionSession:
-        return SubmissionSession(self.transcript, self.deadline, patience, on_connection=self.on_connection)
+        return SubmissionSession(
+            *(self.transcript, self.deadline, patience),
+            on_connection=self.on_connection,
+            for_servers=self.target.for_servers,
+        )
 
     @contextmanager
     def _connected(self) -> Iterator[SubmissionSession]:
@@ -250,6 +257,14 @@ class _Conversation:
     def _add(self, finding: Finding | None) -> None:
         if finding:
             self.findings[finding.id] = finding
+
+
+def _smtp_auth(port: int, offered: str) -> Finding:
+    """No login where other mail servers deliver (howto 3.5)."""
+    if offered:
+        says = f"Port {port} offers AUTH ({offered}). Add M=A to its DAEMON_OPTIONS (howto 3.5)."
+        return Finding("smtp-auth", "failed", says)
+    return Finding("smtp-auth", "ok", f"Port {port} offers no AUTH.")
 
 
 def _login_before_starttls(clear: Iterable[str]) -> Finding:

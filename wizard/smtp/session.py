@@ -20,6 +20,7 @@ from wizard.model.facts import SENDMAIL_CF
 from wizard.sendmail import cf as sendmail_cf
 from wizard.smtp.connection import FAMILIES, Deadline, Ends, Move, Reply, Target, Wire, WireError, lookup, why
 from wizard.smtp.transcript import (
+    FOR_SERVERS,
     MASK,
     TLS_ON_CONNECT,
     Credentials,
@@ -79,8 +80,11 @@ class SubmissionSession:
         *,
         before: Callable[[Move], bool] = lambda _: True,
         on_connection: Callable[[Ends], None] | None = None,
+        for_servers: bool = False,
     ) -> None:
         self.transcript = transcript
+        self.for_servers = for_servers
+        """Whether other mail servers deliver there: no login is right then, and mail without one."""
         self.wire = Wire(transcript, deadline, patience, before)
         self._on_connection = on_connection
         self.layer = Layer.TCP
@@ -195,14 +199,16 @@ class SubmissionSession:
         for name in wanted:
             if name in offered:
                 return name
-        raise Failure(self.layer, f"under TLS it offers {self.names(offered) or 'no AUTH at all'}")
+        clause = f"under TLS it offers {self.names(offered) or 'no AUTH at all'}"
+        raise Failure(self.layer, clause, causes=self._why_no_auth)
 
     def names(self, mechanisms: Iterable[str]) -> str:
         """Mechanisms as they may be shown."""
         return self.transcript.shown(" ".join(dict.fromkeys(mechanisms)))
 
     def mail_before_auth(self) -> Finding | None:
-        """MAIL before AUTH must get 530 (howto 3.3). None: a 530 that asks for STARTTLS first proves nothing."""
+        """MAIL before AUTH must get 530 (howto 3.3), but where other mail servers deliver. None: a 530 that asks for STARTTLS
+        first proves nothing."""
         try:
             reply = self.wire.ask("MAIL FROM:<>", explanation="must be refused before a login")
         except WireError as error:
@@ -213,7 +219,15 @@ class SubmissionSession:
         if reply.code == 530:
             if "STARTTLS" in reply.text.upper() and not self.tls:
                 return None
-            return Finding("mail-before-auth", "ok", "MAIL before a login is refused (530).")
+            says = "MAIL before a login is refused (530)"
+            if self.for_servers:
+                return Finding(
+                    "mail-before-auth", "warning", f"{says}: no other mail server can deliver here."
+                )
+            return Finding("mail-before-auth", "ok", f"{says}.")
+        if reply.code < 300 and self.for_servers:
+            says = f"MAIL is taken before a login ({reply.code}), for other mail servers deliver here."
+            return Finding("mail-before-auth", "ok", says)
         if reply.code < 300:
             says = f"MAIL is taken before a login ({reply.code}). Add M=a to the DAEMON_OPTIONS of this port (howto 3.3)."
             return Finding("mail-before-auth", "failed", says)
@@ -243,7 +257,12 @@ class SubmissionSession:
             layer, when = Layer.LOGIN, f": it asks for more than {mechanism} has, {_AFTER}"
         elif not sent or 400 <= reply.code < 500:
             layer, when = Layer.LOGIN, f", {_AFTER if sent else _BEFORE}"
-        raise Failure(layer, f"AUTH {mechanism} got {reply}{when}", reply.code)
+        causes = self._why_no_auth if layer is Layer.AUTH_OFFER else ""
+        raise Failure(layer, f"AUTH {mechanism} got {reply}{when}", reply.code, causes)
+
+    @property
+    def _why_no_auth(self) -> str:
+        return FOR_SERVERS if self.for_servers else ""
 
     def _exchange(self, credentials: Credentials, mechanism: str) -> list[tuple[str, str | None, str]]:
         """What is sent, what is shown of it (None: all), and what it is."""

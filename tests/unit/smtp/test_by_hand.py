@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ def held(
     send_to: str | None = None,
     trust: Trust | None = None,
     moves: int = 99,
+    for_servers: bool = False,
 ) -> tuple[ConversationResult, list[Line], list[str]]:
     """A conversation to its end, or of so many moves: its result, the lines, and each move as it was shown."""
     lines: list[Line] = []
@@ -30,6 +32,7 @@ def held(
         target = Target(
             host="127.0.0.1", server_name="mx.test", port=port, send_to=send_to, trust=trust or own
         )
+        target = replace(target, smtp_port=port) if for_servers else target
 
         def enter(move: Move) -> bool:
             assert script.connections == min(len(shown), 1)
@@ -156,3 +159,11 @@ def test_stripped_starttls_gets_no_password() -> None:
     result, _, _ = held(script)
     assert not result.accepted
     assert not any(said.startswith("AUTH") for said in script.said)
+
+
+@pytest.mark.parametrize("for_servers", [True, False])
+def test_where_other_servers_deliver_no_login_is_right(bare_certificate: Path, *, for_servers: bool) -> None:
+    script = Script(bare_certificate, replies={"AUTH": b"503 5.3.3 AUTH not available\r\n"})
+    result, _, _ = held(script, for_servers=for_servers)
+    assert ("mail clients log in at port 587" in result.problem) is for_servers
+    assert ("M=A" in result.problem) is not for_servers

@@ -28,6 +28,8 @@ FORMS = (
     base64.b64encode(PASSWORD.encode()).decode().rstrip("="),
 )
 Try = Callable[..., Result]
+SAME = 65535
+"""In place of the port that is tested: as for `--port 25`."""
 
 
 @pytest.fixture
@@ -51,6 +53,8 @@ def attempt(
         with caplog.at_level(logging.DEBUG), serving(script, family) as port:
             settings = {"host": "127.0.0.1", "timeout": 5.0, "smtp_port": None, **target}
             credentials = None if anonymous else login or Credentials(USER, PASSWORD)
+            if settings["smtp_port"] == SAME:
+                settings["smtp_port"] = port
             result = converse(Target(port=port, **settings), credentials, live.append)
         assert tuple(live) == result.lines
         assert script.connections <= 3
@@ -395,6 +399,32 @@ def test_auth_on_the_smtp_port(
     assert result.ok
     assert finding(result, "smtp-auth").state == state
     assert other.said[-1] == "QUIT"
+
+
+def at_25(mail: bytes = b"250 2.1.0 Sender ok\r\n", offers: str = "") -> Script:
+    return Script(
+        tls_auth=offers, mail_before_auth=mail, replies={"AUTH": b"503 5.3.3 AUTH not available\r\n"}
+    )
+
+
+def test_where_other_servers_deliver_no_login_is_right_and_mail_without_one(attempt: Try) -> None:
+    """M=a there would shut out the mail of the world."""
+    result = attempt(at_25(), smtp_port=SAME, anonymous=True)
+    assert result.ok
+    assert "mail clients log in at port 587" in result.verdict
+    assert [finding(result, name).state for name in ("mail-before-auth", "smtp-auth")] == ["ok", "ok"]
+    result = attempt(at_25(), smtp_port=SAME)
+    assert (result.ok, result.layer) == (False, "auth-offer")
+    assert "mail clients log in at port 587" in result.verdict
+    assert "M=" not in " ".join([result.verdict, *(each.says for each in result.findings)])
+
+
+def test_what_is_wrong_where_other_servers_deliver_is_said(attempt: Try) -> None:
+    result = attempt(
+        at_25(b"530 5.7.0 Authentication required\r\n", "LOGIN PLAIN"), smtp_port=SAME, anonymous=True
+    )
+    assert "no other mail server can deliver" in finding(result, "mail-before-auth").says
+    assert finding(result, "smtp-auth").state == "failed"
 
 
 @pytest.mark.parametrize(("clear", "state"), [("LOGIN", "failed"), ("", "ok")])
