@@ -11,6 +11,7 @@ from wizard.console import count, numbered
 from wizard.engine.asked_for import asked_for
 from wizard.engine.engine import Engine
 from wizard.engine.in_force import applied
+from wizard.gather.certificates import another
 from wizard.gather.host import apt_simulation, look, packages_missing
 from wizard.model import facts as f
 from wizard.model.answers import Answers
@@ -178,13 +179,7 @@ def _judged(facts: Facts, answers: Answers, path: str) -> Check:
         )
         return Check("certificate", Sign.OK, says)
     says = f"the certificate {'; it '.join(each.says for each in objections)}"
-    ways = [
-        "`msa-wizard certificate obtain` gets one from an authority",
-        "`msa-wizard certificate install CERT KEY` installs one that you have",
-    ]
-    if seen is not None and seen.self_signed and len(objections) > 1:  # a new one remains self-signed
-        ways.append("`msa-wizard certificate renew` makes a new self-signed one for this host's name")
-    remedy = "\n".join(ways)
+    remedy = another(seen, [each.kind for each in objections])
     return Check("certificate", worst(each.sign for each in objections), says, remedy)
 
 

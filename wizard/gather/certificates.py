@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -114,7 +115,10 @@ def judgement(seen: Certificate, name: str) -> list[Check]:
         mine = [each for each in objections if _CHECKS.get(each.kind, "trust") == check]
         if mine:
             says = "; ".join(f"it {each.says}" for each in mine)
-        remedy = next((_REMEDIES[each.kind] for each in mine if each.kind in _REMEDIES), "")
+        kinds = [each.kind for each in mine]
+        remedy = next((_REMEDIES[kind] for kind in kinds if kind in _REMEDIES), "")
+        if not remedy and not _ANOTHER.isdisjoint(kinds):
+            remedy = another(seen, kinds)
         checks.append(Check(check, worst(each.sign for each in mine), says, remedy))
     if not name:
         says = "this host has no qualified name, so nobody can say which name the certificate must have"
@@ -126,7 +130,20 @@ CHAIN = (
     "install it with the intermediate certificates: `msa-wizard certificate install CERT KEY --chain FILE` (for an "
     "authority of your own, with its root)"
 )
-_RENEW = "`msa-wizard certificate renew`, or a new one from its authority: `msa-wizard certificate install CERT KEY`"
+
+
+def another(seen: Certificate | None, wrong: Collection[str]) -> str:
+    """The ways to another certificate, a line each, by the kinds of what is wrong with the one that is `seen`, None for one that
+    cannot be read. A new self-signed one is none where that is all that is wrong, nor for one of an authority."""
+    ways = [
+        "`msa-wizard certificate obtain` gets one from an authority",
+        "`msa-wizard certificate install CERT KEY` installs one that you have",
+    ]
+    if seen is None or (seen.self_signed and {*wrong} - {"self-signed"}):
+        ways.append("`msa-wizard certificate renew` makes a new self-signed one for this host's name")
+    return "\n".join(ways)
+
+
 _CHECKS = {
     "expired": "dates",
     "not-yet-valid": "dates",
@@ -134,29 +151,24 @@ _CHECKS = {
     "name": "names",
     "no-alternative-name": "names",
 }
-_REMEDIES = {
-    "expired": _RENEW,
-    "not-yet-valid": "is the clock of this host right? `timedatectl`",
-    "expires-soon": _RENEW,
-    "name": "msa-wizard certificate renew --name NAME",
-    "no-alternative-name": "msa-wizard certificate renew",
-    "self-signed": "msa-wizard certificate install CERT KEY",
-    "chain": CHAIN,
-    "key-small": _RENEW,
-}
+_REMEDIES = {"not-yet-valid": "is the clock of this host right? `timedatectl`", "chain": CHAIN}
+_ANOTHER = frozenset(["expired", "expires-soon", "key-small", "name", "no-alternative-name", "self-signed"])
+"""What another certificate puts right."""
 
 
 def _server(host: Host, files: TlsFiles, result: CertificateReport) -> None:
     named = _named(host, "ServerCertFile", files.certificate, files.key, result.name)
     result.named.append(named)
     if named.certificate is None:
-        result.checks.append(Check("certificate", Sign.FAILED, f"{named.path} {named.problem}", _RENEW))
+        result.checks.append(
+            Check("certificate", Sign.FAILED, f"{named.path} {named.problem}", another(None, ()))
+        )
     try:
         chain = host.small_file(files.certificate, MOST)[0]
         key = private_key(host.small_file(files.key, MOST)[0])
     except (HostError, PemError) as error:
         says = str(error) if isinstance(error, HostError) else f"{files.key} {error}"
-        result.checks.append(Check("key", Sign.FAILED, says, _RENEW))
+        result.checks.append(Check("key", Sign.FAILED, says, another(named.certificate, ("key",))))
         return
     result.checks += [_safe(host, files, files.certificate), _safe(host, files, files.key)]
     if named.certificate is None:
@@ -165,7 +177,9 @@ def _server(host: Host, files: TlsFiles, result: CertificateReport) -> None:
         known = _content(host, files.authorities)
         seen = judged(as_pem(certificates(chain)), key, result.name or "localhost", clean, authorities=known)
     except PemError as error:
-        result.checks.append(Check("key", Sign.FAILED, f"{files.certificate}: {error}", _RENEW))
+        result.checks.append(
+            Check("key", Sign.FAILED, f"{files.certificate}: {error}", another(named.certificate, ("key",)))
+        )
         result.checks += judgement(named.certificate, result.name)[:2]
         return
     result.checks.append(Check("key", Sign.OK, f"{files.key} is its key"))

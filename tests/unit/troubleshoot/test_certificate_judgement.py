@@ -105,3 +105,46 @@ def test_a_self_signed_one_has_no_authority_to_renew_it_with() -> None:
     assert "from an authority" in found.mend.text
     assert "renew" not in found.mend.text
     assert [piece.says for piece in found.evidence] == [f"{seen.subject}: issued by itself"], "its names once"
+
+
+OBTAIN, INSTALL = (
+    "`msa-wizard certificate obtain` gets one",
+    "`msa-wizard certificate install CERT KEY` installs",
+)
+RENEW = "`msa-wizard certificate renew` makes a new self-signed one"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"self_signed": True}, {"trust": [OBTAIN, INSTALL]}),
+        (
+            {"self_signed": True, "names": ()},
+            {"names": [OBTAIN, INSTALL, RENEW], "trust": [OBTAIN, INSTALL]},
+        ),
+        ({"names": ("x.test",)}, {"names": [OBTAIN, INSTALL]}),  # an authority's, which renew leaves alone
+        ({"not_after": NOW - timedelta(days=1)}, {"dates": [OBTAIN, INSTALL]}),
+        ({"trusted": False, "refusal": 20, "public": True}, {"trust": ["install it with the intermediate"]}),
+    ],
+)
+def test_another_certificate_comes_by_the_same_ways_everywhere(
+    changes: dict[str, Any], named: dict[str, list[str]]
+) -> None:
+    remedies = {check.id: check.remedy.splitlines() for check in judgement(_sound(**changes), NAME)}
+    assert {name: len(lines) for name, lines in remedies.items() if lines} == {
+        name: len(lines) for name, lines in named.items()
+    }
+    for name, lines in named.items():
+        assert all(line.startswith(words) for line, words in zip(remedies[name], lines, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["self-signed", "name", "no-alternative-name"])
+def test_troubleshooting_names_the_way_to_an_authority(kind: str) -> None:
+    changes = next(changes for name, _, changes in KINDS if name == kind)
+    files = CertificateFiles(
+        f.SERVER_CERT, f.COMMON_KEY, parsed=(seen := _sound(**{"self_signed": True, **changes}))
+    )
+    found = troubleshooting.judge(picture(now=NOW.timestamp(), talk={"certificate": seen}, files=files))
+    fault = found.fault(f"certificate-{kind}")
+    assert fault is not None
+    assert "`msa-wizard certificate obtain` gets one from an authority" in fault.finding.mend.text

@@ -15,10 +15,13 @@ from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 _INSTALL = "`msa-wizard certificate install CERT KEY`, or renew it with its authority"
 _GET = (
-    "get one from an authority such as Let's Encrypt, then `msa-wizard certificate install CERT KEY`; or let each "
-    "user accept this one"
+    "`msa-wizard certificate obtain` gets one from an authority such as Let's Encrypt, `msa-wizard certificate install CERT KEY` "
+    "installs one that you have; or let each user accept this one"
 )
-_RENEW = "`msa-wizard certificate renew` makes one for this host's name"
+_RENEW = (
+    "`msa-wizard certificate obtain` gets one from an authority, `msa-wizard certificate renew` makes a self-signed one for this "
+    "host's name"
+)
 _CHAIN = (
     "`msa-wizard certificate install CERT KEY --chain FILE` installs it with the intermediate certificates"
 )
@@ -141,16 +144,16 @@ _JUDGED = (
      "install a new one; where it is Debian's own, make one (--fix: mend-certificate)"),
     ("name", "the client says that the name is wrong", "5.4", _RENEW,
      "the certificate is for another name than the one that clients use",
-     "make one for that name: `msa-wizard certificate renew`, or install one from an authority"),
+     "get one for that name from an authority: `msa-wizard certificate obtain`, or make a self-signed one: `msa-wizard certificate renew`"),
     ("no-alternative-name", _ASKS, "5.4", _RENEW,
      "Debian's script makes certificates without a subjectAltName, where today's clients look for the name",
-     "make one with it: `msa-wizard certificate renew`"),
+     "get one from an authority: `msa-wizard certificate obtain`, or make a self-signed one with it: `msa-wizard certificate renew`"),
     ("authority", _ASKS, "5.4", _KNOWN,
      "the certificate comes from an authority that no mail client knows by itself",
      "give clients the authority's own certificate, or install one from an authority that they know"),
     ("self-signed", _ASKS, "5.4", _GET,
      "the certificate is self-signed, so each client asks its user about it once",
-     "live with it, or install one from an authority: `msa-wizard certificate install CERT KEY`"),
+     "live with it, or get one from an authority: `msa-wizard certificate obtain`"),
 )  # fmt: skip
 """By the kind of the judgement: what users say, the section of the howto, the remedy, cause and fix for the catalogue."""
 DIAGNOSES = (
