@@ -112,6 +112,10 @@ class HostError(WizardError):
     """The machine refused: a command that is missing, hung or failed, a file that cannot be read."""
 
 
+class Overdue(HostError):
+    """A command took too long, and was stopped."""
+
+
 class MissingError(HostError):
     """What the command is about is not on this host: what, and what brings it."""
 

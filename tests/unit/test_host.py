@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from wizard.errors import HostError
+from wizard.errors import HostError, Overdue
 from wizard.system.host import Host
 
 
@@ -50,7 +50,7 @@ def test_of_a_line_that_is_written_over_the_last_state_is_said() -> None:
 
 def test_a_command_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     mark = tmp_path / "pid"
-    with pytest.raises(HostError, match="did not end within"):
+    with pytest.raises(Overdue, match="did not end within"):
         Host().run(["sh", "-c", f"sleep 60 & echo $! > {mark}; wait"], timeout=0.5)
     child = int(mark.read_text())
     for _ in range(50):

@@ -14,14 +14,16 @@ from snapshots.live.entry import Entry
 from templates import render
 from wizard.certificates.acme import CERTBOT, refusal
 from wizard.changes.rules import LiveRule
-from wizard.errors import ChangeError, HostError
+from wizard.errors import ChangeError, HostError, Overdue
 from wizard.gather.acme import keeps
 from wizard.model.claim import Claim
 from wizard.model.plan import Description
 from wizard.system.host import Completed, Host, Say
 
-DEADLINE = 300.0
-"""Seconds for one run of certbot: the authority tries several times."""
+DEADLINE = 1800.0
+"""Seconds for one run of certbot: it waits for the DNS, or runs a hook that does, name by name."""
+_CLOSING = 300.0
+"""Seconds to close port 80."""
 MINUTES = 10
 """After which the timer closes port 80."""
 LOG = "/var/log/letsencrypt/letsencrypt.log"
@@ -55,7 +57,7 @@ def port_not_closed(host: Host, rules: Sequence[LiveRule]) -> str:
         return ""
     try:
         with host.in_memory(port_script(rules).encode()) as script:
-            result = host.run(["/bin/sh", script, "close"], timeout=DEADLINE)
+            result = host.run(["/bin/sh", script, "close"], timeout=_CLOSING)
         why = result.tail(3) if result.code != 0 else ""
     except HostError as error:
         why = str(error)
@@ -85,6 +87,19 @@ class LineageEffect:
     def record(self) -> dict[str, object]:
         """Its name, and the rules."""
         return {"kind": "lineage", "name": self.name, "rules": [asdict(rule) for rule in self.rules]}
+
+
+def ask(host: Host, argv: Sequence[str], name: str, say: Say) -> Completed:
+    """Have certbot ask the authority. Raises HostError that says what to do where that does not end."""
+    say("$ " + shlex.join(argv))
+    try:
+        return host.run(argv, timeout=DEADLINE, say=say)
+    except Overdue as error:
+        raise HostError(
+            f"{error}. Records that it has put into the DNS may still be there (TXT of _acme-challenge). What to do: see above what it "
+            f"waited for; or have `certbot certonly --cert-name {name}` get it, which may take as long as it needs, then run the same "
+            f"command again: what certbot keeps by that name is used"
+        ) from error
 
 
 def refused(host: Host, result: Completed, log: str = LOG, since: int = 0) -> tuple[str, str]:
@@ -141,9 +156,8 @@ class LineageChange:
         return effect
 
     def _run(self, host: Host, argv: tuple[str, ...], say: Say) -> None:
-        say("$ " + shlex.join(argv))
         before = len(host.text(LOG))
-        result = host.run(argv, timeout=DEADLINE, say=say)
+        result = ask(host, argv, self.name, say)
         if result.code != 0:
             means, remedy = refused(host, result, since=before)
             raise ChangeError(

@@ -4,12 +4,11 @@ that is known is not asked: it would make an account, and sign."""
 
 from __future__ import annotations
 
-import shlex
 import tempfile
 from pathlib import Path
 
 from wizard.certificates.acme import authority
-from wizard.changes.lineage import DEADLINE, LineageChange, port_not_closed, port_script, refused
+from wizard.changes.lineage import LineageChange, ask, port_not_closed, port_script, refused
 from wizard.changes.packages import PackagesChange
 from wizard.errors import HostError
 from wizard.model.answers import Certificate
@@ -32,12 +31,10 @@ def trial(host: Host, plan: Plan, wanted: Certificate, say: Say) -> tuple[str, b
     with tempfile.TemporaryDirectory(prefix="msa-wizard-acme-") as folder:
         hook = Path(folder) / "port-80"
         hook.write_text(port_script(lineage.rules))
-        ask = obtaining(wanted, lineage.names, f"/bin/sh {hook}" if lineage.rules else "")
+        words = obtaining(wanted, lineage.names, f"/bin/sh {hook}" if lineage.rules else "")
         own = (word for kind in ("config", "work", "logs") for word in (f"--{kind}-dir", f"{folder}/{kind}"))
-        argv = [*ask, "--dry-run", *own]
-        say("$ " + shlex.join(argv))
         try:
-            result = host.run(argv, timeout=DEADLINE, say=say)
+            result = ask(host, [*words, "--dry-run", *own], lineage.name, say)
         except HostError as error:
             raise HostError(
                 ". And ".join(filter(None, (str(error), port_not_closed(host, lineage.rules))))

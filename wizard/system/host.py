@@ -26,7 +26,7 @@ from snapshots.live.entry import Entry, EntryError, read_entry, remove_entry, wr
 from snapshots.live.held import HeldFile, hold
 from wizard import log
 from wizard.console import count
-from wizard.errors import HostError, MissingError
+from wizard.errors import HostError, MissingError, Overdue
 from wizard.system.lock import taken
 from wizard.system.private_view import PrivateView
 
@@ -265,7 +265,7 @@ class Host:
             except subprocess.TimeoutExpired as error:
                 end_group(process)
                 why = f"{shlex.join(argv)} did not end within {timeout:.0f} s and was stopped"
-                raise HostError(why) from error
+                raise Overdue(why) from error
             except BaseException:
                 end_group(process)
                 raise

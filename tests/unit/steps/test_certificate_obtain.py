@@ -28,7 +28,7 @@ from wizard.changes.lineage import (
 from wizard.changes.records import recall
 from wizard.changes.rules import LiveRule
 from wizard.engine.trial import tried
-from wizard.errors import ChangeError, HostError
+from wizard.errors import ChangeError, HostError, Overdue
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Certificate
 from wizard.model.facts import Acme, Facts, KeptPair, NameInDns, Tlsa
@@ -550,6 +550,29 @@ def test_a_trial_that_hangs_tells_of_a_port_that_stays_open(tmp_path: Path) -> N
     made = replace(plan(host()), changes=(LINEAGE,))
     with pytest.raises(HostError, match=r"does not end. And port 80 could not be closed.*stuck"):
         trial(Hangs(tmp_path, closes=False), made, ASKED, print)
+
+
+def test_certbot_may_wait_for_the_dns_name_by_name(tmp_path: Path) -> None:
+    """A hook that waits two minutes, for several names; what never ends is told with a way out."""
+    given = list[float]()
+
+    class Waits(Certbot):
+        def run(self, argv: Sequence[str], timeout: float = 60.0, **how: Any) -> Completed:
+            if argv[0] == PROGRAM:
+                given.append(timeout)
+                raise Overdue(f"certbot did not end within {timeout:.0f} s and was stopped")
+            return super().run(argv, **how)
+
+    with pytest.raises(
+        ChangeError, match=f"within 1800 s.*_acme-challenge.*certbot certonly --cert-name {NAME}"
+    ):
+        LINEAGE.apply(Waits(tmp_path), print)
+    made = replace(plan(host()), changes=(LINEAGE,))
+    with pytest.raises(
+        HostError, match=f"within 1800 s.*_acme-challenge.*certbot certonly --cert-name {NAME}"
+    ):
+        trial(Waits(tmp_path), made, ASKED, print)
+    assert min(given) >= 10 * 120
 
 
 def test_the_authority_is_always_named() -> None:
