@@ -419,7 +419,7 @@ def test_what_sendmailconfig_edits_by_itself_is_listed_and_asked_about(machine: 
         "sed -i '/^define(.confCLIENT_CERT/d; s/-common.prm/-mine.prm/' /etc/mail/tls/starttls.m4;"
         "cp -p /etc/mail/tls/sendmail-common.prm /etc/mail/tls/sendmail-mine.prm;"
         "echo 'auto_transition: false' >> /etc/mail/sasl/Sendmail.conf.2;"
-        "groupadd lists; cd /etc/mail; touch virtusertable; chgrp lists virtusertable; chmod 664 virtusertable;"
+        "groupadd lists; cd /etc/mail; touch virtusertable; chgrp lists virtusertable; chmod 664 virtusertable; chmod 644 access access.db;"
         "echo '7 * * * * root true' >> /etc/cron.d/sendmail; echo 'ALL: LOCAL' > /etc/hosts.allow; echo 'ALL: ALL' > /etc/hosts.deny"
     )
     debian.run(r"sed -i '/^DOMAIN/d; s/^OSTYPE.*/OSTYPE(`linux\x27)dnl/' /etc/mail/sendmail.mc")
@@ -443,6 +443,8 @@ def test_what_sendmailconfig_edits_by_itself_is_listed_and_asked_about(machine: 
         "/etc/mail/sasl/Sendmail.conf.2: -auto_transition: false",
         "/etc/cron.d/sendmail: -7 * * * * root true",
         "/etc/mail/virtusertable: 0664 root:lists -> 0644 root:lists",
+        "/etc/mail/access: 0644 root:root -> 0600 root:root",
+        "/etc/mail/access.db: 0644 smmta:smmsp -> 0640 smmta:smmsp",
         "ALL: ALL",
     ):
         assert f"| {line}\n" in shown

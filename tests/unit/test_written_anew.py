@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,10 +119,31 @@ def test_a_crontab_that_was_edited(old: str, new: str, same: bool) -> None:
         ("/etc/mail/access", Rights(0, 33, 0o640), Rights(0, 33, 0o600), True),
         ("/etc/mail/authinfo", Rights(0, 33, 0o640), Rights(0, 33, 0o640), False),
         ("/etc/mail/tls/sendmail-common.key", Rights(0, 50, 0o640), Rights(0, 103, 0o640), True),
+        ("/etc/mail/access", Rights(0, 0, 0o644), Rights(0, 0, 0o600), True),
+        ("/etc/mail/access", Rights(0, 0, 0o600), Rights(0, 0, 0o600), False),
+        ("/etc/mail/sasl/Sendmail.conf.2", Rights(101, 103, 0o644), Rights(101, 103, 0o640), True),
+        ("/etc/sasldb2", Rights(0, 45, 0o644), Rights(0, 45, 0o640), True),
+        ("/etc/mail/access.db", Rights(0, 103, 0o644), Rights(101, 103, 0o640), True),
+        ("/etc/mail/access.db", Rights(0, 103, 0o640), Rights(101, 103, 0o640), False),
+        ("/etc/mail/mine.db", Rights(0, 33, 0o640), Rights(0, 103, 0o640), True),
+        ("/etc/mail/other.db", Rights(0, 33, 0o644), Rights(0, 33, 0o644), False),
+        ("/etc/mail/sendmail.cf", Rights(0, 33, 0o640), Rights(0, 103, 0o644), False),
+        ("/etc/mail/sendmail.cf", Rights(33, 33, 0o644), Rights(0, 103, 0o644), True),
+        ("/etc/mail/sasl/sasl.m4", Rights(0, 0, 0o644), Rights(0, 0, 0o744), False),
+        ("/etc/mail/access", Rights(0, 0, 0o640, acl=True), Rights(0, 0, 0o600, acl=True), True),
+        ("/etc/mail/access.db", Rights(101, 103, 0o640, acl=True), Rights(101, 103, 0o640), True),
+        ("/etc/mail/sendmail.cf", Rights(0, 103, 0o644, acl=True), Rights(0, 103, 0o644), False),
+        (
+            "/etc/mail/sasl/Sendmail.conf.2",
+            Rights(101, 103, 0o640, acl=True),
+            Rights(101, 103, 0o640, acl=True),
+            False,
+        ),
     ],
 )
 def test_who_may_do_less(path: str, now: Rights, then: Rights, ends: bool) -> None:
-    assert set_by_scripts(path, now, MAIL, "Kaccess hash -T<TMPF> /etc/mail/access\n", 45) == then
+    cf = "Kaccess hash -T<TMPF> /etc/mail/access\nKmine hash -o /etc/mail/mine\n"
+    assert set_by_scripts(path, now, MAIL, cf, 45) == then
     assert takes_away(now, then, MAIL) is ends
 
 
@@ -264,6 +286,7 @@ def test_what_was_taken_out_and_comes_back_is_asked_about(
     path.write_text(path.read_text().replace(line, f"dnl {line}"))
     host.path(f.SASL_CONF).parent.mkdir()
     host.path(f.SASL_CONF).write_text("auto_transition: false\n")
+    host.path(f.SASL_CONF).chmod(0o640)
 
     def captured(_host: Host, act: Any, _say: Any, *, sealed: bool) -> Capture:
         class View:
@@ -327,6 +350,20 @@ def test_rights_and_rules_that_end_are_asked_about(host: Bench, monkeypatch: pyt
     assert "/etc/sasldb2: 0646" in "".join(taken_away(host, ["/etc/sasldb2"], ""))
     (host.root / "etc/passwd").write_text("")
     assert taken_away(host, ["/etc/mail/virtusertable"], "") == ()
+
+
+def test_whom_an_acl_names_is_seen(host: Bench) -> None:
+    access = host.path(f.ACCESS)
+    access.touch(mode=0o640)
+    entries = ((0x01, 6, -1), (0x02, 4, 65534), (0x04, 0, -1), (0x10, 4, -1), (0x20, 0, -1))
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        os.setxattr(access, "system.posix_acl_access", acl)
+    except OSError as error:
+        pytest.skip(f"no ACL here: {error}")
+    assert taken_away(host, [f.ACCESS], f"Kaccess hash {f.ACCESS}\n") == (
+        f"{f.ACCESS}: 0640+ 0:0 -> 0600+ 0:0",
+    )
 
 
 @pytest.mark.parametrize("whole", [True, False])

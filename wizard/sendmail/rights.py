@@ -1,8 +1,9 @@
 """Who may read and write /etc/sasldb2 and what is below /etc/mail, and who may no more once sendmailconfig has run: Debian's scripts set owner
-and mode each time (update_sys, update_auth, update_tls and update_db of 8.17.1.9 to 8.18.2)."""
+and mode each time (update_sys, update_auth, update_tls, update_mk and update_db of 8.17.1.9 to 8.18.2)."""
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -23,11 +24,14 @@ _FOLDERS = {
 _SECRETS = (f.SASL_CONF, f"{MAIL_FOLDER}/default-auth-info")
 SASLDB = "/etc/sasldb2"
 _GROUP_MAIL = 8
-OF_SASL = (f"{MAIL_FOLDER}/sasl", *_SECRETS, SASLDB)
+OF_SASL = (f"{MAIL_FOLDER}/sasl", f.SASL_M4, *_SECRETS, SASLDB)
 """What update_auth gives its owner and mode."""
 _OF_TLS = (f.SERVER_CERT, f.CLIENT_CERT, f.COMMON_KEY, f"{MAIL_FOLDER}/tls/sendmail-common.prm")
 _ROOTS_ALONE = (f.ACCESS, f"{MAIL_FOLDER}/authinfo")
-_NAMED = frozenset((*_FOLDERS, *_SECRETS, SASLDB, *_OF_TLS, *_ROOTS_ALONE))
+_MADE_OF_MC = (f.SENDMAIL_CF, f.SUBMIT_CF)
+_GENERATED = (f.SASL_M4, f.STARTTLS_M4)
+_NAMED = frozenset((*_FOLDERS, *_SECRETS, SASLDB, *_OF_TLS, *_ROOTS_ALONE, *_GENERATED))
+_ACL = "system.posix_acl_access"
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Rights:
     uid: int
     gid: int
     mode: int
+    acl: bool = False
+    """Whether an ACL names others: the bits of the group are the most that these may."""
 
 
 def set_by_scripts(
@@ -47,14 +53,20 @@ def set_by_scripts(
     then = now
     if path == SASLDB:
         taken = now.gid in (0, _GROUP_MAIL, mail.gid)  # of these, update_auth makes it root:sasl
-        then = Rights(0, sasl, now.mode) if taken else now
+        then = replace(now, uid=0, gid=sasl) if taken else now
         return replace(then, mode=now.mode & ~0o017)
     if path in _FOLDERS:
-        return replace(mail, mode=_FOLDERS[path])
+        return replace(mail, mode=_FOLDERS[path], acl=now.acl)
+    if path in _MADE_OF_MC:  # it and a map are new files, without an ACL
+        return Rights(0, mail.gid, 0o644)
+    if (source := path.removesuffix(".db")) != path and f" {source}\n" in cf:
+        return Rights(mail.uid if source in _ROOTS_ALONE else 0, mail.gid, 0o640)
     if path in _SECRETS:
-        then = replace(mail, mode=0o640)
+        then = replace(mail, mode=0o640, acl=now.acl)
+    elif path in _GENERATED:
+        then = Rights(0, 0, 0o744, now.acl)
     elif path in _OF_TLS and tls:
-        then = Rights(0, mail.gid, now.mode)
+        then = replace(now, uid=0, gid=mail.gid)
     elif path in _ROOTS_ALONE and f" {path}\n" in cf:
         then = replace(now, mode=now.mode & ~0o077)
     # update_sys comes first, and where the group may write takes that from it, and from all others.
@@ -62,8 +74,8 @@ def set_by_scripts(
 
 
 def takes_away(now: Rights, then: Rights, mail: Rights) -> bool:
-    """Whether its owner or its group may do less, unless these are root's or the mail system's own, or all others may
-    write no more."""
+    """Whether its owner or its group may do less, unless these are root's or the mail system's own, or whom an ACL names, or
+    all others may read or write no more."""
     had = {who: now.mode >> shift & 7 for who, shift in (("owner", 6), ("group", 3), ("others", 0))}
     has = {who: then.mode >> shift & 7 for who, shift in (("owner", 6), ("group", 3), ("others", 0))}
     owner = has["owner"] if then.uid == now.uid else has["others"]
@@ -71,7 +83,8 @@ def takes_away(now: Rights, then: Rights, mail: Rights) -> bool:
     return bool(
         (now.uid not in (0, mail.uid) and had["owner"] & ~owner)
         or (now.gid not in (0, mail.gid) and had["group"] & ~group)
-        or had["others"] & ~has["others"] & 0o2
+        or (now.acl and had["group"] & ~has["group" if then.acl else "others"])
+        or had["others"] & ~has["others"] & 0o6
     )
 
 
@@ -90,10 +103,11 @@ def taken_away(host: Host, paths: Iterable[str], cf: str) -> tuple[str, ...]:
         place = behind_links(host, path) if path in _NAMED else path
         try:
             status = host.path(place).lstat()
+            acl = _ACL in os.listxattr(host.path(place), follow_symlinks=False)
         except OSError:
             continue
         if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
-            now = Rights(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+            now = Rights(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode), acl)
             then = set_by_scripts(path, now, mail, cf, groups.get("sasl", 0), tls=tls)
             if takes_away(now, then, mail):
                 lines.append(f"{place}: {_shown(now, owners)} -> {_shown(then, owners)}")
@@ -102,4 +116,4 @@ def taken_away(host: Host, paths: Iterable[str], cf: str) -> tuple[str, ...]:
 
 def _shown(rights: Rights, owners: Owners) -> str:
     user = owners.users.get(rights.uid, str(rights.uid))
-    return f"{rights.mode:04o} {user}:{owners.groups.get(rights.gid, str(rights.gid))}"
+    return f"{rights.mode:04o}{'+' * rights.acl} {user}:{owners.groups.get(rights.gid, str(rights.gid))}"
