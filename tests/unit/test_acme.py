@@ -30,6 +30,10 @@ _RATE = (
     "An unexpected error occurred:\nError creating new order :: too many certificates (5) already issued for this exact set of "
     "domains in the last 168h0m0s, retry after 2026-12-01 00:00:00 UTC"
 )
+_ACCOUNTS = (
+    "Missing command line flag or config entry for this setting:\nPlease choose an account\n"
+    "Choices: ['a@2026-01-01T00:00:00Z (d77f)', 'b@2026-01-01T00:00:00Z (5cff)']"
+)
 _FLAGS = "Too many flags setting configurators/installers/authenticators 'webroot' -> 'standalone'"
 _REFUSED = "An unexpected error occurred:\nValueError: Requesting acme.example.test/dir: Connection refused"
 _REFUSED_5 = "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='acme.example.test', port=14000): Max retries exceeded"
@@ -61,6 +65,8 @@ _REFUSED_5 = "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='acm
         ("urn:ietf:params:acme:error:rateLimited :: There were too many requests", "rate limit", "wait"),
         ("urn:ietf:params:acme:error:badNonce :: JWS has an invalid anti-replay nonce", "bad nonce", "try again"),
         ("urn:ietf:params:acme:error:accountDoesNotExist :: unable to find existing account", "account", "put the account away"),
+        (_ACCOUNTS, "several accounts", "--account ID"),
+        ("Account at /etc/letsencrypt/accounts/a/directory/7 does not exist", "settings name an account", "`account = ID`"),
         ("urn:ietf:params:acme:error:externalAccountRequired :: EAB", "have an account", "certbot register"),
         ("urn:ietf:params:acme:error:rejectedIdentifier :: Policy forbids", "such a name", "public name"),
         (_REFUSED, "cannot be reached from here", "port 443"),

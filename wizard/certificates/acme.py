@@ -75,6 +75,14 @@ _REFUSALS = (
     (r"Type:\s+tls\b|error:tls\b",
      "the authority was led to https and the TLS there failed",
      "let the web server answer /.well-known/acme-challenge/ over plain http"),
+    (r"Please choose an account",
+     "certbot has several accounts with the authority, and cannot ask which is to be used",
+     "`find /etc/letsencrypt/accounts -name regr.json` names them, `grep ^account /etc/letsencrypt/renewal/*.conf` those by which it renews: put "
+     "one away by which it does not (`mv /etc/letsencrypt/accounts/SERVER/directory/ID /root/certbot-account`). Where it renews by all of them, "
+     "have `certbot certonly --cert-name NAME --account ID` get the certificate, then run the same command again"),
+    (r"Account at \S+ does not exist",
+     "certbot's own settings name an account that it does not have with this authority (staging has its own)",
+     "take `account = ID` out of /etc/letsencrypt/cli.ini, and of /root/.config/letsencrypt/cli.ini"),
     (r"accountDoesNotExist|Account (?:\S+ )?(?:is not valid|does not exist|not found)|account.{0,40}deactivated|No such account|"
      r"[Uu]nable to find (?:an )?account|KeyID header|JWS verification error",
      "the authority does not know certbot's account any more",
