@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+from unittest.mock import Mock
+
 import pytest
 
 from templates import render
 from wizard.maillog.read import LOG, UNPROVED, LogLine
-from wizard.maillog.watched_login import OutsideLogin, verdict
+from wizard.maillog.watched_login import OutsideLogin, verdict, wait_for_login
 from wizard.model.plan import Sign
+from wizard.system.host import Host
+from wizard.system.sockets import Listener
 
 OWN = frozenset({"127.0.0.1", "::1", "198.51.100.1", "2001:db8::1"})
+
+
+@pytest.fixture(autouse=True)
+def log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log in which nobody comes."""
+    silent = SimpleNamespace(source="journal", taken=lambda: ())
+    monkeypatch.setattr("wizard.maillog.watched_login.LogFollower", lambda _: nullcontext(silent))
 
 
 def line(text: str, name: str = "sm-mta") -> LogLine:
@@ -37,6 +50,38 @@ def line(text: str, name: str = "sm-mta") -> LogLine:
 )  # fmt: skip
 def test_the_address_of_the_client(text: str, address: str | None) -> None:
     assert line(text).peer == address
+
+
+@pytest.mark.parametrize(
+    ("there", "listens"),
+    [
+        ((), False),
+        ((("0.0.0.0", 25, "sendmail-mta"), ("127.0.0.1", 587, "sendmail-mta")), False),
+        ((("::1", 587, "sendmail-mta"), ("0.0.0.0", 22, "sshd")), False),
+        ((("0.0.0.0", 587, "sendmail-mta"),), True),
+        ((("::", 465, None),), True),
+        ((("203.0.113.1", 2525, "sendmail-mta"),), True),
+    ],
+)
+def test_nobody_is_waited_for_where_nothing_listens(
+    there: tuple[tuple[str, int, str | None], ...], monkeypatch: pytest.MonkeyPatch, *, listens: bool
+) -> None:
+    """Ten minutes, and then the firewall was blamed."""
+    found = tuple(Listener(*each, 7) for each in there)
+    monkeypatch.setattr("wizard.maillog.watched_login.listeners", lambda _: found)
+    over = Mock(return_value=False)
+    outside = wait_for_login(Host(), 0.2, lambda _: None, over)
+    assert (over.called, outside.listens) == (listens, listens)
+    made = verdict(outside, 0.2)
+    assert made.sign is Sign.FAILED
+    assert ("Nothing listens on port 587 here" in made.says) is not listens
+    assert ("firewall" in made.remedy) is listens
+
+
+def test_what_stops_to_listen_meanwhile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = iter([(Listener("0.0.0.0", 587, "sendmail-mta", 7),), ()])
+    monkeypatch.setattr("wizard.maillog.watched_login.listeners", lambda _: next(seen))
+    assert "Nothing listens" in verdict(wait_for_login(Host(), 0.2, lambda _: None, lambda: False), 0.2).says
 
 
 def test_loopback_and_own_addresses_are_no_proof() -> None:

@@ -45,6 +45,7 @@ from wizard.maillog.watched_login import (
     OUTSIDE_WITHIN,
     commands,
     hold_conversation,
+    listens_for_clients,
     saslauthd_options,
     target_of,
     verdict,
@@ -350,7 +351,7 @@ def _from_outside(arguments: argparse.Namespace, answers: Answers) -> int:
     must_be_root("read the mail log", reads=True)
     limit = within(arguments, OUTSIDE_WITHIN)
     host = Host()
-    if not arguments.json:
+    if not arguments.json and listens_for_clients(host):
         out(commands(host, answers.certificate), whole=True)
         out(f"\nWaiting for it, {limit:.0f} s at most (Ctrl-C ends it) ...")
 

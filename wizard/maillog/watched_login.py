@@ -13,6 +13,7 @@ from templates import render
 from wizard.certificates import Certificate, fingerprint_lines
 from wizard.console import clean, command
 from wizard.editors import EditError, shell_defaults
+from wizard.editors.daemon_options import is_loopback
 from wizard.errors import CannotHere, HostError
 from wizard.gather.host import look
 from wizard.maillog.correlate import ConversationLine, Delivery, Watch
@@ -28,11 +29,12 @@ from wizard.smtp.session import reachable
 from wizard.smtp.transcript import Transcript
 from wizard.system.accepted_login import note_login
 from wizard.system.host import Host
-from wizard.system.sockets import addresses, is_own
+from wizard.system.sockets import addresses, is_own, listeners
 
 OUTSIDE_WITHIN = 300.0
 """Seconds to wait by default for a login from another machine."""
 _POLL = 0.1
+_FOR_CLIENTS, _FOR_SERVERS = (587, 465), 25
 _NAMED = 5
 """So many addresses are named, the others counted."""
 
@@ -170,6 +172,8 @@ class OutsideLogin:
     """Address and user of the first login."""
     file: str = ""
     """The file whose lines prove nothing; "" where the daemon's own lines are read."""
+    listens: bool = True
+    """Whether anything listens on this host for clients elsewhere."""
 
     def takes(self, line: LogLine) -> bool:
         """Whether the line is of a connection from outside."""
@@ -203,13 +207,25 @@ def commands(host: Host, wanted: CertificateAnswers, columns: int | None = None)
     return "\n".join(line for some in lines for line in some)
 
 
+def listens_for_clients(host: Host) -> bool:
+    """Whether anything listens where mail clients elsewhere can come to: sendmail also at a port of the site's own."""
+    return any(
+        each.port in _FOR_CLIENTS or (each.process == "sendmail-mta" and each.port != _FOR_SERVERS)
+        for each in listeners(host)
+        if not is_loopback(each.address)
+    )
+
+
 def wait_for_login(
     host: Host, within: float, tell: Callable[[LogLine], None], over: Callable[[], bool]
 ) -> OutsideLogin:
-    """Wait `within` seconds for a login from outside; `tell` gets the lines about such clients.
+    """Wait `within` seconds for a login from outside; `tell` gets the lines about such clients. Not at all where nothing
+    listens for them.
 
     Raises CannotHere where there is no log."""
-    outside = OutsideLogin(frozenset(addresses(host)))
+    outside = OutsideLogin(frozenset(addresses(host)), listens=listens_for_clients(host))
+    if not outside.listens:
+        return outside
     with LogFollower(host) as log:
         if log.source is None:
             raise CannotHere("this host keeps no mail log, so a client's connection cannot be seen")
@@ -219,6 +235,7 @@ def wait_for_login(
                 if outside.takes(line):
                     tell(line)
             time.sleep(_POLL)
+    outside.listens = listens_for_clients(host)
     return outside
 
 
@@ -236,6 +253,12 @@ def verdict(outside: OutsideLogin, within: float) -> Check:
         if ipaddress.ip_address(outside.logged_in[0]).is_private:
             says += " It is a private address: whether clients on the Internet get through is not proven."
         return Check("from-outside", Sign.OK, says)
+    if not outside.listens:
+        says = "Nothing listens on port 587 here for other machines."
+        remedy = (
+            "`msa-wizard apply` sets it up, or starts it; `msa-wizard troubleshoot` says what is in the way"
+        )
+        return Check("from-outside", Sign.FAILED, says, remedy)
     if outside.came:
         came = ", ".join(map(clean, sorted(outside.came)[:_NAMED]))
         more = f" and {len(outside.came) - _NAMED} more" if len(outside.came) > _NAMED else ""
