@@ -190,6 +190,20 @@ def test_a_host_that_lets_in_what_is_old_is_closed_and_its_clients_are_named_fir
     debian.run("sendmailconfig --no-reload </dev/null >/dev/null 2>&1")
     assert debian.run(look).stdout == files
 
+    # A group that becomes small with the policy in force is barred as well.
+    remade = (
+        "openssl dhparam -dsaparam -out /etc/mail/tls/small.prm {} 2>/dev/null; systemctl restart sendmail"
+    )
+    debian.run(remade.format(2048), timeout=200)
+    assert applied(debian, *CHOSEN, *MAY_END).returncode == 0
+    assert taken(debian, 587, *GOOD) == GOOD
+    debian.run(remade.format(1024))
+    assert state(debian, *CHOSEN)["state"] == "drifted"
+    again = applied(debian, *CHOSEN, *MAY_END)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert taken(debian, 587, *kinds) == {"1.3", "ecdhe"}
+    assert state(debian, *CHOSEN)["state"] == "applied"
+
 
 MAKE = "sendmailconfig --no-reload </dev/null >/dev/null 2>&1; systemctl restart sendmail"
 

@@ -417,7 +417,8 @@ def _weak_tls(host: Host, talks: Iterable[Conversation], node: str) -> tuple[Han
     """Of one listener, which all others are like: at 127.0.0.1 alone, which sendmail's rate limits do not count."""
     for talk in talks:
         daemon = talk.daemon
-        if talk.stopped is None and is_submission(daemon) and daemon.reachable_at == "127.0.0.1":
+        served = is_submission(daemon) and daemon.port != 25  # as tls-policy has it
+        if talk.stopped is None and served and daemon.reachable_at == "127.0.0.1":
             return handshakes(host, daemon, node, QUICK)
     return ()
 

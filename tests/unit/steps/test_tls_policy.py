@@ -225,13 +225,34 @@ def test_nobody_looks_unless_it_is_chosen_and_sendmail_runs(monkeypatch: pytest.
     assert gathered(monkeypatch, (TLS13,), host(None, planned=frozenset({"restart"}))) is None
 
 
-def test_what_is_in_force_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*_: object) -> Any:
-        raise AssertionError("a handshake")
+def test_of_what_is_in_force_only_the_size_of_the_group_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = list[Kind]()
+
+    def tried(_host: Host, _daemon: object, _name: str, kinds: tuple[Kind, ...]) -> tuple[Handshake, ...]:
+        asked.extend(kinds)
+        return tuple(Handshake(kind, False) for kind in kinds)
 
     gathered(monkeypatch, (), host())
-    monkeypatch.setattr(tls_policy, "handshakes", never)
+    monkeypatch.setattr(tls_policy, "handshakes", tried)
     assert TlsPolicy().gathered(Host(), applied(host(None)), CHOSEN).tls == TlsTaken("DEFAULT")
+    assert asked == [SMALL_DH]
+    barred = applied(host(None), rules((587,), listed("DEFAULT", small_dh=True)))
+    assert TlsPolicy().gathered(Host(), barred, CHOSEN).tls == TlsTaken("DEFAULT", small_dh=True)
+    assert asked == [SMALL_DH], "barred anyway"
+
+
+def test_a_group_that_became_small_under_the_policy_is_barred_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = gathered(monkeypatch, (TLS13, TLS12, SMALL_DH), applied(host(None)))
+    assert seen is not None
+    made = plan(applied(host(seen)))
+    assert (made.outcome, made.reason) == (
+        Outcome.PENDING,
+        "port 587 takes Diffie-Hellman below 2048 bits",
+    )
+    assert ":!kDHE" in made.changes[0].after.content.decode()  # type: ignore[attr-defined]
+    assert [ending.id for ending in made.ends] == ["tls-refused"], "who came with it lately is asked about"
 
 
 def test_weak_kinds_are_told_with_who_came_so(monkeypatch: pytest.MonkeyPatch) -> None:
