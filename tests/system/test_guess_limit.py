@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -470,6 +471,34 @@ def test_the_rehearsal_bans_in_the_clone(machine: BootMachine) -> None:
     assert differences(before, picture(debian, "/etc")) == []
 
 
+@contextlib.contextmanager
+def connection(debian: Machine) -> Iterator[None]:
+    """One to port 22, from port 40000 of the guesser's."""
+    served = (
+        "import socket, time; kept = socket.create_server(('198.51.100.1', 22)).accept(); time.sleep(600)"
+    )
+    near = (
+        "import socket, time\nwhile True:\n    try:\n"
+        f"        kept = socket.create_connection(('198.51.100.1', 22), source_address=('{GUESSER}', 40000))\n"
+        "        break\n    except ConnectionRefusedError:\n        time.sleep(0.2)\n"
+        "print('ready', flush=True)\ntime.sleep(600)"
+    )
+    argv = [
+        place.argv(["python3", "-c", text]) for place, text in ((debian, served), (debian.client(), near))
+    ]
+    with (
+        subprocess.Popen(argv[0]) as server,
+        subprocess.Popen(argv[1], stdout=subprocess.PIPE, text=True) as client,
+    ):
+        try:
+            assert client.stdout is not None
+            assert client.stdout.readline() == "ready\n"
+            yield
+        finally:
+            client.kill()
+            server.kill()
+
+
 @pytest.mark.default_on("forky")
 def test_who_logged_in_within_a_ban_is_asked_about_and_a_connection_by_ssh_is_never_banned(
     machine: BootMachine,
@@ -494,7 +523,10 @@ def test_who_logged_in_within_a_ban_is_asked_about_and_a_connection_by_ssh_is_ne
 
     # From an SSH connection: the fourth wrong password bans the other, and not the admin's own computer.
     ssh = {"SSH_CONNECTION": f"{GUESSER} 40000 198.51.100.1 22"}
-    done = wizard(debian, "apply", "guess-limit", "--yes", *LIMIT, "--accept", "logins-banned", env=ssh)
+    planned = wizard(debian, "plan", "guess-limit", *LIMIT, "--accept", "logins-banned", env=ssh)
+    assert f"applied from ({GUESSER})" not in planned.stdout, "it has ended"
+    with connection(debian):
+        done = wizard(debian, "apply", "guess-limit", "--yes", *LIMIT, "--accept", "logins-banned", env=ssh)
     assert done.returncode == 0, done.stderr
     assert f"applied from ({GUESSER})" in debian.read(JAIL).decode()
     assert state(debian, *LIMIT)["state"] == "applied", "also from elsewhere"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import re
 import shutil
@@ -15,7 +14,7 @@ from pathlib import Path
 from wizard.editors import fail2ban as conf
 from wizard.editors.fail2ban import Jail, Limit
 from wizard.errors import HostError
-from wizard.gather.firewall import ssh_connection
+from wizard.gather.firewall import ssh_client
 from wizard.model.facts import JAIL, Fail2ban
 from wizard.packages.apt import installed
 from wizard.system.host import Completed, Host
@@ -56,7 +55,7 @@ def _looked(host: Host, log: str | None) -> Fail2ban:
     missing = tuple(name for name in needed if name not in here)
     root = os.geteuid() == 0
     without_nft = _without_nft(host) if root else ""
-    seen = Fail2ban(log, missing, own=_own(host), connection=_connection(), without_nft=without_nft)
+    seen = Fail2ban(log, missing, own=_own(host), connection=ssh_client(host), without_nft=without_nft)
     if not host.exists(CLIENT):
         return replace(seen, sshd_unread=log == "journal" and not host.exists(_AUTH_LOG))
     if not root:
@@ -211,16 +210,6 @@ def _without_nft(host: Host) -> str:
         return ""
     result = host.run(["nft", "list", "tables"], timeout=_PATIENCE)
     return "" if result.code == 0 else f"`nft list tables` failed: {result.tail(1)}"
-
-
-def _connection() -> str:
-    words = ssh_connection().split()
-    try:
-        address = ipaddress.ip_address(words[0].partition("%")[0]) if words else None
-    except ValueError:
-        return ""
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address) if address else ""
 
 
 def matched(host: Host, lines: Sequence[str]) -> int:

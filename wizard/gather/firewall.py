@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from wizard.packet_filter.iptables import filter_table
 from wizard.packet_filter.nftables import Ruleset, ruleset
 from wizard.packet_filter.walk import Verdict
 from wizard.system.host import Host
-from wizard.system.sockets import process_name
+from wizard.system.sockets import is_open, plain_address, process_name
 
 DEADLINE = 20.0
 """Seconds for a firewall's tool to print its rules."""
@@ -70,14 +71,48 @@ def ssh_connection() -> str:
     while not connection and pid > 1:
         try:
             folder = Path(f"/proc/{pid}")
-            entries = (folder / "environ").read_bytes().split(b"\0")
+            connection = _named_by(folder)
             status = (folder / "stat").read_text("latin-1")
         except OSError:
             break
-        variables = dict(each.partition(b"=")[::2] for each in reversed(entries))
-        connection = variables.get(b"SSH_CONNECTION", b"").decode("latin-1")
         pid = int(status[status.rindex(")") + 2 :].split()[1])
     return connection
+
+
+def ssh_client(host: Host) -> str:
+    """The client's address of the SSH connection that is there now; empty where there is none, or nobody can tell which.
+
+    In tmux and screen SSH_CONNECTION may be of one that has ended, whose address is anybody's by now: then the one counts
+    that other processes of this login name, if it is the only one."""
+    connection = ssh_connection()
+    if not connection:
+        return ""
+    if client := _open_client(host, connection):
+        return client
+    login, others = host.text("/proc/self/loginuid"), set[str]()
+    for _, folder in host.processes():
+        with suppress(OSError):  # it has ended
+            if (folder / "loginuid").read_text() == login:
+                others.add(_open_client(host, _named_by(folder)))
+    others.discard("")
+    return others.pop() if len(others) == 1 else ""
+
+
+def _named_by(folder: Path) -> str:
+    """SSH_CONNECTION of a process, by its folder below /proc. Raises OSError."""
+    entries = (folder / "environ").read_bytes().split(b"\0")
+    variables = dict(each.partition(b"=")[::2] for each in reversed(entries))
+    return variables.get(b"SSH_CONNECTION", b"").decode("latin-1")
+
+
+def _open_client(host: Host, connection: str) -> str:
+    """The client's address of an SSH_CONNECTION that has not ended, else empty."""
+    try:
+        client, its_port, server, port = connection.split()
+        ends = (plain_address(client), int(its_port)), (plain_address(server), int(port))
+    except ValueError:
+        return ""
+    return ends[0][0] if is_open(host, *ends) else ""
 
 
 def outside(host: Host) -> frozenset[str]:

@@ -16,7 +16,7 @@ from wizard.system.host import Host
 
 OTHER_NAMES = {"sendmail": "sendmail-mta"}
 """The name that a daemon has where it is started by another of its names, as `sendmail -bd` by hand, and its own."""
-_LISTEN = "0A"
+_ESTABLISHED, _LISTEN = "01", "0A"
 _CLOSING = "0"
 
 
@@ -66,11 +66,23 @@ def server_process(
     return next(iter(children or holders), None)
 
 
+def is_open(host: Host, client: tuple[str, int], server: tuple[str, int]) -> bool:
+    """Whether a connection is there, with the server's end on this host."""
+    return any(
+        row[3] == _ESTABLISHED and (_end(row[1]), _end(row[2])) == (server, client) for row in _sockets(host)
+    )
+
+
 def _end(text: str) -> tuple[str, int]:
     digits, port = text.split(":")
-    address = ipaddress.ip_address(_address(digits))
+    return plain_address(_address(digits)), int(port, 16)
+
+
+def plain_address(text: str) -> str:
+    """An address without its zone; one of IPv4 as such, also where IPv6 has it mapped. Raises ValueError."""
+    address = ipaddress.ip_address(text.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address), int(port, 16)
+    return str(mapped or address)
 
 
 def _open_files(folder: Path) -> Iterator[str]:

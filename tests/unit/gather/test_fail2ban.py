@@ -44,7 +44,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Daemon:
     monkeypatch.setattr(
         fail2ban, "installed", lambda _: dict.fromkeys(("fail2ban", "python3-systemd", "nftables"), "1")
     )
-    monkeypatch.setattr(fail2ban, "ssh_connection", lambda: "::ffff:198.51.100.7 4000 192.0.2.1 22")
+    monkeypatch.setattr(fail2ban, "ssh_client", lambda _: "198.51.100.7")
     for path, text in ((fail2ban.CLIENT, ""), ("/etc/fail2ban/jail.conf", "[DEFAULT]\n"), (JAIL, "[old]\n")):
         place = tmp_path / path.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
