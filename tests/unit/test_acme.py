@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.certificates.acme import authority, caa_refusal, reached_from_outside, refusal
+from wizard.certificates.acme import Caa, authority, caa, reached_from_outside, refusal
 
 _HEAD = "Certbot failed to authenticate some domains (authenticator: standalone). The Certificate Authority reported these problems:\n"
 _TAIL = "\nAsk for help or search for solutions at https://community.letsencrypt.org. See the logfile.\n"
@@ -100,7 +100,48 @@ def test_what_certbot_says_is_put_into_plain_words(output: str, means: str, reme
 def test_caa_records_are_read_as_authorities_do(
     issue: list[str], identities: list[str], refused: bool
 ) -> None:
-    assert bool(caa_refusal("example.org", issue, identities)) is refused
+    assert bool(caa("example.org", issue, identities, "http-01").forbidden) is refused
+
+
+LE = "letsencrypt.org"
+BY_DNS, ACCOUNT = f"{LE}; validationmethods=dns-01", "https://acme-v02.api.letsencrypt.org/acme/acct/1"
+
+
+@pytest.mark.parametrize(
+    ("issue", "by_http", "by_dns"),
+    [
+        ([BY_DNS], "proved by dns-01 (validationmethods), not by http-01", ""),
+        ([f"{LE};validationmethods = http-01,tls-alpn-01"], "", "proved by http-01, tls-alpn-01 (val"),
+        ([BY_DNS, "sectigo.com"], "not by http-01", ""),
+        ([BY_DNS, LE], "", ""),
+        ([BY_DNS, f"{LE}; policy=x"], "", ""),
+        ([f"{LE}; validationmethods="], "proved by nothing", "proved by nothing"),
+        (["sectigo.com; validationmethods=dns-01"], "let sectigo.com sign", "let sectigo.com sign"),
+    ],
+)
+def test_the_way_to_prove_the_name_must_be_one_that_caa_allows(
+    issue: list[str], by_http: str, by_dns: str
+) -> None:
+    for method, says in (("http-01", by_http), ("dns-01", by_dns)):
+        seen = caa("example.org", issue, [LE], method)
+        assert (says in seen.forbidden, bool(seen.forbidden)) == (True, bool(says)), seen
+
+
+@pytest.mark.parametrize(
+    ("issue", "accounts"),
+    [
+        ([f"{LE}; accounturi={ACCOUNT}"], (ACCOUNT,)),
+        (
+            [f"{LE}; accounturi={ACCOUNT}", f"{LE}; validationmethods=http-01; accounturi={ACCOUNT}2"],
+            (ACCOUNT, f"{ACCOUNT}2"),
+        ),
+        ([f"{LE}; accounturi={ACCOUNT}", LE], ()),
+        ([f"{LE}; accounturi={ACCOUNT}", BY_DNS], (ACCOUNT,)),
+        ([f"sectigo.com; accounturi={ACCOUNT}", LE], ()),
+    ],
+)
+def test_the_accounts_that_caa_names_are_known(issue: list[str], accounts: tuple[str, ...]) -> None:
+    assert caa("example.org", issue, [LE], "http-01") == Caa(accounts=accounts)
 
 
 def test_an_address_that_nobody_reaches_proves_nothing() -> None:

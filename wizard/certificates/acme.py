@@ -7,6 +7,7 @@ import ipaddress
 import re
 import shlex
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 CERTBOT = "/etc/letsencrypt"
@@ -65,7 +66,8 @@ _REFUSALS = (
      "dns-PLUGIN-propagation-seconds in /etc/letsencrypt/cli.ini; then try again"),
     (r"error:caa\b|Type:\s+caa\b|CAA record",
      "a CAA record of the name forbids this authority to sign for it",
-     "add the authority to the CAA records of the name, or use one that they allow"),
+     "add the authority to the CAA records of the name, or use one that they allow. What validationmethods and accounturi in them say counts, "
+     "too: `certbot show_account` names certbot's account, with --staging that of the trial"),
     (r"Type:\s+dns\b|error:dns\b|NXDOMAIN|SERVFAIL|no valid A(?:AAA)? records",
      "the authority does not find the name in the DNS",
      "make its A record (and AAAA) lead to this host, wait until the name servers agree, then try again"),
@@ -164,17 +166,45 @@ def reached_from_outside(address: str) -> bool:
     return not any(ipaddress.ip_address(address) in network for network in _INSIDE)
 
 
-def caa_refusal(domain: str, issue: Sequence[str], identities: Collection[str]) -> str:
-    """Why the CAA records of `domain` keep an authority from signing; empty where they do not, or where that cannot be told.
+@dataclass(frozen=True)
+class Caa:
+    """What the CAA records that count for a name say to an authority (RFC 8659, RFC 8657)."""
 
-    `issue` are the values of its records `issue`, `identities` what the authority calls itself, empty where it does not say."""
-    allowed = [value.partition(";")[0].strip().lower() for value in issue]
-    named = [name for name in allowed if name]
-    if not issue or (named and not identities) or set(named) & {name.lower() for name in identities}:
-        return ""
-    return (
-        f"the CAA records of {domain} let {', '.join(named) or 'no authority'} sign for it, and nobody else"
-    )
+    forbidden: str = ""
+    """Why they keep it from signing; empty where they do not, or where that cannot be told."""
+    accounts: tuple[str, ...] = ()
+    """The accounts that alone may ask it, where they name some."""
+
+
+def caa(domain: str, issue: Sequence[str], identities: Collection[str], method: str) -> Caa:
+    """`issue` are the values of the records `issue` of `domain`, `identities` what the authority calls itself, empty where it does
+    not say, `method` how the name is to be proved."""
+    records = [_issuer(value) for value in issue]
+    named = [name for name, _ in records if name]
+    own = {name.lower() for name in identities}
+    parameters = [more for name, more in records if name in own]
+    if not issue or (named and not identities):
+        return Caa()
+    if not parameters:
+        others = ", ".join(named) or "no authority"
+        return Caa(f"the CAA records of {domain} let {others} sign for it, and nobody else")
+    methods = [re.split(r"[,\s]+", each.get("validationmethods", method)) for each in parameters]
+    fit = [each for each, allowed in zip(parameters, methods, strict=True) if method in allowed]
+    if not fit:
+        ways = ", ".join(dict.fromkeys(way for allowed in methods for way in allowed if way))
+        return Caa(
+            f"the CAA records of {domain} let the authority sign only where the name is proved by {ways or 'nothing'} "
+            f"(validationmethods), not by {method}"
+        )
+    accounts = [each.get("accounturi", "") for each in fit]
+    return Caa(accounts=tuple(dict.fromkeys(accounts)) if all(accounts) else ())
+
+
+def _issuer(value: str) -> tuple[str, dict[str, str]]:
+    """The authority that a record names, and the parameters behind it."""
+    name, *more = (part.strip() for part in value.split(";"))
+    pairs = (part.partition("=") for part in more)
+    return name.lower(), {tag.strip(): says.strip() for tag, _, says in pairs}
 
 
 def refusal(*texts: str) -> tuple[str, str]:

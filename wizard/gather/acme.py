@@ -17,7 +17,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 
-from wizard.certificates.acme import CERTBOT, HOOK, IDENTITIES, LETS_ENCRYPT, OTHERS, SETTINGS, caa_refusal
+from wizard.certificates.acme import CERTBOT, HOOK, IDENTITIES, LETS_ENCRYPT, OTHERS, SETTINGS, Caa, caa
 from wizard.console import clean
 from wizard.errors import HostError
 from wizard.gather.host import ASK_DPKG, apt_simulation, installed
@@ -54,9 +54,11 @@ def look_at_acme(host: Host, wanted: Certificate, names: Sequence[str]) -> Acme:
         resolved = [pool.submit(_addresses, host, name) for name in names]
         seen = asked.result()
         identities = seen.identities or (() if wanted.server else IDENTITIES)
-        forbids = [pool.submit(_caa, name, identities) for name in names]
+        forbids = [
+            pool.submit(_caa, name, identities, f"{answered_by(wanted.challenge)}-01") for name in names
+        ]
         in_dns = (
-            replace(dns.result(), forbidden=caa.result()) for dns, caa in zip(resolved, forbids, strict=True)
+            replace(dns.result(), **vars(says.result())) for dns, says in zip(resolved, forbids, strict=True)
         )
         return replace(
             seen,
@@ -222,8 +224,8 @@ def _is_here(server: str) -> bool:
         return False
 
 
-def _caa(name: str, identities: Sequence[str]) -> str:
-    """Why CAA forbids it: the records that count are the name's own, else those of the nearest domain above that has some. Empty
+def _caa(name: str, identities: Sequence[str], method: str) -> Caa:
+    """What CAA says of it: the records that count are the name's own, else those of the nearest domain above that has some. Empty
     where the DNS cannot be asked: the authority asks for itself."""
     import dns.exception
     import dns.resolver
@@ -234,10 +236,10 @@ def _caa(name: str, identities: Sequence[str]) -> str:
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             continue
         except (dns.exception.DNSException, OSError):
-            return ""
+            return Caa()
         issue = [item.value.decode("latin-1") for item in answer if item.tag.lower() == b"issue"]
-        return caa_refusal(domain, [clean(value) for value in issue], identities)
-    return ""
+        return caa(domain, [clean(value) for value in issue], identities, method)
+    return Caa()
 
 
 def _upwards(name: str) -> Iterator[str]:

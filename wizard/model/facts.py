@@ -365,6 +365,8 @@ class NameInDns:
     """Whether a resolver on this host has given them, which may have read them in /etc/hosts."""
     forbidden: str = ""
     """Why the CAA records forbid it, empty where they do not."""
+    accounts: tuple[str, ...] = ()
+    """The accounts with the authority that alone may ask, where the CAA records name some."""
 
 
 @dataclass(frozen=True)

@@ -302,7 +302,10 @@ def _obstacle(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...] 
             "see that this host reaches it (https), and that the address of its ACME directory is right",
         )
     if forbidden := next((each.forbidden for each in acme.names if each.forbidden), ""):
-        return forbidden, "add the authority to these records, or use one that they allow: --server URL"
+        return (
+            forbidden,
+            "change these records, or do as they say: another authority (--server URL), another way to prove the name (--challenge)",
+        )
     if wanted.challenge == MANUAL:
         return _no_hook(wanted, acme)
     if wanted.challenge not in (STANDALONE, WEBROOT):
@@ -386,6 +389,11 @@ def _wrong_holder(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, .
 
 
 def _notes(facts: Facts, wanted: Certificate, acme: Acme) -> Iterator[str]:
+    if accounts := sorted({account for named in acme.names for account in named.accounts}):
+        own = (
+            "`certbot register` makes one, `certbot show_account` names it, with --staging that of the trial"
+        )
+        yield f"by the CAA records only {', '.join(accounts)} may ask the authority, and certbot's account must be that: {own}"
     if acme.renews_by:
         lines = ", ".join(acme.renews_by)
         yield f"certbot gets it as you choose, but renews it by {lines}: choose that, or take it out there"

@@ -13,6 +13,7 @@ import dns.resolver
 import dns.rrset
 import pytest
 
+from wizard.certificates.acme import Caa
 from wizard.gather import acme
 from wizard.gather.acme import directory, look_at_acme, needed
 from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Certificate
@@ -74,7 +75,7 @@ def nobody_is_asked(monkeypatch: pytest.MonkeyPatch, here: tuple[str, ...] = ())
     monkeypatch.setattr(acme, "apt_simulation", lambda *_: None)
     monkeypatch.setattr(acme, "_addresses", lambda _, name: NameInDns(name))
     monkeypatch.setattr(acme, "directory", lambda _: Acme())
-    monkeypatch.setattr(acme, "_caa", lambda *_: "")
+    monkeypatch.setattr(acme, "_caa", lambda *_: Caa())
     monkeypatch.setattr(Host, "run", lambda *_, **__: Completed((), 0, "", "", 0.1))
 
 

@@ -286,6 +286,12 @@ def test_another_way_needs_no_port() -> None:
     assert plan(web, challenge="webroot", webroot="/srv").outcome is Outcome.PENDING, "a proxy may lead here"
 
 
+def test_the_account_that_alone_may_ask_is_told_before() -> None:
+    made = plan(host(in_dns(accounts=("https://x/acct/1",))))
+    assert made.outcome is Outcome.PENDING
+    assert any("only https://x/acct/1 may ask" in note and "show_account" in note for note in made.notes)
+
+
 def test_a_renewal_by_another_way_is_told_before() -> None:
     line = "`authenticator = webroot` in /etc/letsencrypt/cli.ini"
     said = [
