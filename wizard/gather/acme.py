@@ -249,11 +249,13 @@ def _upwards(name: str) -> Iterator[str]:
 
 
 def directory(server: str) -> Acme:
-    """What the authority says of itself (RFC 8555, 7.1.1), or why it does not."""
+    """What the authority says of itself (RFC 8555, 7.1.1), or why it does not; asked as certbot asks, without the shell's proxy."""
     if not server.startswith("https://"):
         return Acme(unreachable=f"{server} is no https address")
     try:
-        with urllib.request.urlopen(server, timeout=PATIENCE, context=ssl.create_default_context()) as answer:  # noqa: S310  (https alone)
+        https = urllib.request.HTTPSHandler(context=ssl.create_default_context())
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), https)
+        with opener.open(server, timeout=PATIENCE) as answer:
             said = json.loads(answer.read(_MOST))
         if not isinstance(said, dict) or "newOrder" not in said:
             return Acme(unreachable=f"{server} is no ACME directory")
@@ -267,7 +269,8 @@ def directory(server: str) -> Acme:
         return Acme(unreachable=f"{server} is no ACME directory")
     except (URLError, OSError) as error:
         why = error.reason if isinstance(error, URLError) else error
-        return Acme(unreachable=f"{server} cannot be reached: {clean(str(why))}")
+        proxied = "https" in urllib.request.getproxies()
+        return Acme(unreachable=f"{server} cannot be reached: {clean(str(why))}", proxied=proxied)
 
 
 def _meta(meta: object) -> tuple[str, tuple[str, ...]]:

@@ -385,6 +385,8 @@ class Acme:
     """What apt would do to install them."""
     unreachable: str = ""
     """Why the authority's directory cannot be had."""
+    proxied: bool = False
+    """Whether the shell has a proxy then, which neither certbot is given nor its timer has."""
     terms: str = ""
     """Where its terms of service are."""
     identities: tuple[str, ...] = ()

@@ -296,6 +296,14 @@ def _obstacle(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...] 
             f"{authority(wanted.server)} gives a certificate only to whom agrees to its terms of service.{terms}",
             "if you do: --agree-tos, the box on the screen, or certificate.agree_tos=true in the settings",
         )
+    if acme.unreachable and acme.proxied:
+        names = shlex.join(word for each in acme.names for word in ("--domain", each.name))
+        return (
+            f"{acme.unreachable}. The proxy of your shell (https_proxy) is not used, for certbot.timer renews without it",
+            "give certbot the proxy for its renewals: `systemctl edit certbot.service`, [Service], Environment=https_proxy=...;",
+            f"get the certificate in your shell, with the proxy: `certbot certonly --cert-name {acme.name} {names}`;",
+            "then run the same command again: what is kept by that name is used, and nobody is asked",
+        )
     if acme.unreachable:
         return (
             acme.unreachable,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import os
+import socket
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,12 @@ META = '{"newOrder": "https://ca.example.org/order", "meta": %s}'
 
 
 def said(monkeypatch: pytest.MonkeyPatch, answer: bytes | Exception) -> Acme:
-    def urlopen(*_: Any, **__: Any) -> io.BytesIO:
+    def opened(*_: Any, **__: Any) -> io.BytesIO:
         if isinstance(answer, Exception):
             raise answer
         return io.BytesIO(answer)
 
-    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    monkeypatch.setattr(urllib.request.OpenerDirector, "open", opened)
     return directory(SERVER)
 
 
@@ -67,6 +68,22 @@ def test_what_an_authority_says_of_itself(monkeypatch: pytest.MonkeyPatch) -> No
     assert (seen.unreachable, seen.identities) == ("", ("ca.example.org",))
     assert seen.terms.startswith("https://ca.example.org/t")
     assert "\x1b" not in seen.terms
+
+
+def test_the_authority_is_asked_as_certbot_asks_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the proxy of the shell, which certbot is not given."""
+    asked = list[str]()
+
+    def connect(address: tuple[str, int], *_: Any, **__: Any) -> None:
+        asked.append(address[0])
+        raise ConnectionRefusedError("refused")
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    for shell, proxied in (("", False), ("http://user:secret@proxy.example.org:3128", True)):
+        monkeypatch.setenv("https_proxy", shell)
+        seen = directory(SERVER)
+        assert (seen.unreachable, seen.proxied) == (f"{SERVER} cannot be reached: refused", proxied)
+    assert asked == ["ca.example.org", "ca.example.org"]
 
 
 def nobody_is_asked(monkeypatch: pytest.MonkeyPatch, here: tuple[str, ...] = ()) -> None:

@@ -187,6 +187,13 @@ def test_the_authority_is_not_asked_in_vain(
     assert made.remedy
 
 
+def test_behind_a_proxy_certbot_can_get_it_itself() -> None:
+    made = plan(host(replace(FINE, unreachable="https://x cannot be reached", proxied=True)))
+    assert (made.outcome, "https_proxy" in made.reason) == (Outcome.BLOCKED, True)
+    remedy = " ".join(made.remedy)
+    assert ("certbot.service" in remedy, f"--cert-name {NAME} --domain {NAME}`" in remedy) == (True, True)
+
+
 def test_a_certificate_that_others_use_is_not_to_be_deleted() -> None:
     unfit = Acme(NAME, kept=True, unfit="it is for www.example.org")
     assert "certbot delete" in plan(host(unfit)).remedy[0]
