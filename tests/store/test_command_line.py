@@ -295,6 +295,34 @@ def test_what_is_noted_of_several_steps_is_planned_once_and_whole_in_json(
     assert capsys.readouterr().out.count('"it is so for several"') == len(NAMES)
 
 
+class Unseen(Ends):
+    """A step of which only root sees whether it has something to do."""
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        return Plan.unseen(self.id, "only root can read it")
+
+
+def test_what_only_root_can_see_is_not_said_to_be_to_do(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A user who watches the host had an alarm for ever."""
+    first, *others = NAMES
+    place.engine(Unseen(place.host, first), *(Ends(place.host, name) for name in others))
+    assert place.main("plan", "--exit-code") == 10
+    assert place.main("apply", "--yes", *others) == 0
+    assert place.main("plan") == 0
+    capsys.readouterr()
+    assert place.main("plan", "--exit-code") == 3
+    shown = capsys.readouterr()
+    assert "unknown: only root can read it" in shown.out
+    assert (
+        "only root can see whether anything is left to do. Run: `sudo msa-wizard plan --exit-code`"
+        in shown.err
+    )
+    assert place.main("plan", "--exit-code", "--json") == 3
+    assert json.loads(capsys.readouterr().out)["error"]["exit_code"] == 3
+
+
 class Talks(Ends):
     """A step whose command says a lot."""
 

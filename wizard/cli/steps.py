@@ -33,13 +33,23 @@ from wizard.engine.state_dir import (
     store_to_add_to,
     waiting_run,
 )
-from wizard.errors import CANNOT, CONFLICT, DONE, FAILED, PENDING, CannotHere, Interrupted, UsageError
+from wizard.errors import (
+    CANNOT,
+    CONFLICT,
+    DONE,
+    FAILED,
+    PENDING,
+    CannotHere,
+    Interrupted,
+    NotRoot,
+    UsageError,
+)
 from wizard.gather.firewall import ssh_connection
 from wizard.gather.host import look
 from wizard.model.answers import SAVED, Answers, Auth, saved
 from wizard.model.events import Event
 from wizard.model.facts import Facts
-from wizard.model.plan import UNTESTED, Outcome, Plan, Sign, Step, ids
+from wizard.model.plan import UNKNOWN, UNTESTED, Outcome, Plan, Sign, Step, ids
 from wizard.model.session import Session
 from wizard.model.set_option import as_options
 from wizard.render import as_json
@@ -71,16 +81,23 @@ if TYPE_CHECKING:
 
 
 def plan(arguments: argparse.Namespace) -> int:
-    """`plan`: 0, or 10 with --exit-code when something is to be done; 3 when a step is blocked."""
+    """`plan`: 0, or 10 with --exit-code when something is to be done; 3 when a step is blocked. Raises NotRoot with --exit-code where
+    only root can see whether anything is to be done."""
     steps = steps_of(arguments.steps)
     events: list[Event] = []
     paged = not arguments.json and terminal_columns(sys.stdout) is not None
     report = collector(events) if arguments.json or paged else show
     engine = Engine(Host(), answers_of(arguments), notes_once(report), store=readable_store())
     plans = engine.plan(steps)
-    if arguments.json:
+    outcomes, words = {plan.outcome for plan in plans.values()}, {plan.word for plan in plans.values()}
+    to_do = any(
+        plan.outcome in (Outcome.PENDING, Outcome.LATER) and plan.word not in (UNTESTED, UNKNOWN)
+        for plan in plans.values()
+    )
+    unknown = arguments.exit_code and UNKNOWN in words and not to_do and Outcome.BLOCKED not in outcomes
+    if arguments.json and not unknown:
         as_json.show(steps=[as_json.plan(plan) for plan in plans.values()], interrupted=interrupted())
-    else:
+    elif not arguments.json:
         if paged:
             page("\n".join(map(event_text, events)))
             for name, plan in plans.items():
@@ -89,12 +106,10 @@ def plan(arguments: argparse.Namespace) -> int:
         _planned_endings(plans, engine.answers.accept, arguments.accept)
         if waits := interrupted():  # what that run has begun looks like done here
             error(f"msa-wizard: {waits}")
-    outcomes = {plan.outcome for plan in plans.values()}
+    if unknown:
+        raise NotRoot("see whether anything is left to do", reads=True)
     if Outcome.BLOCKED in outcomes:
         return CANNOT
-    to_do = any(
-        plan.outcome in (Outcome.PENDING, Outcome.LATER) and plan.word != UNTESTED for plan in plans.values()
-    )
     return PENDING if arguments.exit_code and to_do else DONE
 
 
