@@ -319,8 +319,9 @@ def test_what_is_wrong_is_refused_and_changes_nothing(machine: BootMachine, auth
 
 def test_certbots_renewals_reach_sendmail(machine: BootMachine, authority: Authority) -> None:
     debian = machine("msa")
-    # Another service reads the key, too: by its group, and by an ACL.
-    debian.run(f"chown root:staff {KEY}")
+    # Another service reads the key, too: by its group, and by an ACL. And it is TrustedUser's.
+    debian.run(f"chown smmta:staff {KEY}; systemctl restart sendmail")
+    assert "BEGIN CERTIFICATE" in first_of(presented(debian))
     debian.run(["python3", "-c", f"import os; os.setxattr('{KEY}', '{ACL}', {FOR_GAMES!r})"])
     before = contents(debian)
     first, second = authority.leaf(), authority.leaf(rsa=True)
@@ -333,7 +334,7 @@ def test_certbots_renewals_reach_sendmail(machine: BootMachine, authority: Autho
     assert "its group staff: other services that use it get the new pair" in " ".join(done.stdout.split())
     read_acl = ["python3", "-c", f"import os; print(os.getxattr('{KEY}', '{ACL}'))"]
     dressed, acl = modes(debian), debian.run(read_acl).stdout
-    assert (dressed[1], acl) == ("640 root:staff", f"{FOR_GAMES!r}\n")
+    assert (dressed[1], acl) == ("640 smmta:staff", f"{FOR_GAMES!r}\n")
 
     def renewed(lineage: str = LIVE) -> str:
         ran = debian.run(

@@ -17,7 +17,9 @@ from wizard.changes.rules import LiveRule
 @pytest.mark.parametrize("path", ["/etc/mail/tls/a.crt", "/etc/it's here/$(a) b"])
 def test_the_hook_for_certbot(path: str) -> None:
     values = dict.fromkeys(("name", "lineage", "certificate", "key", "client"), shlex.quote(path))
-    script = render("certbot_hook.sh.j2", **values, group=118, key_mode="0640", key_unsafe="0027")
+    script = render(
+        "certbot_hook.sh.j2", **values, group=118, trusted=110, key_mode="0640", key_unsafe="0027"
+    )
     done = subprocess.run(
         ["shellcheck", "--severity=warning", "-"], input=script, capture_output=True, text=True, check=False
     )
@@ -33,6 +35,7 @@ def test_the_hook_for_certbot(path: str) -> None:
         (0o644, 0, 117, (0o640, 0, 118)),
         (0o660, 0, 117, (0o640, 0, 118)),
         (0o640, 1000, 117, (0o640, 0, 118)),
+        (0o640, 110, 117, (0o640, 110, 117)),
         (None, 0, 0, (0o640, 0, 118)),
     ],
 )
@@ -40,7 +43,9 @@ def test_a_renewed_key_is_dressed_as_the_old_one_where_sendmail_takes_it_so(
     tmp_path: Path, mode: int | None, owner: int, group: int, then: tuple[int, int, int]
 ) -> None:
     values = dict.fromkeys(("name", "lineage", "certificate", "key", "client"), "x")
-    script = render("certbot_hook.sh.j2", **values, group=118, key_mode="0640", key_unsafe="0027")
+    script = render(
+        "certbot_hook.sh.j2", **values, group=118, trusted=110, key_mode="0640", key_unsafe="0027"
+    )
     old, new = tmp_path / "old", tmp_path / "new"
     new.touch(0o600)
     if mode is not None:
@@ -48,7 +53,10 @@ def test_a_renewed_key_is_dressed_as_the_old_one_where_sendmail_takes_it_so(
         os.chown(old, owner, group)
         old.chmod(mode)
     dress = script[script.index("dress() {") : script.index("\nfolder=")].replace("root:$group", "root:118")
-    subprocess.run(["sh", "-euc", f'{dress}\ndress "$1" "$2" 0640 0027', "sh", new, old], check=True)
+    assert "\ntrusted=110\n" in script
+    subprocess.run(
+        ["sh", "-euc", f'trusted=110\n{dress}\ndress "$1" "$2" 0640 0027', "sh", new, old], check=True
+    )
     status = new.stat()
     assert (status.st_mode & 0o7777, status.st_uid, status.st_gid) == then
 

@@ -340,6 +340,8 @@ class KeptPair:
     """The number of the group smmsp."""
     beside: tuple[tuple[str, Entry], ...] = ()
     notes: tuple[str, ...] = ()
+    trusted: int = 0
+    """The number of TrustedUser."""
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,7 @@ def refusals(host: Host, path: str, files: TlsFiles, *, key: bool) -> Iterator[T
     """All of it: the owner, the mode, each folder. Raises HostError when it cannot be read."""
     _, status = host.small_file(path, MOST if key else MOST_AUTHORITIES)
     file = behind_links(host, path)
-    mode, trusted = stat.S_IMODE(status.st_mode), _trusted(host, files)
+    mode, trusted = stat.S_IMODE(status.st_mode), trusted_user(host, files)
     safe = (mode | stat.S_IRUSR) & ~open_to(files, key)
     why = ""
     if mode & 0o022:
@@ -198,12 +198,12 @@ def open_folders(host: Host, path: str, files: TlsFiles) -> Iterator[tuple[str, 
             yield folder, mode
 
 
-def takes(entry: Entry, files: TlsFiles, *, key: bool) -> bool:
-    """Whether sendmail takes a file of root's with this mode; of TrustedUser's that is not said here."""
+def takes(entry: Entry, files: TlsFiles, *, key: bool, trusted: int) -> bool:
+    """Whether sendmail takes a file with this owner and mode; `trusted` is the number of TrustedUser."""
     mode = entry.mode
     return (
         entry.kind is Kind.FILE
-        and entry.uid == 0
+        and entry.uid in (0, trusted)
         and bool(mode & stat.S_IRUSR)
         and not mode & open_to(files, key)
     )
@@ -219,10 +219,11 @@ def behind_links(host: Host, path: str) -> str:
     return f"/{os.path.relpath(os.path.realpath(host.path(path)), os.path.realpath(host.root))}"
 
 
-def _trusted(host: Host, files: TlsFiles) -> int | None:
+def trusted_user(host: Host, files: TlsFiles) -> int:
+    """The number of TrustedUser, root's where there is none."""
     if files.trusted.isdigit():
         return int(files.trusted)
-    return _number(host, "/etc/passwd", files.trusted)
+    return _number(host, "/etc/passwd", files.trusted) or 0
 
 
 def group(host: Host, name: str) -> int:

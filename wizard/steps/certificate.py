@@ -27,7 +27,7 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers, Certificate
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
-from wizard.sendmail.cf_needs import MOST, TlsFiles, group, takes, unsafe
+from wizard.sendmail.cf_needs import MOST, TlsFiles, group, takes, trusted_user, unsafe
 from wizard.sendmail.client_name import client_name
 from wizard.smtp.session import presented
 from wizard.steps.certificate_endings import key_unfit, names_lost, tlsa_lost, with_tlsa
@@ -58,6 +58,8 @@ class CertificateStep(Step):
     pair: Pair = Pair(b"")
     group: int = 0
     """The number of the group smmsp, which Debian lets read these files."""
+    trusted: int = 0
+    """The number of TrustedUser, who may own them."""
     key_before: bytes | None = field(default=None, repr=False)
     """The content of the key file when the pair was made for it, where that key stays."""
     beside: tuple[tuple[str, Entry], ...] = ()
@@ -147,9 +149,10 @@ class CertificateStep(Step):
         return {path: self._dressed(facts, path, *each) for path, each in contents.items()}
 
     def _dressed(self, facts: Facts, path: str, pem: bytes, mode: int) -> Entry:
-        """With the group, mode and ACL of the file that is there, by which others may read it, as long as sendmail takes it so."""
-        before = facts.files.get(path)
-        if before is not None and takes(before, self.files, key=path == self.files.key):
+        """With the owner, group, mode and ACL of the file that is there, by which others may read it, as long as sendmail takes it
+        so."""
+        before, key = facts.files.get(path), path == self.files.key
+        if before is not None and takes(before, self.files, key=key, trusted=self.trusted):
             return replace(before, content=pem)
         return Entry(Kind.FILE, mode, 0, self.group, pem)
 
@@ -160,7 +163,7 @@ class CertificateStep(Step):
         if self._targets(facts)[self.files.key].content == before.content:
             return
         group = before.mode & 0o040 and before.gid not in (0, self.group)
-        if takes(before, self.files, key=True) and (group or before.xattrs):
+        if takes(before, self.files, key=True, trusted=self.trusted) and (group or before.xattrs):
             who = f"its group {group_name(before.gid)}" if group else "whom its ACL names"
             yield f"{self.files.key} stays readable for {who}: other services that use it get the new pair at their next start"
 
@@ -359,7 +362,8 @@ def renewed(host: Host, names: Sequence[str], days: int, *, replace_authority: b
 def _shaped(host: Host, names: tuple[str, ...], days: int) -> CertificateRenew:
     cf = host.entry(f.SENDMAIL_CF)
     files = TlsFiles.of(cf.content.decode("latin-1") if cf else "")
-    return CertificateRenew(files=files, group=group(host, "smmsp"), names=names, days=days)
+    smmsp, trusted = group(host, "smmsp"), trusted_user(host, files)
+    return CertificateRenew(files=files, group=smmsp, trusted=trusted, names=names, days=days)
 
 
 def _linked(host: Host, step: CertificateRenew) -> CertificateRenew:

@@ -22,7 +22,7 @@ from wizard.gather.certificates import CHAIN
 from wizard.model import facts as f
 from wizard.model.answers import certified_name
 from wizard.model.plan import Step
-from wizard.sendmail.cf_needs import MOST, TlsFiles, group, open_to
+from wizard.sendmail.cf_needs import MOST, TlsFiles, group, open_to, trusted_user
 from wizard.steps.certificate import CertificateStep, Pair, own_name
 from wizard.system.host import Host
 
@@ -124,8 +124,8 @@ def chosen(host: Host, source: Source) -> CertificateInstall:
     notes = [*_warnings(host, source, ders, key)]
     pair = Pair(as_pem(ders), key, as_pem(ders))
     digests = tuple(hashlib.sha256(content).hexdigest() for content in contents.values())
-    smmsp = group(host, "smmsp")
-    step = CertificateInstall(files=files, pair=pair, group=smmsp, source=source, digests=digests)
+    step = CertificateInstall(files=files, pair=pair, source=source, digests=digests)
+    step = replace(step, group=group(host, "smmsp"), trusted=trusted_user(host, files))
     if source.lineage:
         step = replace(step, beside=tuple(hook(step)))
         note = f"certbot runs {HOOK} after each renewal: it installs the new pair and restarts sendmail"
@@ -186,6 +186,7 @@ def hook(step: CertificateInstall) -> list[tuple[str, Entry]]:
         key=shlex.quote(step.files.key),
         client=shlex.quote(step.files.client_certificate if step.files.shared else ""),
         group=step.group,
+        trusted=step.trusted,
         key_mode="0640" if step.files.group_readable else "0600",
         key_unsafe=f"{open_to(step.files, key=True):04o}",
     )

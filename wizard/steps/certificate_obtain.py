@@ -95,7 +95,9 @@ class CertificateObtain(Step):
             return replace(facts, acme=acme)
         files, unreadable = read_entries(host, set(step.reads) - facts.files.keys())
         assert step.pair.key is not None
-        pair = KeptPair(step.pair.certificate, step.pair.key, step.group, step.beside, step.notes)
+        pair = KeptPair(
+            step.pair.certificate, step.pair.key, step.group, step.beside, step.notes, step.trusted
+        )
         facts = step.gathered(host, facts, Answers())
         return replace(
             facts,
@@ -254,6 +256,7 @@ def _install(facts: Facts, acme: Acme) -> CertificateInstall:
         files=files,
         pair=Pair(kept.certificate, kept.key, kept.certificate),
         group=kept.group,
+        trusted=kept.trusted,
         source=_source(acme.name),
         beside=kept.beside,
         notes=kept.notes,

@@ -361,12 +361,15 @@ def test_certbots_own_keeps_its_hook_and_another_of_its_gets_another(
         (Entry(Kind.FILE, 0o644, 0, 4711, b"old\n"), False),
         (Entry(Kind.FILE, 0o660, 0, 4711, b"old\n"), False),
         (Entry(Kind.FILE, 0o640, 4711, 4711, b"old\n"), False),
+        (Entry(Kind.FILE, 0o640, 110, 4711, b"old\n"), True),
+        (Entry(Kind.FILE, 0o400, 110, 0, b"old\n"), True),
+        (Entry(Kind.FILE, 0o644, 110, 4711, b"old\n"), False),
     ],
 )
 def test_a_key_that_others_read_stays_theirs_too(
     host: Host, authority: Authority, before: Entry, stays: bool
 ) -> None:
-    step = replace(install(host, authority), group=118)
+    step = replace(install(host, authority), group=118, trusted=110)
     seen = facts(host, step)
     seen = replace(seen, files={**seen.files, f.COMMON_KEY: before})
     made = step.plan(seen, Answers())
