@@ -52,15 +52,27 @@ def version_line(top: str = _TOP) -> str:
     return f"msa-wizard {__version__} ({_WORDS[kind]}{of})"
 
 
+def as_started() -> list[str]:
+    """The words that start this program again as it was started, in the same folder; none where that is not known. A checkout's
+    launcher may be a link of another name, and the one file has the name that its admin gave it."""
+    started = sys.argv[0]
+    if one_file():
+        return ["python3", started]
+    ours = os.path.basename(started) == "msa-wizard" or os.path.realpath(started) == f"{_TOP}/msa-wizard"  # noqa: PTH119
+    return [started] if ours else []
+
+
 def from_anywhere(*arguments: str) -> str:
     """A command line of ours as another session can run it, in whatever folder it is: a checkout, and the one file, are in no
-    PATH."""
+    PATH, or it is another copy that is there."""
     import shlex
     from shutil import which
 
-    started = os.path.abspath(sys.argv[0])  # noqa: PTH100
-    program = {"msa-wizard": [started], "msa-wizard.pyz": ["python3", started]}.get(os.path.basename(started))  # noqa: PTH119
-    return shlex.join([*(["msa-wizard"] if which("msa-wizard") or not program else program), *arguments])
+    *python, started = as_started() or [""]
+    started, found = os.path.abspath(started), which("msa-wizard")  # noqa: PTH100
+    in_path = found is not None and os.path.realpath(found) == os.path.realpath(started)
+    by_name = in_path or not os.path.isfile(started) or delivery()[0] == "deb"  # noqa: PTH113
+    return shlex.join([*(["msa-wizard"] if by_name else [*python, started]), *arguments])
 
 
 def one_file() -> Path | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from building.archive import zipped
 from docs.generate import commands
 from snapshots.errors import StoreError
 from wizard import errors
@@ -121,13 +122,17 @@ def test_whoever_is_not_root_is_told_the_command(
     assert capsys.readouterr().err.startswith(f"msa-wizard: {words}")
 
 
+@pytest.mark.parametrize("named", ["msa-wizard.pyz", "msa-wizard-1.0.0.pyz"])
 def test_whoever_is_not_root_is_told_how_the_one_file_is_run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    inside = [(name, b"", 0o644) for name in ("__main__.py", "first_start.py", "program.zip")]
+    (tmp_path / named).write_bytes(zipped(inside, 0))
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(sys, "argv", ["msa-wizard.pyz"])
+    monkeypatch.setattr(sys, "argv", [named])
     assert cli.main(["apply"]) == 3
-    assert "Run: `sudo python3 msa-wizard.pyz apply`\n" in capsys.readouterr().err
+    assert f"Run: `sudo python3 {named} apply`\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["-V"], ["--version"]])

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from building.archive import zipped
 from tests import stand_ins
 from wizard import __version__
-from wizard.delivery import begin, delivery, from_anywhere, version_line
+from wizard.delivery import as_started, begin, delivery, from_anywhere, version_line
 from wizard.engine import state_dir
 from wizard.errors import CannotHere
 
@@ -97,20 +98,47 @@ def test_of_a_checkout_it_is_the_commit_that_is_checked_out(tmp_path: Path) -> N
     assert delivery(str(tmp_path)) == ("checkout", git("rev-parse", "HEAD"))
 
 
+ONE_FILE = zipped([(name, b"", 0o644) for name in ("__main__.py", "first_start.py", "program.zip")], 0)
+
+
 @pytest.mark.parametrize(
     ("started", "in_path", "command"),
     [
-        ("./msa-wizard", False, "/opt/m/msa-wizard confirm"),
-        ("msa-wizard.pyz", False, "python3 /opt/m/msa-wizard.pyz confirm"),
-        ("./msa-wizard", True, "msa-wizard confirm"),
-        ("/usr/bin/msa-wizard", True, "msa-wizard confirm"),
-        ("-c", False, "msa-wizard confirm"),
+        ("./msa-wizard", "", "{here}/msa-wizard confirm"),
+        ("mine", "", "{here}/mine confirm"),
+        ("msa-wizard.pyz", "", "python3 {here}/msa-wizard.pyz confirm"),
+        ("msa-wizard-1.0.0(1).pyz", "", "python3 '{here}/msa-wizard-1.0.0(1).pyz' confirm"),
+        ("./msa-wizard", "msa-wizard", "msa-wizard confirm"),
+        ("mine", "msa-wizard", "msa-wizard confirm"),
+        ("msa-wizard-1.0.0(1).pyz", "msa-wizard", "python3 '{here}/msa-wizard-1.0.0(1).pyz' confirm"),
+        ("/usr/bin/msa-wizard", "/usr/bin/msa-wizard", "msa-wizard confirm"),
+        ("-c", "", "msa-wizard confirm"),
     ],
 )
 def test_another_session_can_run_it_in_any_folder(
-    started: str, in_path: bool, command: str, monkeypatch: pytest.MonkeyPatch
+    started: str, in_path: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """By whatever name it was started: the firewall waits for the command, a minute at most."""
+    here = tmp_path / "here"
+    put(here / "msa-wizard", "#!/bin/sh\n")
+    (here / "mine").symlink_to("msa-wizard")
+    for name in ("msa-wizard.pyz", "msa-wizard-1.0.0(1).pyz"):
+        (here / name).write_bytes(ONE_FILE)
+    monkeypatch.setattr("wizard.delivery._TOP", str(here))
+    monkeypatch.chdir(here)
     monkeypatch.setattr("sys.argv", [started])
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/local/sbin/{name}" if in_path else None)
-    monkeypatch.setattr("os.path.abspath", lambda path: str(Path("/opt/m", path)))
-    assert from_anywhere("confirm") == command
+    monkeypatch.setattr("shutil.which", lambda _: str(here / in_path) if in_path else None)
+    assert from_anywhere("confirm") == command.format(here=here)
+
+
+@pytest.mark.parametrize("started", ["./mine", "a (1).pyz"])
+def test_whoever_is_not_root_is_told_the_command_by_the_name_that_was_typed(
+    started: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "msa-wizard", "")
+    (tmp_path / "mine").symlink_to("msa-wizard")
+    (tmp_path / "a (1).pyz").write_bytes(ONE_FILE)
+    monkeypatch.setattr("wizard.delivery._TOP", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [started])
+    assert as_started() == (["python3", started] if "pyz" in started else [started])

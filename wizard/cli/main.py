@@ -120,9 +120,9 @@ def _as_root(arguments: Sequence[str]) -> str:
     """The command line as it was typed, for root."""
     import shlex
 
-    started = sys.argv[0]
-    program = {"msa-wizard": [started], "msa-wizard.pyz": ["python3", started]}
-    return shlex.join(["sudo", *program.get(started.rpartition("/")[2], ["msa-wizard"]), *arguments])
+    from wizard.delivery import as_started
+
+    return shlex.join(["sudo", *(as_started() or ["msa-wizard"]), *arguments])
 
 
 def _failed(arguments: Sequence[str], sentence: str, code: int) -> int:
