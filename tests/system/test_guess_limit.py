@@ -581,6 +581,9 @@ def test_without_a_journal_the_log_file_is_read(machine: BootMachine) -> None:
     guess(debian)
     assert outside(debian, PASSWORD) == "no connection"
     assert outside(debian, PASSWORD, OTHER) == "235"
+    games = ("--set", "login.policy=groups", "--set", "login.groups=games")
+    refused = wizard(debian, "apply", "login-policy", "--yes", *games)
+    assert (refused.returncode, "| alice, last login: 20" in refused.stderr) == (4, True), refused.stderr
 
 
 @pytest.mark.full

@@ -312,6 +312,17 @@ def test_troubleshoot_warns_of_root_and_says_whom_the_policy_refuses(machine: Bo
     assert found["root-login"]["sign"] == "warning"
     assert "login.policy=no-system-accounts" in found["root-login"]["mend"]["text"]
     assert made["exit"] == 0
+    # A line that may refuse somebody, and lets root in: Debian's access.conf has nothing but comments.
+    debian.run(
+        "cp /etc/pam.d/common-account /root/; echo 'account required pam_access.so' >>/etc/pam.d/common-account"
+    )
+    made = troubleshoot(debian, password=SECRETS["alice"])
+    found = {item["id"]: item for item in made["faults"]}
+    assert found["root-login"]["cause"].startswith("root can log in"), short(made)
+    debian.run("echo '-:root:ALL' >>/etc/security/access.conf")
+    made = troubleshoot(debian, password=SECRETS["alice"])
+    assert "root-login" not in {item["id"] for item in made["faults"]}, short(made)
+    debian.run("cp /root/common-account /etc/pam.d/; sed -i '/^-:root:ALL$/d' /etc/security/access.conf")
 
     assert applied(debian, *USERS, *MAY_END).returncode == 0
     assert "root-login" not in {
