@@ -332,6 +332,32 @@ def test_without_git_the_command_to_run_is_named(ready: Checkout) -> None:
     assert "apt-get install --no-install-recommends git" in refused.stderr or not (tools / "apt-get").exists()
 
 
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not Path("/etc/debian_version").exists(), reason="only root installs, and on Debian"
+)
+def test_installing_what_is_missing_restarts_nothing(ready: Checkout, tmp_path: Path) -> None:
+    """By needrestart, where that is set to restart by itself: nothing was shown, and nobody asked."""
+    tools, said = tmp_path / "tools", tmp_path / "said"
+    tools.mkdir()
+    for tool in ("sha256sum", "mkdir", "flock", "rm", "find", "stat", "id"):
+        (tools / tool).symlink_to(shutil.which(tool) or tool)
+    (tools / "apt-get").write_text(f"#!/bin/sh\necho $1 $NEEDRESTART_MODE >>{said}\n[ $1 = update ]\n")
+    (tools / "apt-get").chmod(0o755)
+    alone = ["unshare", "--mount", "--propagation", "private", "sh", "-euc"]
+    inside = 'mount -t tmpfs tmpfs /var/lib; PATH=$2; exec "$1" quick'
+    done = subprocess.run(
+        [*alone, inside, "sh", str(ready.top / "msa-wizard"), str(tools)],
+        env={**ready.environment(), "NEEDRESTART_MODE": "a"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no mount namespace here: {done.stderr}")
+    assert "apt-get could not install" in done.stderr
+    assert said.read_text() == "update l\ninstall l\n"
+
+
 def test_without_a_home_it_says_so(ready: Checkout) -> None:
     environment = {n: v for n, v in ready.environment().items() if n not in ("HOME", "XDG_CACHE_HOME")}
     refused = subprocess.run(

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from building import one_file
+from building.one_file import first_start
 from building.one_file.start import FOR_ROOT
 from building.vendor import put
 from tests.survival.starters import NOBODY, PROGRAM, as_nobody, environment, group_may_write
@@ -374,6 +375,21 @@ def test_without_git_the_command_to_run_is_named(ready: OneFile) -> None:
     assert refused.returncode == 3
     if Path("/etc/debian_version").exists():
         assert "sudo apt-get install --no-install-recommends git\n" in refused.stderr
+
+
+def test_installing_git_restarts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By needrestart, where that is set to restart by itself: nothing was shown, and nobody asked."""
+    said, tool = tmp_path / "said", tmp_path / "apt-get"
+    tool.write_text(f"#!/bin/sh\necho $1 $NEEDRESTART_MODE >>{said}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("NEEDRESTART_MODE", "a")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    there = os.path.exists
+    monkeypatch.setattr("os.path.exists", lambda path: path == "/etc/debian_version" or there(path))
+    with pytest.raises(SystemExit):  # git is not there even now
+        first_start.install_git()
+    assert said.read_text() == "update l\n--yes l\n"
 
 
 def test_a_copy_that_was_cut_short_is_named_by_python(ready: OneFile) -> None:

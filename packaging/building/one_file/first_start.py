@@ -60,6 +60,7 @@ def install_git() -> None:
     # A root shell from plain su lacks the sbin directories, and dpkg refuses to work without them.
     path = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
     quiet = {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none", "LC_ALL": "C"}
+    quiet["NEEDRESTART_MODE"] = "l"  # it lists what runs old code, and restarts nothing: nobody was asked yet
 
     def apt(*arguments: str) -> bool:
         done = subprocess.run(
