@@ -43,11 +43,14 @@ class Authority:
         *more: str,
         days: int = 30,
         rsa: bool = False,
+        logged: bool = False,
     ) -> Signed:
-        """A server's certificate for `name` and `more`, signed by the one in between; with days < 0 it has expired."""
+        """A server's certificate for `name` and `more`, signed by the one in between; with days < 0 it has expired. With `logged` it
+        has proofs of logging, as those of authorities for the web, and of their stagings."""
         extensions = (
             f"subjectAltName={','.join(f'DNS:{each}' for each in (name, *more))}\nextendedKeyUsage=serverAuth\nauthorityKeyIdentifier=keyid\n"
             "subjectKeyIdentifier=hash\nbasicConstraints=critical,CA:FALSE\n"
+            f"{'1.3.6.1.4.1.11129.2.4.2=DER:04020000' if logged else ''}\n"
         )
         return self._signed("leaf", f"/CN={name}", "between", extensions, str(days), _RSA if rsa else _EC)
 

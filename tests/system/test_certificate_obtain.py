@@ -371,6 +371,13 @@ def test_lets_encrypts_staging_is_asked_first(machine: BootMachine, tmp_path: Pa
         assert "renews it by `server = " in " ".join(done.stdout.split()), done.stdout
         rolled_back(debian)
         assert tree(debian) == found
+        debian.run("echo 'staging = true' >>/etc/letsencrypt/cli.ini")  # no command overrules it
+        done = wizard(debian, *words)
+        assert (done.returncode, "asked Let's Encrypt's staging" in " ".join(done.stderr.split())) == (
+            1,
+            True,
+        ), done.stderr
+        assert tree(debian) == found
 
 
 def fake_lineage(debian: Machine, name: str) -> None:

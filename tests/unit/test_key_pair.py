@@ -97,6 +97,22 @@ def test_only_an_authority_of_the_web_must_send_the_chain(authority: Authority) 
     assert [each.sign for each in judge(replace(seen, public=True), NAME)] == [Sign.FAILED]
 
 
+def test_what_a_staging_signs_does_not_lack_its_chain(authority: Authority) -> None:
+    """As Let's Encrypt's: with an intermediate certificate, and an authority that nobody knows; clients refuse it as well."""
+    leaf = authority.leaf(logged=True)
+    for chain in (
+        leaf.certificate + authority.between,
+        leaf.certificate + authority.between + authority.root,
+    ):
+        (said,) = judge(judged(chain.encode(), leaf.key.encode(), NAME, str), NAME)
+        assert (said.kind, said.sign, "staging" in said.says) == ("authority", Sign.FAILED, True)
+    (said,) = judge(judged(leaf.certificate.encode(), leaf.key.encode(), NAME, str), NAME)
+    assert (said.kind, said.sign) == ("chain", Sign.FAILED)
+    own = authority.leaf()
+    (said,) = judge(judged((own.certificate + authority.between).encode(), own.key.encode(), NAME, str), NAME)
+    assert (said.kind, said.sign, "comes alone" in said.says) == ("chain", Sign.WARNING, False)
+
+
 def test_a_self_signed_one_has_the_names_and_is_a_warning() -> None:
     key = new_key(HOST)
     long = "a" * 40 + ".b" * 40 + ".example.test"

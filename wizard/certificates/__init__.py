@@ -182,13 +182,21 @@ def _of_trust(seen: Certificate) -> Iterator[Property]:
     if seen.self_signed or seen.refusal == 18:
         says = "is self-signed: each mail client asks once whether to trust it"
         yield Property("self-signed", Sign.WARNING, says)
+    elif seen.refusal in _UNTRACED and seen.public and seen.chain:
+        says = (
+            "comes with intermediate certificates that lead to no authority which is known here, as those of a staging, or where one is "
+            "missing: clients refuse it"
+        )
+        yield Property("authority", Sign.FAILED, says)
     elif seen.refusal in _UNTRACED and seen.public and _UNTRACED[seen.refusal] == "chain":
-        says = "comes without its intermediate certificates: clients cannot trace it to its authority, and refuse it"
+        # Where this Python cannot tell whether there are others, it is true of these, too.
+        says = "comes without the intermediate certificates that lead to an authority which is known here: clients refuse it"
         yield Property("chain", Sign.FAILED, says)
     elif seen.refusal in _UNTRACED:
         says = "comes from an authority that this host does not know: clients have to know it"
         if _UNTRACED[seen.refusal] == "chain":
-            says = "comes alone, and this host cannot trace it to an authority that it knows: clients have to know that authority"
+            alone = "without the root of its authority" if seen.chain else "alone"
+            says = f"comes {alone}, and this host cannot trace it to an authority that it knows: clients have to know that authority"
         yield Property(_UNTRACED[seen.refusal], Sign.WARNING, says)
     elif seen.refusal is not None and seen.refusal not in _OWN_LOOK:
         yield Property("refused", Sign.FAILED, f"is refused by clients that verify it: {seen.refusal_says}")

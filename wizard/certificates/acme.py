@@ -26,6 +26,7 @@ _NAME = re.compile(r"^name=(.+)$", re.MULTILINE)
 PORT_HOOK = f"{CERTBOT}/msa-wizard-port-80"
 """Opens port 80 while certbot asks for a certificate."""
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
 IDENTITIES = ("letsencrypt.org",)
 """What CAA records call Let's Encrypt (https://letsencrypt.org/docs/caa/)."""
 _INSIDE = tuple(
@@ -158,6 +159,8 @@ def _value(variable: re.Pattern[str], hook: str) -> str:
 
 def authority(server: str) -> str:
     """The authority in words, by the address of its directory."""
+    if server == STAGING:
+        return "Let's Encrypt's staging, which no client trusts"
     return "Let's Encrypt" if server in ("", LETS_ENCRYPT) else urlsplit(server).hostname or server
 
 

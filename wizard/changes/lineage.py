@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 
 from snapshots.live.entry import Entry
 from templates import render
-from wizard.certificates.acme import CERTBOT, refusal
+from wizard.certificates.acme import CERTBOT, SETTINGS, authority, refusal
 from wizard.changes.rules import LiveRule
 from wizard.errors import ChangeError, HostError, Overdue
-from wizard.gather.acme import keeps
+from wizard.gather.acme import keeps, kept_from
 from wizard.model.claim import Claim
 from wizard.model.plan import Description
 from wizard.system.host import Completed, Host, Say
@@ -165,9 +165,16 @@ class LineageChange:
             )
 
     def _must_be_kept(self, host: Host) -> None:
-        """Else the step would be planned once more, and the authority asked again."""
+        """Else the step would be planned once more, and the authority asked again; or it is a certificate that no client trusts."""
         if not keeps(host, self.name):
             raise ChangeError(
                 f"certbot ended well, but keeps no certificate by the name {self.name}: `certbot certificates` lists those that it "
                 f"keeps"
+            )
+        argv, signed = self.commands[-1], kept_from(host, self.name)
+        asked = argv[argv.index("--server") + 1] if "--server" in argv else signed
+        if signed not in ("", asked):
+            raise ChangeError(
+                f"certbot was told to ask {self.authority}, and asked {authority(signed)}. What to do: its own settings outweigh that "
+                f"({' and '.join(SETTINGS)}): take `staging = true` out there"
             )

@@ -39,6 +39,7 @@ _OPTION = re.compile(
     r"^[ \t]*(authenticator|server|preferred-challenges)[ \t]*[ \t:=][ \t]*[\"']?([^\"'\s#;]+)", re.MULTILINE
 )
 """Of cli.ini."""
+_SERVER = re.compile(r"^server\s*=\s*(\S+)", re.MULTILINE)
 _COPY = re.compile(r".*(?:~|\.bak|\.(?:dpkg|ucf)-\w+)")
 """Copies by editors and packages, which no service reads."""
 
@@ -138,6 +139,12 @@ def keeps(host: Host, name: str) -> bool:
     return host.exists(f"{CERTBOT}/live/{name}/fullchain.pem") and host.exists(
         f"{CERTBOT}/renewal/{name}.conf"
     )
+
+
+def kept_from(host: Host, name: str) -> str:
+    """The directory of the authority that signed what certbot keeps by this name; empty where that is not known."""
+    server = _SERVER.search(host.text(f"{CERTBOT}/renewal/{name}.conf"))
+    return clean(server[1]) if server else ""
 
 
 def users(host: Host, name: str) -> list[str]:

@@ -406,6 +406,8 @@ class Acme:
     """That one, where it is fit for sendmail."""
     unfit: str = ""
     """Why it is not."""
+    kept_from: str = ""
+    """The directory of the authority that signed it then."""
     users: tuple[str, ...] = ()
     """The files below /etc that name it then."""
 

@@ -21,7 +21,7 @@ from wizard.errors import HostError, PemError, UsageError
 from wizard.gather.certificates import CHAIN
 from wizard.model import facts as f
 from wizard.model.answers import certified_name
-from wizard.model.plan import Step
+from wizard.model.plan import Sign, Step
 from wizard.sendmail.cf_needs import MOST, TlsFiles, group, open_to, trusted_user
 from wizard.steps.certificate import CertificateStep, Pair, own_name
 from wizard.system.host import Host
@@ -120,7 +120,9 @@ def chosen(host: Host, source: Source) -> CertificateInstall:
     try:
         key = private_key(contents[source.key])
     except PemError as error:
-        raise _refused(f"{source.key} {error}", "give it the key without: `openssl pkey -in KEY`") from error
+        raise UnfitError(
+            f"{source.key} {error}", "give it the key without: `openssl pkey -in KEY`"
+        ) from error
     notes = [*_warnings(host, source, ders, key)]
     pair = Pair(as_pem(ders), key, as_pem(ders))
     digests = tuple(hashlib.sha256(content).hexdigest() for content in contents.values())
@@ -141,23 +143,23 @@ def _read(path: str, content: bytes) -> list[bytes]:
         return certificates(content)
     except PemError as error:
         how = "another format? `openssl x509 -inform der -in FILE -out FILE.pem`"
-        raise _refused(f"{path} {error}", how) from error
+        raise UnfitError(f"{path} {error}", how) from error
 
 
 def _warnings(host: Host, source: Source, ders: list[bytes], key: bytes) -> list[str]:
     """What is worth saying of a pair that clients will take. Raises HostError when they will not."""
     if why := chain_error(ders):
-        raise _refused(f"the chain is not in order: {why}", _WRONG_ORDER)
+        raise UnfitError(f"the chain is not in order: {why}", _WRONG_ORDER)
     try:
         seen = judged(as_pem(ders), key, source.name, clean)
         rooted = self_issued(ders[-1]) and len(ders) > 1
         own = judged(as_pem(ders), key, source.name, clean, root=ders[-1]) if rooted else seen
     except PemError as error:
-        raise _refused(f"{source.certificate} with {source.key}: {error}", "") from error
+        raise UnfitError(f"{source.certificate} with {source.key}: {error}", "") from error
     objections = judge(seen if own.trusted else own, source.name)
     for each in objections:
-        if each.kind not in _TAKEN:
-            raise _refused(f"{source.certificate}: it {each.says}", _remedy(each.kind, source))
+        if each.kind not in _TAKEN or each.sign is Sign.FAILED:
+            raise UnfitError(f"{source.certificate}: it {each.says}", _remedy(each.kind, source))
     sentences = [f"{source.certificate}: it {each.says}" for each in objections]
     mode = host.small_file(source.key, MOST)[1].st_mode & 0o7777
     if mode & 0o004:
@@ -169,11 +171,17 @@ def _warnings(host: Host, source: Source, ders: list[bytes], key: bytes) -> list
 def _remedy(kind: str, source: Source) -> str:
     if kind == "name":
         return f"do clients know this host by another name than {source.name}? Then say so: --name NAME"
+    if kind == "authority":
+        return f"if it is of a staging, get one from the authority itself; else {CHAIN}"
     return CHAIN if kind in ("chain", "refused") else ""
 
 
-def _refused(what: str, how: str) -> HostError:
-    return HostError(f"{what}. {f'What to do: {how}. ' if how else ''}Nothing was changed")
+class UnfitError(HostError):
+    """A pair that sendmail must not get: what is wrong with it, and what whoever installs it can do."""
+
+    def __init__(self, what: str, how: str) -> None:
+        self.what = what
+        super().__init__(f"{what}. {f'What to do: {how}. ' if how else ''}Nothing was changed")
 
 
 def hook(step: CertificateInstall) -> list[tuple[str, Entry]]:

@@ -25,7 +25,7 @@ from wizard.changes.rules import LiveRule
 from wizard.errors import HostError
 from wizard.firewalls.kinds import FIREWALLS
 from wizard.firewalls.opening import CannotOpenError, PortRequest
-from wizard.gather.acme import answered_by, keeps, look_at_acme, they_use, users
+from wizard.gather.acme import answered_by, keeps, kept_from, look_at_acme, they_use, users
 from wizard.gather.firewall import read_entries
 from wizard.gather.renewal import TIMER, idle, is_of, runner
 from wizard.model import facts as f
@@ -35,7 +35,7 @@ from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
 from wizard.sendmail.cf_needs import TlsFiles, certificate
 from wizard.steps.certificate import Pair, brings, no_folder, put
 from wizard.steps.certificate_endings import issuer, names_lost, only_rsa, tlsa_lost, trusted_now, with_tlsa
-from wizard.steps.certificate_install import CertificateInstall, Source, chosen, hook
+from wizard.steps.certificate_install import CertificateInstall, Source, UnfitError, chosen, hook
 from wizard.steps.firewall import chosen as chosen_firewalls
 from wizard.system.host import Host
 
@@ -91,7 +91,10 @@ class CertificateObtain(Step):
         try:
             step = chosen(host, _source(name))
         except HostError as error:
-            acme = Acme(name, kept=True, unfit=str(error), users=tuple(users(host, name)))
+            unfit = error.what if isinstance(error, UnfitError) else str(error)
+            acme = Acme(
+                name, kept=True, unfit=unfit, users=tuple(users(host, name)), kept_from=kept_from(host, name)
+            )
             return replace(facts, acme=acme)
         files, unreadable = read_entries(host, set(step.reads) - facts.files.keys())
         assert step.pair.key is not None
@@ -120,7 +123,7 @@ class CertificateObtain(Step):
             return Plan.blocked(self.id, why, "choose the name that clients know it by: certificate.name")
         acme = facts.acme or Acme()
         if acme.kept and acme.pair is None:
-            return self._unfit(acme)
+            return self._unfit(acme, wanted)
         if obstacle := _install(facts, acme).obstacle(facts):
             if _BEFORE & facts.planned:
                 return Plan.later(self.id, "sendmail.cf comes first")
@@ -142,12 +145,17 @@ class CertificateObtain(Step):
         why = f"sendmail has a certificate of certbot's, and {HOOK} brings its renewals; the settings ask for no other"
         return Plan.done(self.id, why)
 
-    def _unfit(self, acme: Acme) -> Plan:
+    def _unfit(self, acme: Acme, wanted: Certificate) -> Plan:
         why = f"certbot keeps a certificate for {acme.name} that is not fit for sendmail: {acme.unfit}"
-        name = shlex.quote(acme.name)
+        name, server = shlex.quote(acme.name), wanted.server or LETS_ENCRYPT
         ways = f"`certbot renew --cert-name {name}`, or away with it: `certbot delete --cert-name {name}`"
+        again = f"certbot certonly --cert-name {name}"
+        if acme.kept_from not in ("", server):
+            why = f"{why}. It is of {authority(acme.kept_from)}"
+            ways = f"away with it: `certbot delete --cert-name {name}`; then run the same command again"
+            again = f"{again} --server {shlex.quote(server)} --force-renewal"
         if acme.users:
-            ways = f"do not delete it, for {they_use(acme.users)} it: `certbot certonly --cert-name {name}` gets it again"
+            ways = f"do not delete it, for {they_use(acme.users)} it: `{again}` gets it again"
         return Plan.blocked(self.id, why, ways)
 
     def _installation(self, facts: Facts, answers: Answers, acme: Acme) -> Plan:

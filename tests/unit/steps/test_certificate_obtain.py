@@ -15,7 +15,7 @@ import pytest
 from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority
 from tests.unit.steps.recorded import file, machine
-from wizard.certificates.acme import HOOK, LETS_ENCRYPT, PROGRAM
+from wizard.certificates.acme import HOOK, LETS_ENCRYPT, PROGRAM, STAGING
 from wizard.changes.lineage import (
     LOG,
     LineageChange,
@@ -202,6 +202,41 @@ def test_a_certificate_that_others_use_is_not_to_be_deleted() -> None:
 
 
 LETSENCRYPT = "/etc/letsencrypt"
+
+
+def test_what_a_staging_signed_before_is_called_that(tmp_path: Path) -> None:
+    there, authority = Host(tmp_path / "root"), Authority(tmp_path)
+    leaf = authority.leaf(NAME, logged=True)
+    for path, text in {
+        f.SENDMAIL_CF: CF,
+        f"{LETSENCRYPT}/live/{NAME}/fullchain.pem": leaf.certificate + authority.between,
+        f"{LETSENCRYPT}/live/{NAME}/privkey.pem": leaf.key,
+        f"{LETSENCRYPT}/renewal/{NAME}.conf": f"[renewalparams]\naccount = 1\nserver = {STAGING}\n",
+    }.items():
+        there.path(path).parent.mkdir(parents=True, exist_ok=True)
+        there.path(path).write_text(text)
+
+    def said() -> tuple[str, str]:
+        made = plan(CertificateObtain().gathered(there, host(Acme()), Answers(certificate=ASKED)))
+        assert made.outcome is Outcome.BLOCKED
+        return made.reason, " ".join(made.remedy)
+
+    reason, remedy = said()
+    assert "It is of Let's Encrypt's staging, which no client trusts" in reason
+    assert ("without" in reason, "What to do" in reason, "renew" in remedy) == (False, False, False)
+    assert f"certbot delete --cert-name {NAME}`" in remedy
+    there.path("/etc/dovecot").mkdir()
+    there.path("/etc/dovecot/own.conf").write_text(f"ssl_cert = <{LETSENCRYPT}/live/{NAME}/fullchain.pem\n")
+    _, remedy = said()
+    assert f"`certbot certonly --cert-name {NAME} --server {LETS_ENCRYPT} --force-renewal`" in remedy
+
+
+def test_what_another_authority_signed_than_the_one_that_was_asked_is_not_kept(tmp_path: Path) -> None:
+    """`staging = true` in cli.ini outweighs --server."""
+    asked = replace(LINEAGE, commands=((PROGRAM, "certonly", "--server", LETS_ENCRYPT),))
+    assert asked.apply(Certbot(tmp_path), print) == LineageEffect(NAME, RULES)
+    with pytest.raises(ChangeError, match=r"asked Let's Encrypt's staging.*`staging = true`"):
+        asked.apply(Certbot(tmp_path, server=STAGING), print)
 
 
 @pytest.mark.parametrize(
@@ -478,9 +513,17 @@ def test_the_port_is_opened_before_all_other_rules_and_closed_again() -> None:
 class Certbot(Host):
     """A host whose certbot does what a test wants of it, and whose firewall closes port 80 if `closes`."""
 
-    def __init__(self, root: Path, code: int = 0, *, keeps: bool = True, closes: bool = True) -> None:
+    def __init__(
+        self,
+        root: Path,
+        code: int = 0,
+        *,
+        keeps: bool = True,
+        closes: bool = True,
+        server: str = LETS_ENCRYPT,
+    ) -> None:
         super().__init__(root)
-        self.code, self.keeps, self.closes = code, keeps, closes
+        self.code, self.keeps, self.closes, self.server = code, keeps, closes, server
         self.asked: list[tuple[str, ...]] = []
 
     def run(self, argv: Sequence[str], **_: Any) -> Completed:
@@ -495,7 +538,7 @@ class Certbot(Host):
             for path in (f"live/{NAME}/fullchain.pem", f"renewal/{NAME}.conf"):
                 file = self.path(f"/etc/letsencrypt/{path}")
                 file.parent.mkdir(parents=True, exist_ok=True)
-                file.touch()
+                file.write_text(f"server = {self.server}\n")
         log = self.path(LOG)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a") as lines:

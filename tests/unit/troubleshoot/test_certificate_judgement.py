@@ -26,6 +26,7 @@ KINDS: list[tuple[str, Sign, dict[str, Any]]] = [
     ("not-yet-valid", FAILED, {"not_before": NOW + timedelta(days=1)}),
     ("key-small", FAILED, {"key": "RSA 1024"}),
     ("chain", FAILED, {"trusted": False, "refusal": 20, "public": True}),
+    ("authority", FAILED, {"trusted": False, "refusal": 20, "public": True, "chain": ("a", "b")}),
     ("refused", FAILED, {"trusted": False, "refusal": 26, "refusal_says": "unsuitable certificate purpose"}),
     ("expires-soon", WARNING, {"not_after": NOW + timedelta(days=13, hours=1)}),
     ("name", WARNING, {"names": ("x.test",)}),

@@ -35,6 +35,7 @@ def _certificate(picture: Picture) -> tuple[Certificate | None, str]:
             if on_disk is not None and on_disk.fingerprint_sha256 == sent.fingerprint_sha256:
                 # Only that one was tried with this host's authorities.
                 tried = {name: getattr(on_disk, name) for name in ("trusted", "refusal", "refusal_says")}
+                tried["chain"] = sent.chain or on_disk.chain  # an older Python does not tell what was sent
                 return replace(sent, **tried), f"{picture.files.certificate}, which {talk.source} sends"
             return sent, f"the certificate that {talk.source} sends"
     return on_disk, picture.files.certificate
