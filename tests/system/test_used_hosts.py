@@ -392,12 +392,26 @@ def test_a_certificate_that_is_not_there_stops_before_anything_changes(machine: 
 
 @pytest.mark.default_on("bookworm")
 def test_what_no_run_had_made_keeps_its_bytes(machine: BootMachine) -> None:
-    """`apply` fails in sendmailconfig; the restart of the way back finds sendmail.cf newer than the sendmail.mc put back."""
+    """`apply` is stopped between the edits, then fails in sendmailconfig; the restart of each way back finds sendmail.cf newer
+    than the sendmail.mc put back."""
     debian = machine("mail")
     add_alice(debian)
     debian.run("systemctl enable sendmail; systemctl restart sendmail")
     own_certificate(debian)
     before = picture(debian, "/etc")
+
+    # What comes up between the edits leaves none of them: the next start of sendmail makes no sendmail.cf of these.
+    debian.run(
+        "cp -p /etc/mail/sendmail.cf /root/; nohup sh -c 'until grep -q ^include...etc.mail.sasl /etc/mail/sendmail.mc; "
+        "do sleep 0.05; done; echo Cwlate.test >>/etc/mail/sendmail.cf' >/dev/null 2>&1 &"
+    )
+    stopped = wizard(debian, "apply", "--yes")
+    said = " ".join(stopped.stderr.split())
+    assert (stopped.returncode, "WOULD END [cf-lines]" in said) == (4, True), stopped.stdout[-2000:] + said
+    assert "Rolled back, so that sendmail.mc is not left half edited: mc-includes" in said
+    debian.run("systemctl restart sendmail; grep -x Cwlate.test /etc/mail/sendmail.cf")
+    debian.run("cp -p /root/sendmail.cf /etc/mail/")
+
     debian.run("mv /usr/sbin/sendmailconfig /root/; cp /bin/false /usr/sbin/sendmailconfig")
     assert wizard(debian, "apply", "--yes").returncode == 1
     debian.run("mv /root/sendmailconfig /usr/sbin/")
