@@ -301,6 +301,10 @@ def test_each_refusal_is_told_in_plain_words_and_changes_nothing(
         authority.says("add-caa", host=f"{NAME}.", policies=[{"tag": "issue", "value": ";"}])
         refused(debian, found, 3, "let no authority sign for it")
         authority.says("clear-caa", host=f"{NAME}.")
+        by_dns = {"tag": "issue", "value": "pebble.letsencrypt.org; validationmethods=dns-01"}
+        authority.says("add-caa", host=f"{NAME}.", policies=[by_dns])
+        refused(debian, found, 3, "only where the name is proved by dns-01")
+        authority.says("clear-caa", host=f"{NAME}.")
         authority.says("set-default-ipv4", ip="")
         authority.says("set-default-ipv6", ip="")
         refused(debian, found, 3, f"the DNS has no address for {NAME}")

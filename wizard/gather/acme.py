@@ -3,6 +3,7 @@ what of certbot is here."""
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import os
@@ -200,9 +201,10 @@ def _addresses(host: Host, name: str) -> NameInDns:
     servers = set[str]()
     try:
         resolver = dns.resolver.Resolver(str(host.path("/etc/resolv.conf")))
-        if _STUB & set(map(str, resolver.nameservers)) and host.exists(_UPLINKS):
-            uplinks = dns.resolver.Resolver(str(host.path(_UPLINKS))).nameservers
-            resolver.nameservers = [*uplinks[:2], *resolver.nameservers]
+        if _STUB & set(map(str, resolver.nameservers)):
+            with contextlib.suppress(dns.resolver.NoResolverConfiguration):  # it knows of nobody
+                uplinks = dns.resolver.Resolver(str(host.path(_UPLINKS))).nameservers
+                resolver.nameservers = [*uplinks[:2], *resolver.nameservers]
         for kind in ("A", "AAAA"):
             answer = resolver.resolve(f"{name}.", kind, lifetime=PATIENCE, raise_on_no_answer=False)
             addresses += [str(each) for each in answer.rrset or ()]

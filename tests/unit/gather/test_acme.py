@@ -149,8 +149,7 @@ def test_what_etc_hosts_says_is_not_taken_for_the_dns(
         ("/etc/hosts", [hosts]),
     ):
         host.path(path).parent.mkdir(parents=True, exist_ok=True)
-        if any(lines):
-            host.path(path).write_text("\n".join(lines))
+        host.path(path).write_text("\n".join(["# written by a program", *lines]))
 
     class Answer:
         def __init__(self, nameserver: str, kind: str) -> None:
