@@ -38,6 +38,11 @@ def test_a_note_of_several_plans_is_read_once() -> None:
         (Plan.untested("restart", "no login was accepted yet"), "   to test: no login was accepted yet"),
         (Plan.unseen("restart", "only root can see it"), "   unknown: only root can see it"),
         (Plan.later("restart", "decided by apt"), "   decided later: decided by apt"),
+        (Plan.done("restart", "no line is left"), "   already done: no line is left"),
+        (
+            Plan.not_applicable("restart", "optional, and not asked for"),
+            "   does not apply: optional, and not asked for",
+        ),
     ],
 )
 def test_the_state_is_a_word_with_a_colon(plan: Plan, says: str) -> None:

@@ -195,12 +195,12 @@ class Plan:
 
     @classmethod
     def done(cls, step: str, reason: str, notes: tuple[str, ...] = ()) -> Plan:
-        """Already done because `reason`."""
+        """Already done: `reason`."""
         return cls(step, Outcome.DONE, reason, notes=notes)
 
     @classmethod
     def not_applicable(cls, step: str, reason: str, notes: tuple[str, ...] = ()) -> Plan:
-        """Does not apply because `reason`."""
+        """Does not apply: `reason`."""
         return cls(step, Outcome.NOT_APPLICABLE, reason, notes=notes)
 
     @classmethod

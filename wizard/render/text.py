@@ -77,8 +77,8 @@ SIDES = {"server": "<", "client": ">", "log": "|"}
 _STATES = {UNKNOWN: "unknown:", UNTESTED: "to test:", NOT_NOW: "not now:"}
 _WORDS = {
     Outcome.PENDING: "to do:",
-    Outcome.DONE: "already done because",
-    Outcome.NOT_APPLICABLE: "does not apply because",
+    Outcome.DONE: "already done:",
+    Outcome.NOT_APPLICABLE: "does not apply:",
     Outcome.LATER: "decided later:",
     Outcome.BLOCKED: "BLOCKED:",
 }
