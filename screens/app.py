@@ -203,7 +203,8 @@ class WizardApp(App[int]):
         """The command palette: where one can go from everywhere."""
         for name, place in (PLACES | TOOLS).items():
             if name != "continue" or self.backend.killed() is not None:
-                yield SystemCommand(place.title, f"$ {place.command}", partial(self.go, name))
+                same = f"$ {place.command}" if place.command else "What was done on this host, as a file"
+                yield SystemCommand(place.title, same, partial(self.go, name))
         yield SystemCommand("Help", "What this screen is for, and its keys", self.action_explain)
         yield SystemCommand("Quit", "Leave msa-wizard", self.action_leave)
 

@@ -12,7 +12,7 @@ from textual.widgets import Input, Markdown, OptionList, Static
 from textual.widgets.option_list import Option
 
 from screens.base import FORM, Field, Frame
-from screens.saving import FOR_USERS, save_asking
+from screens.saving import FOR_USERS, named, save_asking
 from screens.widgets.contents import check_content
 from wizard.client_settings import FORMATS, ClientSettings, certificate_warning, check_dns
 from wizard.console import clean, width
@@ -53,6 +53,7 @@ which anybody may read; a file that is there already is replaced only after a qu
     ]
 
     _facts: Facts | None = None
+    _asked_dns = False
 
     def body(self) -> ComposeResult:
         """List, form, the two fields."""
@@ -106,9 +107,17 @@ which anybody may read; a file that is there already is replaced only after a qu
     def _show(self) -> None:
         if (text := self._text()) is not None:
             self.query_one("#form-text", Static).update("\n".join(map(clean, text.splitlines())))
-        imap = self.entered("imap")
-        options = as_words(["--imap", imap] if imap else []) + self.backend.settings_options
-        self.same(f"msa-wizard client-settings --format {self._form}{options}")
+        self._same()
+
+    def _same(self) -> None:
+        imap, file = self.entered("imap"), self.entered("file")
+        options = [
+            *(["--imap", imap] if imap else []),
+            *(["--check-dns"] if self._asked_dns else []),
+            *(["--output", named(file)] if file else []),
+        ]
+        words = as_words(options) + self.backend.settings_options
+        self.same(f"msa-wizard client-settings --format {self._form}{words}")
 
     def on_option_list_option_highlighted(self) -> None:
         """Another form."""
@@ -116,9 +125,11 @@ which anybody may read; a file that is there already is replaced only after a qu
         self._show()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Another IMAP server."""
+        """Another IMAP server, or another file."""
         if event.input.id == "imap":
             self._show()
+        else:
+            self._same()
 
     def action_save(self) -> None:
         """Write it."""
@@ -131,6 +142,8 @@ which anybody may read; a file that is there already is replaced only after a qu
     def action_dns(self) -> None:
         """What the DNS says now."""
         if (settings := self._settings()) is not None:
+            self._asked_dns = True
+            self._same()
             self.say("Querying the DNS ...")
             self.look(lambda: check_dns(settings), self._show_checks)
 
@@ -178,7 +191,6 @@ secret. The end of the file's name decides: .html is HTML, anything else Markdow
 
     def on_mount(self) -> None:
         """Prepare it."""
-        self.same("msa-wizard status; msa-wizard history")
         self.look(self._report, self._show)
 
     def _report(self) -> tuple[Overview, str]:

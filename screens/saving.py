@@ -44,6 +44,14 @@ y writes over the file, whose content is not kept anywhere. Enter, n and Esc wri
             yield keys(("y", "replace it"), ("Enter", "keep it, and write nothing (n and Esc too)"))
 
 
+def named(name: str) -> str:
+    """The file of this name, for a command in which no shell puts the home in the place of a tilde."""
+    try:
+        return str(Path(name).expanduser())
+    except RuntimeError:  # no such account, which is said when it is saved
+        return name
+
+
 def save_asking(screen: Frame[Any], name: str, text: str, mode: int = 0o600) -> None:
     """Write `text` to the file of this name, and say so on the screen; ask first where it would replace one."""
     try:

@@ -156,7 +156,7 @@ def _summary(overview: Overview) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """A screen, with the command that does the same."""
+    """A screen, with the command that does the same, "" where none does."""
 
     title: str
     command: str
@@ -182,7 +182,7 @@ PLACES: dict[str, Place] = {
     "history": Place("History and rollback", "msa-wizard history", "screens.rollback:History"),
     "certificate": Place("Certificate", "msa-wizard certificate show", "screens.certificate:Certificate"),
     "clients": Place("Mail client settings", "msa-wizard client-settings", "screens.saved_texts:MailClients"),
-    "report": Place("Report", "msa-wizard status", "screens.saved_texts:Report"),
+    "report": Place("Report", "", "screens.saved_texts:Report"),
 }
 """By the id of the offer, in the order of the first screen."""
 

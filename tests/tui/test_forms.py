@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Input, OptionList, Static
 
 from screens.app import WizardApp
 from screens.base import WizardScreen
@@ -17,7 +17,7 @@ from screens.saved_texts import MailClients
 from screens.saving import ConfirmReplace
 from screens.settings import Flag, Settings, Unsaved
 from screens.steps import Steps
-from screens.welcome import Welcome
+from screens.welcome import PLACES, Welcome
 from snapshots.store import Store
 from tests.store.machine import commit
 from tests.tui.bench import Bench, Writes, at, notified, play, shows, text, until, use
@@ -443,6 +443,37 @@ def test_a_wrong_imap_server_is_said_by_the_key_for_the_dns_too(bench: Bench) ->
         await pilot.pause()
         assert shows(app, "'a b'")
         assert not shows(app, "in the first row"), "that is where one is"
+
+    play(bench, story)
+
+
+def test_the_command_of_a_form_writes_its_file_and_asks_the_dns(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("screens.saved_texts.check_dns", lambda _: [])
+    monkeypatch.setenv("HOME", "/home/alice")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "clients", "$ msa-wizard client-settings --format table")
+        assert not shows(app, "--output")
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, "client-settings --format text --output mail-settings.txt"))
+        app.screen.query_one("#file", Input).value = "~/x.txt"
+        await until(pilot, lambda: shows(app, "--output /home/alice/x.txt"))
+        await pilot.press("d")
+        await until(pilot, lambda: shows(app, "client-settings --format text --check-dns"))
+
+    play(bench, story)
+
+
+def test_no_command_is_said_to_write_the_report(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "$ msa-wizard apply"))
+        app.screen.query_one("#offers", OptionList).highlighted = [*PLACES].index("report") - 1
+        await until(pilot, lambda: not shows(app, "$ msa-wizard"))
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "Mail submission on"))
+        assert not shows(app, "$ ")
 
     play(bench, story)
 
