@@ -432,7 +432,7 @@ def test_what_sendmailconfig_edits_by_itself_is_listed_and_asked_about(machine: 
         r"echo 'define(`confCIPHER_LIST\x27, `HIGH\x27)dnl' | sed 's/.x27/\x27/g' >> /etc/mail/tls/starttls.m4;"
         "sed -i '/^define(.confCLIENT_CERT/d; s/-common.prm/-mine.prm/' /etc/mail/tls/starttls.m4;"
         "cp -p /etc/mail/tls/sendmail-common.prm /etc/mail/tls/sendmail-mine.prm;"
-        "echo 'auto_transition: false' >> /etc/mail/sasl/Sendmail.conf.2;"
+        "echo 'auto_transition: false' >> /etc/mail/sasl/Sendmail.conf.2; rm /etc/mail/smrsh/mail.local;"
         "groupadd lists; cd /etc/mail; touch virtusertable; chgrp lists virtusertable; chmod 664 virtusertable; chmod 644 access access.db;"
         "echo '7 * * * * root true' >> /etc/cron.d/sendmail; echo 'ALL: LOCAL' > /etc/hosts.allow; echo 'ALL: ALL' > /etc/hosts.deny"
     )
@@ -455,6 +455,7 @@ def test_what_sendmailconfig_edits_by_itself_is_listed_and_asked_about(machine: 
         "sendmail.cf: +O ClientCertFile=/etc/mail/tls/sendmail-client.crt",
         "sendmail.cf: -O DHParameters=/etc/mail/tls/sendmail-mine.prm",
         "/etc/mail/sasl/Sendmail.conf.2: -auto_transition: false",
+        "/etc/mail/smrsh/mail.local: +/usr/libexec/sendmail/mail.local",
         "/etc/cron.d/sendmail: -7 * * * * root true",
         "/etc/mail/virtusertable: 0664 root:lists -> 0644 root:lists",
         "/etc/mail/access: 0644 root:root -> 0600 root:root",

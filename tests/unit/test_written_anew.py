@@ -308,6 +308,28 @@ def test_what_was_taken_out_and_comes_back_is_asked_about(
     assert alone.lines == transition
 
 
+def test_a_program_that_was_taken_out_of_smrsh_is_asked_about(
+    host: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rewriting, "may_rewrite", lambda *_: False)
+    folder, programs = host.path("/etc/mail/smrsh"), host.path("/usr/bin")
+    programs.mkdir(parents=True)
+    for name in ("vacation", "procmail"):
+        (programs / name).touch()
+    folder.mkdir()
+    (folder / "vacation").symlink_to(programs / "vacation")
+    (folder / "procmail").symlink_to(programs / "procmail")
+    assert ends(host) == ()
+    (folder / "procmail").unlink()
+    (ending,) = ends(host)
+    assert (ending.id, ending.lines) == (rewriting.EDITS, ("/etc/mail/smrsh/procmail: +/usr/bin/procmail",))
+    assert ending.says.endswith(
+        "To keep it as it is, put a link to /bin/false into /etc/mail/smrsh for what nobody shall run"
+    )
+    os.utime(folder, (0, 0))
+    assert ends(host) == (), "a program that came later never had one"
+
+
 def test_a_second_trust_in_sendmail_mc_is_tried(host: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of both parse_mc finds the last alone, and sasl.m4 gets that: the mechanisms of its own line are trusted no more."""
     cf, own = "O A=1\n" * 5_000, "C{TrustAuthMech}DIGEST-MD5 PLAIN\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -36,6 +37,17 @@ _OURS = Planned(sets=frozenset({"TrustedUser"}))
 """mc-includes sets it where update_mc would."""
 _SCRIPTS = "/usr/share/sendmail"
 CRONTAB = "/etc/cron.d/sendmail"
+_SMRSH = "/etc/mail/smrsh"
+"""What users may run by ~/.forward where FEATURE(smrsh) is: the links in it."""
+_RUN_BY_ANYBODY = (
+    "/usr/libexec/sendmail/mail.local",
+    "/usr/libexec/sendmail/sensible-mda",
+    "/usr/bin/vacation",
+    "/usr/bin/procmail",
+    "/usr/bin/maildrop",
+    "/usr/bin/deliver",
+)
+"""What update_smrsh makes a link to, where it is there."""
 _CRONTAB = (f"{_SCRIPTS}/update_conf", "--static", "--output-file", CRONTAB)
 """With --output-file it leaves inetd and /var alone."""
 _M4 = {f.SASL_M4: f"{_SCRIPTS}/update_authm4", f.STARTTLS_M4: f"{_SCRIPTS}/update_tlsm4"}
@@ -48,6 +60,16 @@ _M4_FILES = (
 _TRUSTS = "TRUST_AUTH_MECH"
 """Of several such lines parse_mc finds the last alone: with one in sendmail.mc, the one of sasl.m4 becomes much the same."""
 _BETWEEN = "\0"
+_KEEPS = {
+    (
+        "sendmail.cf: ",
+        "submit.cf: ",
+    ): "settings into sendmail.mc, below the includes (undefine for what was taken out)",
+    (f.SASL_CONF,): "`auto_transition: no` into Sendmail.conf",
+    (_SMRSH,): f"a link to /bin/false into {_SMRSH} for what nobody shall run",
+    (CRONTAB,): "jobs into a file of their own in /etc/cron.d",
+}
+"""By what is changed back: how it is kept."""
 UPDATE_MC = f"{_SCRIPTS}/update_mc"
 """What sendmailconfig itself changes in sendmail.mc, before it makes sendmail.cf. It adds what Debian's own file has (the
 include of cf.m4, _USE_ETC_MAIL_, DOMAIN(`debian-mta'), an area for sendmail.conf), makes OSTYPE(`linux') OSTYPE(`debian'),
@@ -128,13 +150,14 @@ def _tried(host: Host, facts: Facts, planned: Entry) -> tuple[Ending, ...]:
     if host.exists(CRONTAB) and not crontab_as_written(host.text(CRONTAB), conf):
         scripts.append(_CRONTAB)
     if not scripts:
-        return _ending(_of_sasl_conf(host))
+        return _ending([*_of_sasl_conf(host), *_of_smrsh(host)])
     with host.in_memory(planned.content) as source:
         # The file stays what it is, with its owner and mode: it gets the content.
         scripts.insert(0, ("cp", source, f.SENDMAIL_MC))
         capture = captured(host, lambda view: _ran(view, scripts, made), lambda _: None, sealed=True)
     _, written = capture.writes.get(f.SENDMAIL_MC, (None, planned))
-    return (*_edits_of_mc(host, planned, written), *_edits_that_go(host, capture, made, written))
+    edits_go = _edits_that_go(host, capture, made, written, _of_smrsh(host))
+    return (*_edits_of_mc(host, planned, written), *edits_go)
 
 
 def _edited(host: Host, path: str) -> bool:
@@ -186,8 +209,25 @@ def _edits_of_mc(host: Host, before: Entry, after: Entry | None) -> tuple[Ending
     return (Ending(REWRITTEN, says, shown),)
 
 
-def _edits_that_go(host: Host, capture: Capture, made: Sequence[str], mc: Entry | None) -> tuple[Ending, ...]:
-    """What was changed by hand in files that the scripts write anew, as far as it has an effect."""
+def _of_smrsh(host: Host) -> list[str]:
+    """The links that update_smrsh makes again: what changed in the folder last came after the program, so it had its link."""
+    try:
+        changed = host.path(_SMRSH).stat().st_mtime_ns
+    except OSError:
+        return []
+    lines = []
+    for program in _RUN_BY_ANYBODY:
+        link = f"{_SMRSH}/{program.rpartition('/')[2]}"
+        with contextlib.suppress(OSError):  # there is no such program
+            if host.path(program).stat().st_ctime_ns < changed and not host.path(link).exists():
+                lines.append(f"{link}: +{program}")
+    return lines
+
+
+def _edits_that_go(
+    host: Host, capture: Capture, made: Sequence[str], mc: Entry | None, more: Iterable[str] = ()
+) -> tuple[Ending, ...]:
+    """What was changed by hand in files that the scripts write anew, as far as it has an effect; and `more` of that kind."""
     shown: list[str] = []
     for path, new in zip(made, capture.output.split(_BETWEEN), strict=False):
         source = mc if path == f.SENDMAIL_MC else capture.writes.get(path, (None, host.entry(path)))[1]
@@ -199,17 +239,17 @@ def _edits_that_go(host: Host, capture: Capture, made: Sequence[str], mc: Entry 
     now, then = (jobs(_text(entry)) for entry in capture.writes.get(CRONTAB, (None, None)))
     shown += (f"{CRONTAB}: -{now[job]}" for job in now if job not in then)
     shown += (f"{CRONTAB}: +{then[job]}" for job in then if job not in now)
-    return _ending([*shown, *_of_sasl_conf(host)])
+    return _ending([*shown, *_of_sasl_conf(host), *more])
 
 
 def _ending(shown: Sequence[str]) -> tuple[Ending, ...]:
     """What is changed back, line by line."""
     if not shown:
         return ()
+    keeps = [how for names, how in _KEEPS.items() if any(line.startswith(names) for line in shown)]
     says = (
-        "Debian's scripts (sendmailconfig, update_auth) rewrite these files, without what was changed in them by hand: what was "
-        "taken out comes back. To keep it so, put settings into sendmail.mc, below the includes (undefine for what was taken "
-        "out), write `auto_transition: no`, and put jobs into a file of their own in /etc/cron.d"
+        "Debian's scripts (sendmailconfig, update_auth) write this anew, without what was changed in it by hand: what was taken "
+        f"out comes back. To keep it as it is, put {', and '.join(keeps)}"
     )
     return (Ending(EDITS, says, tuple(shown)),)
 
