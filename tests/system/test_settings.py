@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -33,10 +34,23 @@ def test_what_was_saved_is_what_every_command_does(machine: BootMachine) -> None
     over = json.loads(wizard(debian, "plan", "--set", "listen.ipv6=true", "--json").stdout)["steps"]
     assert any(each["outcome"] == "pending" for each in over)
     assert "ipv6 = false" in debian.read(SAVED).decode()
+    # What the admin has written there stays.
+    debian.put(SAVED, "# ours\n[listen]\nimplicit_tls = true # for the old phones\n")
+    debian.run(f"chgrp adm {SAVED}; chmod 640 {SAVED}")
+    assert wizard(debian, "answers", "--set", "listen.implicit_tls=false", "--save").returncode == 0
+    assert debian.read(SAVED) == b"# ours\n[listen]\nimplicit_tls = false # for the old phones\n"
+    assert debian.run(f"stat -c '%a %U:%G' {SAVED}").stdout == "640 root:adm\n"
     debian.put(SAVED, "[listen]\nimplicit_tsl = true\n")
     wrong = wizard(debian, "plan")
     assert wrong.returncode == 2
     assert f"{SAVED}, line 2: listen.implicit_tsl: unknown key; did you mean implicit_tls?" in wrong.stderr
+    looks = wizard(debian, "troubleshoot")
+    assert looks.returncode in (0, 1)
+    assert "going on without these settings" in looks.stderr
+    assert "certificate" in looks.stdout
+    (moves,) = re.findall("`(mv .*?)`", wrong.stderr)
+    debian.run(moves)
+    assert wizard(debian, "plan").returncode == 0
 
 
 @pytest.mark.default_on("forky")
