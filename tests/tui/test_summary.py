@@ -22,11 +22,14 @@ from wizard.changes.file import FileChange
 from wizard.debug import ConversationResult, DebugResult, PlaintextOffer
 from wizard.engine.summary import Summary as Ending
 from wizard.engine.temporary import ForAWhile
+from wizard.model.events import Failed
 from wizard.model.plan import Check, Plan, Sign
 from wizard.smtp.connection import Target
 from wizard.steps import tls_policy
 from wizard.steps.order import step
+from wizard.steps.restart import AuthTest
 from wizard.system import guard as guards
+from wizard.system.accepted_login import note_login
 from wizard.system.guard import Revert
 
 
@@ -134,6 +137,42 @@ def test_it_waits_for_whoever_reads_the_help_meanwhile(
         await until(pilot, lambda: isinstance(app.screen, Summary) and shows(app, "Done         one"))
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, Steps))
+
+    play(bench, story)
+
+
+@pytest.mark.parametrize(("passed", "before"), [(True, False), (False, False), (True, True)])
+def test_a_login_test_that_passes_in_a_shell_ends_the_failure_of_an_earlier_one(
+    bench: Bench, passed: bool, before: bool
+) -> None:
+    """Not a login alone, with something else wrong, nor a test from before."""
+    failed = Failed(AuthTest(), "port 25 offers AUTH", (), (), "look", reported=True)
+    (bench.root / "var/lib/msa-wizard").mkdir(parents=True)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        if before:
+            note_login(bench.host, "alice", passed=True)
+        app.backend.session.heard(lambda _: None)(failed)
+        await at(pilot, app, "summary", "Failed       auth-test: port 25 offers AUTH")
+        assert bench.held is not None
+        if not before:
+            note_login(bench.host, "alice", passed=passed)
+            assert bench.held is None, "what is shown of logins is outdated"
+        await pilot.press("escape")
+        await at(pilot, app, "summary", "What mail clients need")
+        assert shows(app, "Failed       auth-test") is (before or not passed)
+
+    words = play(bench, story).backend.parting_words()
+    assert ("auth-test: port 25 offers AUTH" in words) is (before or not passed)
+
+
+def test_what_failed_and_was_done_in_a_shell_since_has_not_failed_any_more(bench: Bench) -> None:
+    failed = Failed(Writes("one", bench.host, "/etc/a", "old a\n"), "no room", (), (), "again")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        app.backend.session.heard(lambda _: None)(failed)
+        await at(pilot, app, "summary", "What mail clients need")
+        assert not shows(app, "no room")
 
     play(bench, story)
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from wizard.maillog.watched_login import _note
+from wizard.model.plan import Sign
+from wizard.smtp.login_test import Credentials, Finding, Result, Target
 from wizard.system.accepted_login import PATH, accepted_login, note_login
 from wizard.system.host import Host
 
@@ -24,9 +29,46 @@ def test_the_last_one_counts_until_the_set_up_changes(tmp_path: Path) -> None:
     assert later.outdated
 
 
+def test_when_a_whole_test_has_passed_is_kept_beside_the_last_login(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.path("/var/lib").mkdir(parents=True)
+    passed = []
+    for whole in (False, True, False):
+        note_login(host, "alice", passed=whole)
+        kept = accepted_login(host, 0)
+        assert kept is not None
+        passed.append((kept.passed, kept.at))
+    assert passed[0][0] == 0.0
+    assert passed[1][0] == passed[1][1]
+    assert passed[2][0] == passed[1][0] < passed[2][1]
+
+
 def test_a_damaged_note_is_none(tmp_path: Path) -> None:
     host = Host(tmp_path)
     host.path("/var/lib/msa-wizard").mkdir(parents=True)
     for text in ("", "[]", "{}", '{"user": "a", "at": "x"}'):
         host.path(PATH).write_text(text)
         assert accepted_login(host, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("port", "login_only", "state", "passed"),
+    [
+        (587, False, Sign.WARNING, True),
+        (587, False, Sign.FAILED, False),
+        (465, False, Sign.OK, False),
+        (587, True, Sign.OK, False),
+    ],
+)
+def test_a_test_has_passed_where_nothing_of_what_it_looks_at_is_wrong(
+    tmp_path: Path, port: int, login_only: bool, state: Sign, passed: bool
+) -> None:
+    host = Host(tmp_path)
+    host.path("/var/lib").mkdir(parents=True)
+    target = Target("127.0.0.1", port=port, login_only=login_only)
+    finding = Finding("smtp-auth", state, "Port 25.")
+    result = Result(True, None, "accepted", 235, (), (finding,), None, "TLSv1.3", None)
+    _note(host, target, result, Credentials("alice", "made-up"), here=True)
+    kept = accepted_login(host, 0)
+    assert kept is not None
+    assert bool(kept.passed) is passed

@@ -75,7 +75,7 @@ def hold_conversation(
             lambda line: tell(ConversationLine(0.0, line.who, line.text, line.explanation)),
             lambda ends: servers.append(ends[1][0]),
         )
-        _note(host, untimed, credentials, here=bool(servers) and is_own(host, servers[-1]))
+        _note(host, target, untimed, credentials, here=bool(servers) and is_own(host, servers[-1]))
         return WatchedLogin(untimed, None, None)
     lines: list[ConversationLine] = []
     following, delivery = False, None
@@ -94,7 +94,7 @@ def hold_conversation(
         if watched and watch.source not in (None, "journal"):
             note(f"The mail log is {watch.source}. Of its lines: {UNPROVED}.")
         result = converse(target, credentials, watch.line, watch.connected)
-        _note(host, result, credentials, here=not watch.elsewhere)
+        _note(host, target, result, credentials, here=not watch.elsewhere)
         if watch.elsewhere:
             note(f"The mail log of {target.host} is on that machine: it cannot be seen here.")
         elif watch.source is None:
@@ -111,10 +111,12 @@ def hold_conversation(
     return WatchedLogin(result, in_order if watched else None, delivery)
 
 
-def _note(host: Host, result: Result, credentials: Credentials | None, *, here: bool) -> None:
-    """A login that this host has accepted proves its set-up."""
+def _note(host: Host, target: Target, result: Result, credentials: Credentials | None, *, here: bool) -> None:
+    """A login that this host has accepted proves its set-up; the whole test, where nothing else that it looks at is wrong."""
     if credentials is not None and result.ok and here:
-        note_login(host, credentials.user)
+        bad = any(finding.state == Sign.FAILED for finding in result.findings)
+        whole = target.port == 587 and not target.login_only
+        note_login(host, credentials.user, passed=whole and not bad)
 
 
 def _finding(delivery: Delivery) -> Finding:

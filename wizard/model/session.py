@@ -3,6 +3,7 @@ run was broken off."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -27,6 +28,8 @@ class Session:
     """Step id to commit id."""
     skipped: set[str] = field(default_factory=set)
     failed: dict[str, Failed] = field(default_factory=dict)
+    failed_at: dict[str, float] = field(default_factory=dict)
+    """When each failed last, in seconds since the epoch."""
     rollbacks: list[TakenBack] = field(default_factory=list)
     recovered: list[str] = field(default_factory=list)
     """Each interrupted run, and whether it was finished, undone, or accepted as it was, in words; and what that left."""
@@ -80,7 +83,7 @@ class Session:
                 case Checked(step, Check(sign=Sign.WARNING) as check):
                     self.warnings[step.id] = [*self.warnings.get(step.id, ()), check]
                 case Failed(step, also=also):
-                    self.failed[step.id] = event
+                    self.failed[step.id], self.failed_at[step.id] = event, time.time()
                     for name in also:
                         self.applied.pop(name, None)
                     self.events += 1
@@ -90,9 +93,10 @@ class Session:
 
         return take
 
-    def passed(self, step: str) -> None:
-        """A step that changes nothing was tested anew: that it failed is over."""
-        if (failed := self.failed.get(step)) and failed.reported:
+    def passed(self, step: str, at: float | None = None) -> None:
+        """A step that changes nothing was tested anew, just now or `at` that time: that it failed before is over."""
+        before = at is None or self.failed_at.get(step, 0.0) <= at
+        if (failed := self.failed.get(step)) and failed.reported and before:
             del self.failed[step]
 
     def took_back(self, rollback: TakenBack, again: Mapping[str, str] | None = None) -> None:

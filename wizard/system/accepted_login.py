@@ -19,22 +19,31 @@ class AcceptedLogin:
     user: str
     at: float
     outdated: bool = False
+    passed: float = 0.0
+    """When a whole test has passed last, with all else that it looks at; 0 where none has."""
 
 
 def accepted_login(host: Host, changed: float) -> AcceptedLogin | None:
     """The last one, judged by when the set-up was last `changed`; None where there was none, or only root may read it."""
     try:
         kept = json.loads(host.path(PATH).read_text("utf-8"))
-        return AcceptedLogin(str(kept["user"]), float(kept["at"]), float(kept["at"]) < changed)
+        at, passed = float(kept["at"]), float(kept.get("passed", 0.0))
+        return AcceptedLogin(str(kept["user"]), at, at < changed, passed)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def note_login(host: Host, user: str) -> None:
-    """Keep that `user` was accepted just now. A test by somebody who may not write there proves it to him alone."""
-    path = host.path(PATH)
+def note_login(host: Host, user: str, *, passed: bool = False) -> None:
+    """Keep that `user` was accepted just now, and whether the whole test has `passed`. A test by somebody who may not write
+    there proves it to him alone."""
+    path, now, before = host.path(PATH), time.time(), accepted_login(host, 0.0)
+    kept = {
+        "user": user,
+        "at": now,
+        "passed": now if passed else before.passed if before is not None else 0.0,
+    }
     new = path.with_name(f"{path.name}.new")
     with suppress(OSError):
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        new.write_text(json.dumps({"user": user, "at": time.time()}), "utf-8")
+        new.write_text(json.dumps(kept), "utf-8")
         new.replace(path)
