@@ -251,6 +251,24 @@ def test_the_new_diff_can_be_declined(bench: Bench) -> None:
     assert bench.text("/etc/mail/a") == "changed meanwhile\n"
 
 
+@pytest.mark.parametrize("why", [Interrupted(1), RuntimeError("ended by the admin")])
+def test_who_breaks_off_at_the_new_diff_makes_no_failure_of_a_step_of_which_nothing_was_begun(
+    bench: Bench, why: Exception
+) -> None:
+    def decide(_step: Step, _plan: Plan) -> bool:
+        if any(isinstance(event, Planned) and event.again for event in bench.events):
+            raise why
+        (bench.root / "etc/mail/a").write_text("changed meanwhile\n")
+        time.sleep(FRESH)
+        return True
+
+    with pytest.raises(type(why)):
+        bench.apply(Made("one", bench.host, {"/etc/mail/a": "new a\n"}), decide=decide)
+    assert not [event for event in bench.events if isinstance(event, Failed)]
+    assert bench.text("/etc/mail/a") == "changed meanwhile\n"
+    assert not (bench.root / "journal").exists()
+
+
 class InTwoParts(Made):
     """What a command makes decides what is written then, as a certificate does that an authority gives."""
 

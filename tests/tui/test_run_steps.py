@@ -16,6 +16,7 @@ from screens.review_and_run import RunSteps
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from wizard.changes.command import CommandChange
 from wizard.console import WIDTH, width
+from wizard.engine.engine import FRESH
 from wizard.errors import HostError
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -128,6 +129,35 @@ def test_whoever_leaves_at_the_rest_of_a_step_makes_no_failure_of_it(bench: Benc
     words = play(bench, story).backend.parting_words()
     assert not (bench.root / "etc/d").exists()
     assert "ailed" not in words, words
+
+
+@pytest.mark.parametrize("steps", [True, False])
+def test_whoever_quits_where_the_host_has_changed_makes_no_failure_of_what_was_not_begun(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, steps: bool
+) -> None:
+    step = Writes("other", bench.host, "/etc/b", "new b\n")
+    use(monkeypatch, bench, step)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        if steps:
+            await at(pilot, app, "set-up", "y applies the step that is shown")
+            (bench.root / "etc/b").write_text("edited before\n")
+            await pilot.press("y")
+            await until(pilot, lambda: app.desk.waiting and shows(app, "The host has changed since"))
+        else:
+            begin(app, step)
+            await until(pilot, lambda: shows(app, "y applies other"))
+        await pilot.pause(FRESH)
+        (bench.root / "etc/b").write_text("edited meanwhile\n")
+        await pilot.press("y")
+        await until(pilot, lambda: app.desk.waiting and shows(app, " edited meanwhile"))
+        await pilot.press("f10")
+        await until(pilot, lambda: not app.desk.busy, listens=False)
+
+    words = play(bench, story).backend.parting_words()
+    assert words == "msa-wizard: nothing was changed."
+    assert bench.text("/etc/b") == "edited meanwhile\n"
+    assert bench.killed() is None
 
 
 class EndsInItsRest(InTwoParts):

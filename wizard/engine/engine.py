@@ -112,6 +112,8 @@ class Work:
     """Where the output of its changes goes."""
     before: str = ""
     """The commit that holds everything as it was before."""
+    asked: bool = False
+    """Whether somebody is being asked about it."""
 
 
 @dataclass
@@ -124,6 +126,7 @@ class Session:
         planned  --blocked, unless it is left out, or something would end that nobody accepted-->  the run ends before it
                    (the latter between edits of sendmail.mc: these are rolled back)
         planned  --decided-->  journal open  --changes, checks-->  recorded (one commit), the next step
+        journal open  --broken off at a question, nothing begun-->  the run ends before it
         journal open  --anything fails, or is declined half-way-->  undone; the run ends where it failed
 
     The journal knows the step from `begin` to `settled`; what could not be undone keeps it open for `recover`."""
@@ -192,9 +195,12 @@ class Session:
         except Undecided:
             return self._undecided(work)
         except Exception as error:
+            known = isinstance(error, ChangeError | HostError | StoreError | OSError)
+            if work.asked and not (work.effects or known) and self._taken_back(work):
+                raise  # nothing was begun: whoever breaks off at a question makes no failure of the step
             # Whatever it was, also a mistake of ours: a step is whole, or it is not there.
             self._undo_failed_step(work, error)
-            if isinstance(error, ChangeError | HostError | StoreError | OSError):
+            if known:
                 return False
             raise
         self.run.applied[step.id] = commit
@@ -304,6 +310,7 @@ class Session:
             if fresh.outcome is not Outcome.PENDING:
                 return
             announced = plan.announces(fresh)
+            work.asked = True
             if fresh.changes != plan.changes:
                 fresh = replace(fresh, begun=bool(work.effects))
                 self._show(work.step, fresh, again=True)
@@ -311,6 +318,7 @@ class Session:
                     raise Declined
             if not self._agreed(work.step, fresh, plan.ends if announced else ()):
                 raise Undecided
+            work.asked = False
             plan = fresh
             if round_ == ROUNDS:
                 # A file that is written to all the time: the change goes into it as it is at that moment.
