@@ -42,7 +42,7 @@ class StepRun(Frame[None]):
     sums_up = False
     """Whether the summary waits until this screen is in front again."""
     failure: Failed | None = None
-    """How the newest run failed."""
+    """How the newest run failed, until that is over or the host is looked at again."""
     all_of_them = ""
     """What does the same as the newest run that applies all, on the command line."""
 

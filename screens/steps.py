@@ -86,8 +86,9 @@ can be applied all the same.
         self.see(self._looked, with_apt=self._apt_said)
 
     def action_look(self) -> None:
-        """Look at the host again."""
+        """Look at the host again: what is to do there counts, not that it has failed before."""
         if self.free:
+            self.failure = None
             self.see(self._looked, again=True, with_apt=self._apt_said)
 
     def _apt_said(self, overview: Overview) -> None:
@@ -104,8 +105,11 @@ can be applied all the same.
         self._interrupted = overview.killed is not None
         states = overview.states
         states |= {name: "skipped" for name in self.skipped if states.get(name) in (*REMAINING, "blocked")}
-        if self.failure is not None and self.failure.step.id in overview.remaining:
-            states[self.failure.step.id] = "failed"
+        failed = self.failure.step.id if self.failure is not None else ""
+        if failed not in self.backend.session.failed:  # applied since, tested or undone, on whichever screen
+            self.failure = None
+        elif failed in overview.remaining and failed not in self.skipped:
+            states[failed] = "failed"
         board.fill(overview.plans, states, overview.commits)
         remaining = board.remaining
         freed = was_blocked and not self._blocked

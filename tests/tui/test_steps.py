@@ -440,6 +440,41 @@ def test_a_failed_step_says_what_was_undone_and_can_be_tried_again(
     assert bench.text("/etc/a") == "old a\nnew a\n"
 
 
+@pytest.mark.parametrize("way", ["look", "skip", "elsewhere"])
+def test_a_step_that_failed_is_called_so_until_that_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    bench = Bench(root=tmp_path)
+    use(
+        monkeypatch,
+        bench,
+        Writes("one", bench.host, "/etc/a", "new a\n", good=lambda: False),
+        Writes("two", bench.host, "/etc/b", "new b\n"),
+    )
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, StepFailed))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "FAILED  one"))
+        if way == "look":
+            await pilot.press("f5")
+            await until(pilot, lambda: shows(app, "to do   one"))
+        elif way == "skip":
+            await pilot.press("s")
+            await until(pilot, lambda: shows(app, "skipped one"))
+            assert not shows(app, "FAILED  one")
+        else:  # a fix of troubleshooting has applied it, and somebody has taken that back since
+            del app.backend.session.failed["one"]
+            await pilot.press("f1")
+            await until(pilot, lambda: not isinstance(app.screen, Steps))
+            await pilot.press("escape")
+            await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "to do   one"))
+
+    play(bench, story)
+
+
 def test_keys_are_answered_while_a_command_floods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(root=tmp_path)
     enough = tmp_path / "enough"
