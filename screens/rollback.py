@@ -207,6 +207,8 @@ recorded, and the run is closed.
     """Whether it could not be undone or finished."""
     _outcome = ""
     """What the run is, once it has ended well."""
+    _on_the_steps = True
+    """Whether it was a run of the howto's steps, which goes on there; any other one is begun again where it was."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -226,6 +228,7 @@ recorded, and the run is closed.
             if killed is None:
                 self.show("No run is interrupted.")
                 return
+            self._on_the_steps = "extra" not in killed.request
             self._ways = ways(killed, self.backend.commits())
         except Exception as error:
             self.show(sentence(error))
@@ -291,11 +294,10 @@ recorded, and the run is closed.
             case RollbackResult() if result.not_undone or result.failed:
                 self.failed("; ".join(map(clean, filter(None, (*result.not_undone, result.failed)))))
             case Run() if result.stopped and self.backend.killed() is not None:
-                self.failed(_stopped(result))
+                self.failed(self._stopped(result))
             case Run() if result.stopped:
-                self._show_end(
-                    f"The interrupted run is over. {_stopped(result)}.", *_applied(result), go_on=True
-                )
+                words = f"The interrupted run is over. {self._stopped(result)}."
+                self._show_end(words, *_applied(result), stopped=True)
             case None:
                 self._show_end("No run is interrupted any more.")
             case str():
@@ -306,19 +308,22 @@ recorded, and the run is closed.
             case Run():
                 self._show_end(f"The interrupted run was {self._outcome}.", *_applied(result))
 
-    def _show_end(self, words: str, *parts: Content | str, go_on: bool = False) -> None:
-        """What has become of the run, in place of the ways; whether there is something to `go_on` with on the steps."""
-        sign, style = ("!", "bold ansi_yellow") if go_on else ("✓", "bold ansi_green")
+    def _show_end(self, words: str, *parts: Content | str, stopped: bool = False) -> None:
+        """What has become of the run, in place of the ways; whether it has `stopped` before its end."""
+        sign, style = ("!", "bold ansi_yellow") if stopped else ("✓", "bold ansi_green")
         self.query_one("#ways").display = False
         self.show(Content.styled(f"{sign} {words}", style), *parts)
         self.query_one("#preview").focus()
-        self.say(f"The host is consistent again. Esc goes back{'; the rest is on the steps' * go_on}.")
+        rest = ""
+        if stopped:
+            rest = "; the rest is on the steps" if self._on_the_steps else "; the run can be begun again"
+        self.say(f"The host is consistent again. Esc goes back{rest}.")
 
-
-def _stopped(run: Run) -> str:
-    if run.undecided:
-        return f"Stopped before {run.undecided}: something that works would end (y on the steps asks)"
-    return f"Stopped at {run.stopped}"
+    def _stopped(self, run: Run) -> str:
+        if run.undecided:
+            where = "y on the steps asks" if self._on_the_steps else "begun again, it asks"
+            return f"Stopped before {run.undecided}: something that works would end ({where})"
+        return f"Stopped at {run.stopped}"
 
 
 def _applied(run: Run) -> list[str]:

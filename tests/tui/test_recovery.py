@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,31 @@ def test_a_finished_run_that_stops_is_over_and_leads_to_the_steps(
         assert not app.desk.busy
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, RecoveryScreen))
+
+    play(bench, story)
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_finished_run_beyond_the_howto_that_stops_does_not_lead_to_the_steps(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    kind = Ends if ends else Writes
+    four = kind("four", bench.host, "/etc/f", "f\n", good=lambda: False)
+    monkeypatch.setattr(four, "rebuild", lambda *_: four, raising=False)
+    monkeypatch.setattr("wizard.rollback.recovery.find", lambda _: four)
+    journal = bench.root / "state/journal"
+    lines = journal.read_text().splitlines()
+    first = json.loads(lines[0])
+    first["request"]["extra"] = [["four", {}]]
+    journal.write_text("\n".join([json.dumps(first), *lines[1:], ""]))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_the_interrupted(pilot, app)
+        await pilot.press("y")
+        where = "Stopped before four" if ends else "Stopped at four"
+        await until(pilot, lambda: shows(app, f"! The interrupted run is over. {where}"))
+        await until(pilot, lambda: shows(app, "Esc goes back; the run can be begun again."))
+        assert not shows(app, "on the steps")
 
     play(bench, story)
 
