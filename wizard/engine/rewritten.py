@@ -248,7 +248,7 @@ def _ending(shown: Sequence[str]) -> tuple[Ending, ...]:
         return ()
     keeps = [how for names, how in _KEEPS.items() if any(line.startswith(names) for line in shown)]
     says = (
-        "Debian's scripts (sendmailconfig, update_auth) write this anew, without what was changed in it by hand: what was taken "
+        "Debian's scripts (sendmailconfig, update_auth) write this again, without what was changed in it by hand: what was taken "
         f"out comes back. To keep it as it is, put {', and '.join(keeps)}"
     )
     return (Ending(EDITS, says, tuple(shown)),)
