@@ -213,12 +213,15 @@ class Store(History):
         grown: Callable[[str], bool] | None = None,
         stays: Callable[[str], bool] = lambda _: False,
         back: Callable[[Commit, str], bool] = lambda *_: False,
+        kept_up: Callable[[str], bool] = lambda _: False,
     ) -> Reversal:
         """What rolling `commits` back comes to. A path that is as they left it goes back exactly; later work
         is kept by a merge of three states, and where both changed the same, `choice` decides or it is a
         conflict. A `derived` (generated) path goes back whatever it is now; a line that `dated` finds (with
         the day it was written, say) is no change; what has `grown` since in a folder that goes, goes with it; what
-        `stays` is left as it is, and what of a commit is `back` already counts no more. Writes nothing. Raises StoreError."""
+        `stays` is left as it is, and what of a commit is `back` already counts no more. Of what the system keeps up by
+        itself (`kept_up`) nobody is asked: where both changed the same it is left, whatever `choice` is. Writes nothing.
+        Raises StoreError."""
         head = self._repository.head()
         if head is None:
             raise StoreError("The store is empty: there is nothing to roll back.")
@@ -227,6 +230,7 @@ class Store(History):
         return reverse(
             self._repository, head, commits, tops=("etc", *self.declared), owners=Owners(self._root),
             choice=choice, derived=derived, dated=dated, grown=grown, stays=stays, back=back,
+            kept_up=kept_up,
         )  # fmt: skip
 
     def _tops(self) -> list[bytes]:

@@ -56,6 +56,7 @@ def reverse(
     grown: Callable[[str], bool] | None,
     stays: Callable[[str], bool],
     back: Callable[[Commit, str], bool],
+    kept_up: Callable[[str], bool],
 ) -> Reversal:
     """See Store.reverse. `tops` are the paths that the store holds, with all below them. Raises StoreError."""
     with ObjectReader(repository) as reader:
@@ -71,7 +72,7 @@ def reverse(
             elif derived(path):
                 work.put_back(path, chain)
             else:
-                work.merge(path, chain, owners)
+                work.merge(path, chain, owners, kept_up=kept_up(path))
         if grown is not None:
             work.take_along(grown)
         work.empty_folders()
@@ -110,8 +111,9 @@ class _Work:
             self._notes[path] = "is generated; what it became since is not kept"
         self._want(path, chain[-1][-1])
 
-    def merge(self, path: str, chain: _Chain, owners: Owners) -> None:
-        """An authored file: later work stays."""
+    def merge(self, path: str, chain: _Chain, owners: Owners, *, kept_up: bool) -> None:
+        """An authored file: later work stays; so does all of one that the system keeps up, where both changed the same."""
+        choice = None if kept_up else self._choice
         entry = self._ours[path]
         kept = False
         conflicts: list[Conflict] = []
@@ -120,7 +122,7 @@ class _Work:
             *passed, theirs = states
             newest, *older = (_dated_as(state, entry, self._dated) for state in passed)
             base = entry if entry in older else newest
-            merge = merge_path(path, base, entry, theirs, choice=self._choice, owners=owners)
+            merge = merge_path(path, base, entry, theirs, choice=choice, owners=owners)
             if base != theirs:
                 kept = entry != base and merge.entry != theirs
             entry = merge.entry
@@ -128,7 +130,7 @@ class _Work:
             if merge.note:
                 self._notes[path] = merge.note
         if conflicts or entry == self._ours[path]:
-            self._conflicts += conflicts
+            self._conflicts += () if kept_up else conflicts
             self.leave(path)
         else:
             self._want(path, entry)

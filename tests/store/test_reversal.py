@@ -223,6 +223,24 @@ def test_a_file_of_the_step_that_was_changed_since_is_asked_about(machine: Machi
     assert [pair[1] for pair in restored.targets.values()] == [None, None]
 
 
+def test_what_the_system_keeps_up_is_left_where_both_changed_the_same(machine: Machine) -> None:
+    """And nobody is asked: what writes it again is on its way, and would meet what was restored."""
+    path = machine.etc / "kept"
+    path.write_text("1\n2\n3\n4\n5\n")
+    store = machine.store()
+    path.write_text("1\nstep\n3\n4\nstep\n")
+    made = step(store)
+    path.write_text("1\nother\n3\n4\nstep\n")
+    commit(store)
+    for choice in (None, *Choice):
+        reversal = store.reverse([made], choice=choice, kept_up=lambda path: path == "etc/kept")
+        assert (reversal.targets, reversal.conflicts) == ({}, ()), choice
+    path.write_text("1\nstep\n3\n4\nstep\n")
+    commit(store)
+    reversal = store.reverse([made], choice=Choice.RESTORE, kept_up=lambda _: True)
+    assert set(reversal.targets) == {"etc/kept"}
+
+
 @pytest.mark.parametrize("deleted", [False, True])
 def test_a_folder_in_the_place_of_a_file_keeps_what_the_admin_put_in_it(
     machine: Machine, deleted: bool

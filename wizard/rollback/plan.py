@@ -175,9 +175,8 @@ def prepare(
         grown=renewals.grown if renewals.names and not needed else None,
         stays=stays,
         back=lambda commit, path: commit in half_back and not not_back(path),
+        kept_up=KEPT_UP.__contains__,
     )
-    conflicts = tuple(each for each in reversal.conflicts if each.path not in KEPT_UP)
-    reversal = replace(reversal, conflicts=conflicts)
     if as_found and why is None:
         reversal = _as_found(store, reversal, stays)
     if any(database(path) for path in reversal.targets):
