@@ -10,7 +10,8 @@ import pytest
 
 from tests.system.conftest import BootMachine
 from tests.system.machine import Machine
-from tests.system.msa import WIZARD, add_alice, apply, listening, login
+from tests.system.msa import WIZARD, add_alice, apply, listening, login, wizard
+from tests.system.test_troubleshoot import troubleshoot
 
 NAMES = {
     "ubuntu": ('NAME="Ubuntu"\nID=ubuntu\nID_LIKE=debian\nVERSION_ID="24.04"\n', "Ubuntu 24.04.3 LTS"),
@@ -85,6 +86,22 @@ def test_another_sendmail_is_refused_with_the_reason(machine: BootMachine, how: 
     assert not {path for path in written if path.startswith(("/etc", "/usr"))}, written
 
 
+def _one_that_only_sends_listens_again(machine: Machine) -> None:
+    """Debian's script starts none that listens with DAEMON_MODE="None", and says that all is well."""
+    machine.run("sed -i 's/^DAEMON_MODE=.*/DAEMON_MODE=\"None\";/' /etc/mail/sendmail.conf")
+    machine.run("/etc/init.d/sendmail restart", timeout=180)
+    assert not listening(machine) & {"0.0.0.0:25", "0.0.0.0:587"}
+    silent = troubleshoot(machine)
+    assert silent["blamed"] == "daemon-mode", silent
+    refused = wizard(machine, "apply", "--yes")
+    assert (refused.returncode, 'DAEMON_MODE="None"' in refused.stderr) == (3, True), "not started in vain"
+    fixed = troubleshoot(machine, "--fix", "daemon-mode", "--yes")
+    assert (fixed["exit"], fixed["blamed"]) == (0, None), fixed
+    assert {"0.0.0.0:25", "0.0.0.0:587"} <= listening(machine)
+    made = login(machine)
+    assert made["ok"], made["verdict"]
+
+
 def test_sysvinit(machine: BootMachine) -> None:
     """From bare to 235, over a reboot, and back: nobody but init and its scripts starts anything."""
     devuan = machine("sysvinit", init="sysvinit")
@@ -102,7 +119,9 @@ def test_sysvinit(machine: BootMachine) -> None:
     assert made["ok"], made["verdict"]
     healthy = devuan.run([WIZARD, "troubleshoot"], check=False)
     assert healthy.returncode == 0, healthy.stdout
+    _one_that_only_sends_listens_again(devuan)
     devuan.run([WIZARD, "rollback", "restart", "--yes"], timeout=300)
-    devuan.run([WIZARD, "rollback", "--all", "--yes"], timeout=600)
+    # Its sendmail.conf was edited since: that is the admin's to say.
+    devuan.run([WIZARD, "rollback", "--all", "--yes", "--on-conflict=restore"], timeout=600)
     assert not listening(devuan)
     assert devuan.run("ls /etc/rc2.d | grep -c -e sendmail -e saslauthd", check=False).stdout.strip() == "0"
