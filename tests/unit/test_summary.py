@@ -79,6 +79,14 @@ def test_what_follows_from_a_skipped_step_is_said() -> None:
     assert rows["skipped"] == "firewall: no other step needs it"
 
 
+def test_nothing_is_advised_for_mail_clients_where_steps_wait_for_one_that_is_left_out() -> None:
+    skipped = "saslauthd-start"
+    left = {"one": Plan.pending(skipped, "to do"), "two": Plan.not_now("auth-test", skipped)}
+    ending = summary(seen(**left), session(skipped=[skipped]), needing)
+    assert ending.done == (("skipped", f"{skipped}: without it the login test fails"),)
+    assert ending.missing == ()
+
+
 def test_a_step_that_was_skipped_and_is_done_after_all_is_done() -> None:
     ending = summary(seen(), session("firewall", skipped=["firewall"]), needing)
     assert ending.done == (("done", "firewall"),)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from wizard.engine.overview import found
 from wizard.engine.state_dir import WAYS
-from wizard.model.plan import Check, Outcome, Plan, Sign
+from wizard.model.plan import NOT_NOW, Check, Outcome, Plan, Sign
 from wizard.steps import guess_limit, login_policy, tls_policy
 from wizard.steps.guess_limit import GuessLimit
 from wizard.steps.login_policy import LoginPolicy
@@ -68,7 +68,7 @@ def summary(
     ]
     return Summary(
         tuple(rows) or (("done", "nothing was changed"),),
-        _missing(seen, session) if seen and not left else (),
+        _missing(seen, session) if seen and not left and NOT_NOW not in seen.states.values() else (),
     )
 
 

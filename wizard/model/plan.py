@@ -221,8 +221,7 @@ class Plan:
     @classmethod
     def not_now(cls, step: str, need: str) -> Plan:
         """It needs a step that is left out."""
-        reason = f"it needs {need}, which is left out"
-        return cls(step, Outcome.LATER, reason, remedy=(f"msa-wizard apply {need}",), word=NOT_NOW)
+        return cls(step, Outcome.LATER, f"it needs {need}, which is left out", word=NOT_NOW)
 
     @classmethod
     def blocked(cls, step: str, reason: str, *remedy: str) -> Plan:

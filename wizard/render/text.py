@@ -87,7 +87,7 @@ _WORDS = {
 def plan_text(step: Step, plan: Plan) -> str:
     """One step's plan: why, what, diffs, commands, notes."""
     lines = [f"== {step.id}: {step.title}" + (f"  (howto {step.howto})" if step.howto else "")]
-    if plan.outcome in (Outcome.PENDING, Outcome.LATER):
+    if plan.outcome in (Outcome.PENDING, Outcome.LATER) and plan.word != NOT_NOW:
         lines += _wrap(f"why: {step.why}")
     reports = step.reports and plan.outcome in (Outcome.DONE, Outcome.NOT_APPLICABLE)
     lines += _wrap(
