@@ -455,7 +455,6 @@ def test_what_sendmailconfig_edits_by_itself_is_listed_and_asked_about(machine: 
         "sendmail.cf: +O ClientCertFile=/etc/mail/tls/sendmail-client.crt",
         "sendmail.cf: -O DHParameters=/etc/mail/tls/sendmail-mine.prm",
         "/etc/mail/sasl/Sendmail.conf.2: -auto_transition: false",
-        "/etc/mail/smrsh/mail.local: +/usr/libexec/sendmail/mail.local",
         "/etc/cron.d/sendmail: -7 * * * * root true",
         "/etc/mail/virtusertable: 0664 root:lists -> 0644 root:lists",
         "/etc/mail/access: 0644 root:root -> 0600 root:root",
@@ -463,6 +462,7 @@ def test_what_sendmailconfig_edits_by_itself_is_listed_and_asked_about(machine: 
         "ALL: ALL",
     ):
         assert f"| {line}\n" in shown
+    assert "| /etc/mail/smrsh" not in shown, "nobody can see whether somebody took a link out"
     assert differences(before, picture(debian, "/etc")) == []
     stopped = wizard(debian, "apply", "--yes")
     assert (stopped.returncode, debian.read(MC)) == (4, mc), stopped.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -39,6 +38,8 @@ _SCRIPTS = "/usr/share/sendmail"
 CRONTAB = "/etc/cron.d/sendmail"
 _SMRSH = "/etc/mail/smrsh"
 """What users may run by ~/.forward where FEATURE(smrsh) is: the links in it."""
+_SMRSH_RUNS = "/smrsh,"
+"""Of a mailer in sendmail.cf that is smrsh."""
 _RUN_BY_ANYBODY = (
     "/usr/libexec/sendmail/mail.local",
     "/usr/libexec/sendmail/sensible-mda",
@@ -66,7 +67,6 @@ _KEEPS = {
         "submit.cf: ",
     ): "settings into sendmail.mc, below the includes (undefine for what was taken out)",
     (f.SASL_CONF,): "`auto_transition: no` into Sendmail.conf",
-    (_SMRSH,): f"a link to /bin/false into {_SMRSH} for what nobody shall run",
     (CRONTAB,): "jobs into a file of their own in /etc/cron.d",
 }
 """By what is changed back: how it is kept."""
@@ -105,6 +105,7 @@ def rewritten(host: Host, facts: Facts, plan: Plan) -> Plan:
     files = (change for change in plan.changes if isinstance(change, FileChange))
     planned = next((change.after for change in files if change.path == f.SENDMAIL_MC), None) or entry
     ends = (*_rights(host, facts, (MAIL_FOLDER, *below(host, MAIL_FOLDER), SASLDB)), *_let_in(host))
+    plan = replace(plan, notes=(*plan.notes, *_of_smrsh(host, facts)))
     return _listing(plan, ends, lambda: _tried(host, facts, planned))
 
 
@@ -150,14 +151,13 @@ def _tried(host: Host, facts: Facts, planned: Entry) -> tuple[Ending, ...]:
     if host.exists(CRONTAB) and not crontab_as_written(host.text(CRONTAB), conf):
         scripts.append(_CRONTAB)
     if not scripts:
-        return _ending([*_of_sasl_conf(host), *_of_smrsh(host)])
+        return _ending(_of_sasl_conf(host))
     with host.in_memory(planned.content) as source:
         # The file stays what it is, with its owner and mode: it gets the content.
         scripts.insert(0, ("cp", source, f.SENDMAIL_MC))
         capture = captured(host, lambda view: _ran(view, scripts, made), lambda _: None, sealed=True)
     _, written = capture.writes.get(f.SENDMAIL_MC, (None, planned))
-    edits_go = _edits_that_go(host, capture, made, written, _of_smrsh(host))
-    return (*_edits_of_mc(host, planned, written), *edits_go)
+    return (*_edits_of_mc(host, planned, written), *_edits_that_go(host, capture, made, written))
 
 
 def _edited(host: Host, path: str) -> bool:
@@ -209,25 +209,22 @@ def _edits_of_mc(host: Host, before: Entry, after: Entry | None) -> tuple[Ending
     return (Ending(REWRITTEN, says, shown),)
 
 
-def _of_smrsh(host: Host) -> list[str]:
-    """The links that update_smrsh makes again: what changed in the folder last came after the program, so it had its link."""
-    try:
-        changed = host.path(_SMRSH).stat().st_mtime_ns
-    except OSError:
-        return []
-    lines = []
-    for program in _RUN_BY_ANYBODY:
-        link = f"{_SMRSH}/{program.rpartition('/')[2]}"
-        with contextlib.suppress(OSError):  # there is no such program
-            if host.path(program).stat().st_ctime_ns < changed and not host.path(link).exists():
-                lines.append(f"{link}: +{program}")
-    return lines
+def _of_smrsh(host: Host, facts: Facts) -> tuple[str, ...]:
+    """What users may run then: whether somebody took a link out, or there never was one, cannot be seen."""
+    if _SMRSH_RUNS not in (facts.cf_from_mc or ""):
+        return ()
+    links = {f"{_SMRSH}/{program.rpartition('/')[2]}": program for program in _RUN_BY_ANYBODY}
+    new = [link for link, program in links.items() if host.exists(program) and not host.path(link).exists()]
+    if not new:
+        return ()
+    return (
+        f"sendmailconfig makes {', '.join(new)}: users may then run that by ~/.forward. To keep it from them, put a link to "
+        "/bin/false there first",
+    )
 
 
-def _edits_that_go(
-    host: Host, capture: Capture, made: Sequence[str], mc: Entry | None, more: Iterable[str] = ()
-) -> tuple[Ending, ...]:
-    """What was changed by hand in files that the scripts write anew, as far as it has an effect; and `more` of that kind."""
+def _edits_that_go(host: Host, capture: Capture, made: Sequence[str], mc: Entry | None) -> tuple[Ending, ...]:
+    """What was changed by hand in files that the scripts write anew, as far as it has an effect."""
     shown: list[str] = []
     for path, new in zip(made, capture.output.split(_BETWEEN), strict=False):
         source = mc if path == f.SENDMAIL_MC else capture.writes.get(path, (None, host.entry(path)))[1]
@@ -239,7 +236,7 @@ def _edits_that_go(
     now, then = (jobs(_text(entry)) for entry in capture.writes.get(CRONTAB, (None, None)))
     shown += (f"{CRONTAB}: -{now[job]}" for job in now if job not in then)
     shown += (f"{CRONTAB}: +{then[job]}" for job in then if job not in now)
-    return _ending([*shown, *_of_sasl_conf(host), *more])
+    return _ending([*shown, *_of_sasl_conf(host)])
 
 
 def _ending(shown: Sequence[str]) -> tuple[Ending, ...]:

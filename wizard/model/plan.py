@@ -138,7 +138,7 @@ ENDINGS = {
     "certificate-names": "names of the server's certificate that mail clients may use, and that the new one is not for",
     "certificate-tlsa": "mail from servers that check TLSA records (DANE), which fit the server's certificate, and may not fit the new one",
     "cf-lines": "lines of sendmail.cf that sendmail.mc does not give: they go when sendmail.cf is rebuilt",
-    "generated-edits": "what was changed by hand, or taken out, in sasl.m4, starttls.m4, Sendmail.conf, smrsh or cron.d/sendmail, which sendmailconfig rewrites",
+    "generated-edits": "what was changed by hand, or taken out, in sasl.m4, starttls.m4, Sendmail.conf or cron.d/sendmail, which sendmailconfig rewrites",
     "hosts-allow": "that rules of hosts.allow and hosts.deny keep clients from sendmail: sendmailconfig lets in all",
     "links": "symbolic links that are replaced with regular files",
     "login-mechanisms": "mechanisms that clients can log in with now, and that would not be offered any more",
