@@ -121,7 +121,12 @@ def test_a_crontab_that_was_edited(old: str, new: str, same: bool) -> None:
         ("/etc/mail/tls/sendmail-common.key", Rights(0, 50, 0o640), Rights(0, 103, 0o640), True),
         ("/etc/mail/access", Rights(0, 0, 0o644), Rights(0, 0, 0o600), True),
         ("/etc/mail/access", Rights(0, 0, 0o600), Rights(0, 0, 0o600), False),
-        ("/etc/mail/sasl/Sendmail.conf.2", Rights(101, 103, 0o644), Rights(101, 103, 0o640), True),
+        ("/etc/mail/sasl/Sendmail.conf.2", Rights(101, 103, 0o644), Rights(101, 103, 0o640), False),
+        ("/etc/mail/sasl/Sendmail.conf.2", Rights(0, 0, 0o644), Rights(101, 103, 0o640), False),
+        ("/etc/mail/sasl/Sendmail.conf.2", Rights(0, 0, 0o646), Rights(101, 103, 0o640), True),
+        ("/etc/mail/sasl/Sendmail.conf.2", Rights(33, 0, 0o644), Rights(101, 103, 0o640), True),
+        ("/etc/mail/sasl/Sendmail.conf.2", Rights(0, 33, 0o644), Rights(101, 103, 0o640), True),
+        ("/etc/mail/default-auth-info", Rights(0, 0, 0o644), Rights(101, 103, 0o640), False),
         ("/etc/sasldb2", Rights(0, 45, 0o644), Rights(0, 45, 0o640), True),
         ("/etc/mail/access.db", Rights(0, 103, 0o644), Rights(101, 103, 0o640), True),
         ("/etc/mail/access.db", Rights(0, 103, 0o640), Rights(101, 103, 0o640), False),
@@ -144,7 +149,21 @@ def test_a_crontab_that_was_edited(old: str, new: str, same: bool) -> None:
 def test_who_may_do_less(path: str, now: Rights, then: Rights, ends: bool) -> None:
     cf = "Kaccess hash -T<TMPF> /etc/mail/access\nKmine hash -o /etc/mail/mine\n"
     assert set_by_scripts(path, now, MAIL, cf, 45) == then
-    assert takes_away(now, then, MAIL) is ends
+    assert takes_away(path, now, then, MAIL) is ends
+
+
+def test_what_update_auth_itself_leaves_behind_where_it_switches_the_transition(host: Bench) -> None:
+    """A new file, which all may read: it does chmod 0640 before, and 0644 behind that."""
+    conf = host.path(f.SASL_CONF)
+    conf.parent.mkdir(exist_ok=True)
+    conf.write_text("auto_transition: false\n")
+    conf.chmod(0o646)
+    here = f"{os.getuid()}:{os.getgid()}"
+    assert taken_away(host, [f.SASL_CONF], "") == (f"{f.SASL_CONF}: 0646 {here} -> 0644 smmta:smmsp",)
+    conf.write_text("auto_transition: true\n")
+    assert taken_away(host, [f.SASL_CONF], "") == (f"{f.SASL_CONF}: 0646 {here} -> 0640 smmta:smmsp",)
+    conf.chmod(0o644)
+    assert taken_away(host, [f.SASL_CONF], "") == ()
 
 
 @pytest.mark.parametrize(

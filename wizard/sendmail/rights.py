@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from snapshots.format.layout import Owners
 from wizard.model import facts as f
 from wizard.sendmail.cf_needs import behind_links
+from wizard.sendmail.written_anew import transition
 from wizard.system.host import Host
 
 MAIL_FOLDER = "/etc/mail"
@@ -22,6 +23,8 @@ _FOLDERS = {
     f"{MAIL_FOLDER}/tls": 0o755,
 }
 _SECRETS = (f.SASL_CONF, f"{MAIL_FOLDER}/default-auth-info")
+_ITS_OWN = frozenset((*_SECRETS, f"{MAIL_FOLDER}/authinfo"))
+"""What sendmail alone reads, or makemap as root: that all others may, too, is nothing that anybody needs."""
 SASLDB = "/etc/sasldb2"
 _GROUP_MAIL = 8
 OF_SASL = (f"{MAIL_FOLDER}/sasl", f.SASL_M4, *_SECRETS, SASLDB)
@@ -46,10 +49,11 @@ class Rights:
 
 
 def set_by_scripts(
-    path: str, now: Rights, mail: Rights, cf: str, sasl: int = 0, *, tls: bool = True
+    path: str, now: Rights, mail: Rights, cf: str, sasl: int = 0, *, tls: bool = True, switched: bool = False
 ) -> Rights:
     """What Debian's scripts make of it, with `mail` for smmta and smmsp and `sasl` for that group; the maps that they make are
-    named in `cf`; `tls` is whether update_tls comes to what it has made before."""
+    named in `cf`; `tls` is whether update_tls comes to what it has made before, `switched` whether update_auth changes
+    auto_transition in Sendmail.conf."""
     then = now
     if path == SASLDB:
         taken = now.gid in (0, _GROUP_MAIL, mail.gid)  # of these, update_auth makes it root:sasl
@@ -61,6 +65,8 @@ def set_by_scripts(
         return Rights(0, mail.gid, 0o644)
     if (source := path.removesuffix(".db")) != path and f" {source}\n" in cf:
         return Rights(mail.uid if source in _ROOTS_ALONE else 0, mail.gid, 0o640)
+    if path == f.SASL_CONF and switched:  # that is a new file, too
+        return replace(mail, mode=0o644)
     if path in _SECRETS:
         then = replace(mail, mode=0o640, acl=now.acl)
     elif path in _GENERATED:
@@ -73,9 +79,9 @@ def set_by_scripts(
     return replace(then, mode=then.mode & ~0o022) if now.mode & 0o020 else then
 
 
-def takes_away(now: Rights, then: Rights, mail: Rights) -> bool:
+def takes_away(path: str, now: Rights, then: Rights, mail: Rights) -> bool:
     """Whether its owner or its group may do less, unless these are root's or the mail system's own, or whom an ACL names, or
-    all others may read or write no more."""
+    all others may write no more, or read what is not for sendmail alone."""
     had = {who: now.mode >> shift & 7 for who, shift in (("owner", 6), ("group", 3), ("others", 0))}
     has = {who: then.mode >> shift & 7 for who, shift in (("owner", 6), ("group", 3), ("others", 0))}
     owner = has["owner"] if then.uid == now.uid else has["others"]
@@ -84,7 +90,7 @@ def takes_away(now: Rights, then: Rights, mail: Rights) -> bool:
         (now.uid not in (0, mail.uid) and had["owner"] & ~owner)
         or (now.gid not in (0, mail.gid) and had["group"] & ~group)
         or (now.acl and had["group"] & ~has["group" if then.acl else "others"])
-        or had["others"] & ~has["others"] & 0o6
+        or had["others"] & ~has["others"] & (0o2 if path in _ITS_OWN else 0o6)
     )
 
 
@@ -98,6 +104,7 @@ def taken_away(host: Host, paths: Iterable[str], cf: str) -> tuple[str, ...]:
         return ()
     mail = Rights(users["smmta"], groups["smmsp"], 0)
     lines, tls = [], all(host.exists(path) for path in _OF_TLS)  # it ends at the first that is not there
+    switched = bool(transition(host.text(f.SASL_CONF)))
     for path in sorted(paths):
         # chown and chmod follow a link.
         place = behind_links(host, path) if path in _NAMED else path
@@ -108,8 +115,8 @@ def taken_away(host: Host, paths: Iterable[str], cf: str) -> tuple[str, ...]:
             continue
         if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
             now = Rights(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode), acl)
-            then = set_by_scripts(path, now, mail, cf, groups.get("sasl", 0), tls=tls)
-            if takes_away(now, then, mail):
+            then = set_by_scripts(path, now, mail, cf, groups.get("sasl", 0), tls=tls, switched=switched)
+            if takes_away(path, now, then, mail):
                 lines.append(f"{place}: {_shown(now, owners)} -> {_shown(then, owners)}")
     return tuple(lines)
 
