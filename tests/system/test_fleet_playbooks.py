@@ -9,6 +9,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -166,6 +167,45 @@ def test_a_host_that_can_no_longer_be_set_up_fails_the_look_for_drift(programs: 
     assert {name: row["verdict"] for name, row in rows.items()} == {"a": "failed", "b": "drifted", "c": "ok"}
     assert rows["a"]["says"] == "blocked: firewall: it is not active"
     assert rows["b"]["says"] == "drifted: restart: it is not active\nblocked: firewall: it is not active"
+
+
+def certificates(server: int | None, client: int = 3649) -> list[dict[str, Any]]:
+    """The rows of `certificate show --json`, by the days left; None is one that cannot be read."""
+    rows = []
+    for option, days in (("ClientCertFile", client), ("ServerCertFile", server)):
+        held = {"fingerprint_sha256": option, "not_after": f"{option}-ends"}
+        rows.append({"option": option, "days_left": days, "certificate": None if days is None else held})
+    return rows
+
+
+def test_only_the_certificate_that_mail_clients_get_counts(programs: Path, tmp_path: Path) -> None:
+    fleet = MadeUp(tmp_path, programs, ["a", "b", "c", "d", "e"])
+    gone, old = "server.crt holds no certificate", "the running sendmail presents another certificate"
+    for name, days, client, fault in (
+        ("a", 89, 3649, ""),
+        ("b", None, 3649, gone),
+        ("c", 89, 3649, old),
+        ("d", 29, 3649, ""),
+        ("e", 89, 1, ""),
+    ):
+        checks = [{"id": "it", "sign": "failed", "says": fault, "remedy": ""}] if fault else []
+        shown = {"certificates": certificates(days, client), "checks": checks}
+        fleet.answer(name, "certificate", int(bool(fault)), shown)
+    assert fleet.play("certificate.yml").returncode == 2
+    rows = fleet.report()
+    assert {name: row["verdict"] for name, row in rows.items() if row["verdict"] != "ok"} == dict.fromkeys(
+        "bcd", "failed"
+    )
+    assert rows["b"]["says"] == f"{gone}\nDays left of the certificate: none; wanted: 30"
+    assert (rows["c"]["says"], rows["c"]["certificate_days"]) == (old, 89)
+    assert rows["d"]["says"] == "Days left of the certificate: 29; wanted: 30"
+    assert (rows["b"]["certificate_days"], rows["e"]["certificate_days"]) == (None, 89)
+    fleet.play("site.yml", "--limit", "a,b")
+    accepted = {
+        name: [word for words in fleet.asked(name) for word in words if word.startswith("--accept-cert")]
+        for name in "ab"
+    }
+    assert accepted == {"a": ["--accept-certificate=ServerCertFile"], "b": []}
 
 
 def test_a_host_on_which_nothing_could_be_begun_is_reported(programs: Path, tmp_path: Path) -> None:

@@ -273,6 +273,17 @@ def test_a_dry_run_of_a_rollback_makes_no_history(
     assert json.loads(capsys.readouterr().out)["outcome"] == "nothing"
 
 
+def test_the_certificate_of_the_facts_is_the_one_that_clients_get(ended: Any) -> None:
+    rows = [
+        {"option": option, "days_left": 9} for option in ("ClientCertFile", "ServerCertFile", "CACertFile")
+    ]
+    checks = [{"sign": sign, "says": f"it is {sign}"} for sign in ("ok", "warning", "failed", "unknown")]
+    answers = {**ENDS["msa_facts"], "certificate show": (1, {"certificates": rows, "checks": checks})}
+    facts = ended("msa_facts", answers)["ansible_facts"]["msa"]
+    assert [each["option"] for each in facts["certificates"]] == ["ServerCertFile"]
+    assert facts["certificate_faults"] == ["it is failed"]
+
+
 def test_a_step_that_is_blocked_is_a_fact(ended: Any) -> None:
     steps = [{**STEP, "state": "blocked"}, {**STEP, "step": "install", "state": "applied"}]
     answers = {**ENDS["msa_facts"], "status": (0, {**STATUS, "steps": steps})}

@@ -10,7 +10,7 @@ module: msa_facts
 short_description: Gather how a host is set up
 version_added: 1.0.0
 description:
-  - Takes the state of each step, what waits for a word, and the certificates of the server. Changes nothing.
+  - Takes the state of each step, what waits for a word, and the certificate of the server. Changes nothing.
   - The facts are in C(ansible_facts.msa).
 author:
   - msa-wizard contributors (@msa-wizard)
@@ -79,9 +79,14 @@ ansible_facts:
           type: float
           returned: success
         certificates:
-          description: The certificates of the server.
+          description: The certificate that mail clients get, C(ServerCertFile) of F(sendmail.cf). Empty where none is named.
           type: list
           elements: dict
+          returned: success
+        certificate_faults:
+          description: Why mail clients refuse that certificate, or do not get it.
+          type: list
+          elements: str
           returned: success
 document:
   description: What C(msa-wizard status --json) prints.
@@ -118,7 +123,8 @@ def main():
         "pending": [step for step, state in states.items() if state == "pending"],
         "interrupted": document["interrupted"] or "",
         "confirmation": document["confirmation"],
-        "certificates": held.get("certificates", []),
+        "certificates": [each for each in held.get("certificates", ()) if each["option"] == "ServerCertFile"],
+        "certificate_faults": [each["says"] for each in held.get("checks", ()) if each["sign"] == "failed"],
     }
     module.exit_json(changed=False, ansible_facts={"msa": facts}, document=document, exit_code=code)
 
