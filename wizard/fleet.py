@@ -17,6 +17,7 @@ from templates import render
 from wizard import __version__
 from wizard.delivery import is_one_file
 from wizard.errors import UsageError
+from wizard.mends.certificate import known_name, misnamed
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.render.files import as_toml
@@ -98,16 +99,27 @@ def collection() -> dict[str, str]:
     return files | {"galaxy.yml": f"---\n{galaxy}"}
 
 
+def name_of(facts: Facts) -> str:
+    """What this host is called in the inventory. Raises UsageError where each machine calls itself so."""
+    name = (known_name(facts) or facts.hostname) if misnamed(facts) else facts.fqdn
+    if name.partition(".")[0].lower() == "localhost":
+        raise UsageError(
+            f"this host is called {name}, and so is the machine on which Ansible runs. Name it (`hostnamectl hostname NAME`) "
+            "and have /etc/hosts say so. Nothing was written"
+        )
+    return name
+
+
 def inventory(answers: Answers, facts: Facts) -> dict[str, str]:
     """The example inventory: this host, its settings for all, and what is its own."""
-    host = facts.fqdn or facts.hostname
+    host = name_of(facts)
     own = _own(answers)
     names = {"accept", *(name for values in own.values() for name in values)}
     shared = as_yaml(as_toml(answers, facts), leave_out=names)
     accept, user = json.dumps(answers.accept), json.dumps(answers.test.user)
     of_host = render("fleet/host_vars.yml.j2", host=host, own=own, accept=accept, user=user)
     return {
-        "inventory/hosts.yml": render("fleet/hosts.yml.j2", host=host),
+        "inventory/hosts.yml": render("fleet/hosts.yml.j2", host=host, misnamed=misnamed(facts)),
         _SETTINGS: render("fleet/group_vars.yml.j2", host=host, answers=shared),
         "inventory/group_vars/msa/vault.yml.example": (_SOURCE / "vault.yml.example").read_text(),
         f"inventory/host_vars/{host}.yml": of_host,
@@ -164,7 +176,7 @@ def export(folder: Path, answers: Answers, facts: Facts, program: bytes, *, forc
     ours |= {f"{name}.yml": (_SOURCE / f"{name}.yml").read_text() for name in _PLAYBOOKS}
     theirs: dict[str, str | bytes] = dict(inventory(answers, facts))
     theirs["ansible.cfg"] = render("fleet/ansible.cfg.j2")
-    host = facts.fqdn or facts.hostname
+    host = name_of(facts)
     theirs["README.md"] = render("fleet/README.md.j2", host=host, version=__version__)
     there = [name for name in (*ours, *theirs) if (folder / name).exists() or (folder / name).is_symlink()]
     if there and not force:

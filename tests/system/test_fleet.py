@@ -165,9 +165,7 @@ def a_certificate_that_ends_too_soon_is_named(fleet: Fleet) -> None:
     succeeded(fleet.play("certificate.yml"))
     done = fleet.play("certificate.yml", msa_certificate_days=9999)
     assert done.returncode == 2, done.stdout[-3000:]
-    assert re.search(
-        r"Days left of the certificates: \d+(, \d+)*; wanted: 9999", fleet.report()["mail2"]["says"]
-    )
+    assert re.search(r"Days left of the certificate: \d+; wanted: 9999", fleet.report()["mail2"]["says"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", fleet.report()["mail2"]["certificate_end"])
 
 

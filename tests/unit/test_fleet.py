@@ -129,6 +129,30 @@ def test_an_inventory_of_others_keeps_no_setting_of_this_host_out(tmp_path: Path
     assert not (tmp_path / "inventory/hosts.yml").exists()
 
 
+@pytest.mark.parametrize(
+    ("fqdn", "hostname", "name"),
+    [
+        ("mail.example.test", "mail", "mail.example.test"),
+        ("localhost", "mail", "mail"),
+        ("localhost.localdomain", "mail.example.test", "mail.example.test"),
+        ("", "mail", "mail"),
+        ("localhost", "localhost", None),
+    ],
+)
+def test_no_host_is_exported_as_the_one_that_ansible_runs_on(
+    fqdn: str, hostname: str, name: str | None
+) -> None:
+    facts = dataclasses.replace(FACTS, fqdn=fqdn, fqdn_resolves="." in fqdn, hostname=hostname, files={})
+    if name is None:
+        with pytest.raises(UsageError, match="is called localhost"):
+            inventory(Answers(), facts)
+        return
+    files = inventory(Answers(), facts)
+    assert f"inventory/host_vars/{name}.yml" in files
+    assert f"\n    {name}:\n" in files["inventory/hosts.yml"]
+    assert ("#   ansible_host: 192.0.2.1 " in files["inventory/hosts.yml"]) is (name != fqdn)
+
+
 def test_ansible_needs_no_sudo_where_it_logs_in_as_root() -> None:
     """As the inventory has it; it would else ask for sudo, which Debian leaves out where root has a password."""
     assert "\n    ansible_user: root\n" in inventory(Answers(), FACTS)["inventory/hosts.yml"]

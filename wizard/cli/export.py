@@ -21,7 +21,8 @@ _NEEDED = (
 
 def ansible(arguments: argparse.Namespace) -> int:
     """`export ansible`: 0."""
-    from wizard.fleet import export, program_for_hosts
+    from wizard.fleet import export, name_of, program_for_hosts
+    from wizard.mends.certificate import misnamed
 
     file = Path(arguments.program) if arguments.program else one_file()
     if file is None:
@@ -39,5 +40,10 @@ def ansible(arguments: argparse.Namespace) -> int:
         out(f"These were there already, and stay: {', '.join(map(clean, exported.kept))}")
     if exported.unknown:
         out(f"These are of no file of this version, and can go: {', '.join(map(clean, exported.unknown))}")
+    if misnamed(facts):
+        out(
+            f"`hostname -f` says {clean(facts.fqdn) or 'nothing'}: this host is called {clean(name_of(facts))} in "
+            "inventory/hosts.yml. Give its address there where that is no name by which it is reached."
+        )
     out("Name your hosts in inventory/hosts.yml there; README.md beside it tells how to go on.")
     return DONE
