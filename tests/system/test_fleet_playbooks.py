@@ -143,6 +143,15 @@ def test_no_host_is_its_own_client(programs: Path, tmp_path: Path) -> None:
     assert set(re.findall(r"^ok: \[(\w -> \w)", done.stdout, re.MULTILINE)) == {"a -> b", "b -> a"}
 
 
+def test_the_login_is_tried_where_mail_clients_reach_the_host(programs: Path, tmp_path: Path) -> None:
+    fleet = MadeUp(tmp_path, programs, ["a", "b"])
+    for given, tried in (({}, "127.0.0.1"), ({"msa_test_host": "{{ inventory_hostname }}.mail"}, "a.mail")):
+        fleet.variables(**given)
+        assert fleet.play("site.yml", msa_client="b").returncode == 0
+        words = [words for words in fleet.asked("a") if "--login-only" in words][-1]
+        assert f"--host={tried}" in words
+
+
 def test_a_host_that_failed_is_reported_as_it_is_since(programs: Path, tmp_path: Path) -> None:
     """So are those that the failure has ended with it."""
     fleet = MadeUp(tmp_path, programs, ["a", "b"])
