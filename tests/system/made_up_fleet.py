@@ -69,7 +69,7 @@ def answer():
     if COMMAND == "apply":
         (PLACE / "applied").touch()
         if "leaves" in GIVEN:
-            (PLACE / "gone").touch()
+            (PLACE.parent / GIVEN["leaves"] / "gone").touch()
         return 0, {**APPLIED, "steps": []}
     if COMMAND == "recover":
         return (0 if stay() else 1), {"outcome": "done", "undone": None, "finished": None}
@@ -118,11 +118,17 @@ class MadeUp:
         common = {
             **{"ansible_user": "root", "ansible_host": "127.0.0.1", "ansible_port": 9},
             "ansible_python_interpreter": "/usr/bin/python3",
-            "ansible_connection": f"{{{{ 'ssh' if ({place} ~ '/gone') is exists else 'local' }}}}",
             "msa_program": f"{{{{ {place} ~ '/msa-wizard' }}}}",
             **values,
         }
-        inventory = {"msa": {"hosts": {name: {} for name in self.names}, "vars": common}}
+        # With their own names: inventory_hostname is the server's also where a task is delegated.
+        hosts = {
+            name: {
+                "ansible_connection": f"{{{{ 'ssh' if '{self.host(name) / 'gone'}' is exists else 'local' }}}}"
+            }
+            for name in self.names
+        }
+        inventory = {"msa": {"hosts": hosts, "vars": common}}
         (self.folder / "inventory/hosts.yml").write_text(json.dumps(inventory))
 
     def answer(self, name: str, command: str, code: int, document: Any) -> None:
@@ -151,10 +157,10 @@ class MadeUp:
         opened, confirmed = self.host(name) / "opened", self.host(name) / "confirmed"
         return float(opened.read_text()), confirmed.stat().st_mtime
 
-    def goes(self, name: str, *, later: bool = False) -> None:
-        """From now on a host cannot be reached; or only from when something was applied."""
-        if later:
-            (self.host(name) / "answers.json").write_text(json.dumps({"leaves": True}))
+    def goes(self, name: str, *, after: str = "") -> None:
+        """From now on a host cannot be reached; or only from when something was applied on the host that is named."""
+        if after:
+            (self.host(after) / "answers.json").write_text(json.dumps({"leaves": name}))
         else:
             (self.host(name) / "gone").touch()
 

@@ -49,7 +49,7 @@ def programs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 def test_a_host_that_is_lost_ends_the_run_like_one_that_fails(programs: Path, tmp_path: Path) -> None:
     fleet = MadeUp(tmp_path, programs, ["a", "b", "c", "d", "e"])
-    fleet.goes("b", later=True)
+    fleet.goes("b", after="b")
     done = fleet.play("site.yml", "--limit", "a,b,c,d", msa_serial=[1, 2, "100%"], msa_client="")
     assert done.returncode != 0
     assert fleet.applied() == {"a", "b", "c"}
@@ -141,6 +141,36 @@ def test_no_host_is_its_own_client(programs: Path, tmp_path: Path) -> None:
     fleet = MadeUp(tmp_path, programs, ["a", "b"])
     done = fleet.play("site.yml", msa_client="a", msa_serial="100%")
     assert set(re.findall(r"^ok: \[(\w -> \w)", done.stdout, re.MULTILINE)) == {"a -> b", "b -> a"}
+
+
+def test_a_client_that_is_no_host_of_the_run_is_looked_at_before(programs: Path, tmp_path: Path) -> None:
+    """It gets the program, too."""
+    fleet = MadeUp(tmp_path, programs, ["a", "client"])
+    fleet.goes("client")
+    done = fleet.play("site.yml", "--limit", "a", msa_client="client")
+    assert (done.returncode, fleet.applied()) == (2, set())
+    row = fleet.report()["a"]
+    assert row["verdict"] == "failed"
+    assert row["says"].startswith("client, which is to log in here, cannot be reached: ")
+    (fleet.host("client") / "gone").unlink()
+    done = fleet.play("site.yml", "--limit", "a", msa_client="client")
+    assert done.returncode == 0
+    there = re.findall(r"^TASK \[.* : (.+)\] .*\n(?:ok|changed): \[a -> client", done.stdout, re.MULTILINE)
+    assert there == ["Have the program on the host that logs in", "Log in from another host"]
+
+
+def test_a_client_that_is_lost_is_named_and_its_server_is_not(programs: Path, tmp_path: Path) -> None:
+    fleet = MadeUp(tmp_path, programs, ["a", "b", "client"])
+    fleet.goes("client", after="a")
+    assert fleet.play("site.yml", "--limit", "a,b", msa_client="client").returncode != 0
+    rows = fleet.report()
+    assert rows["a"]["says"].startswith("client, which is to log in here, cannot be reached: ")
+    assert (rows["a"]["verdict"], fleet.applied()) == ("failed", {"a"})
+    assert "a was lost" not in rows["b"]["says"]
+    (fleet.host("client") / "gone").unlink()
+    fleet.answer("b", "test", 1, {"verdict": "no route to b"})
+    assert fleet.play("site.yml", "--limit", "b", msa_client="client").returncode != 0
+    assert fleet.report()["b"]["says"] == "on client: no route to b"
 
 
 def test_the_login_is_tried_where_mail_clients_reach_the_host(programs: Path, tmp_path: Path) -> None:

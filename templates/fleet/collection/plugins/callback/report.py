@@ -66,7 +66,7 @@ class CallbackModule(CallbackBase):
         returned = self._heard(result)
         if not ignore_errors:
             row = self._row(result)
-            row["says"] = str(returned.get("msg", "failed"))
+            row["says"] = f"{_elsewhere(result)}{returned.get('msg', 'failed')}"
             verdicts = (word for begins, word in _SAID.items() if row["says"].startswith(begins))
             row["verdict"] = next(verdicts, "failed")
             if returned.get("interrupted") is True:
@@ -135,6 +135,12 @@ def _host(result):
 
 def _task(result):
     return getattr(result, "task", None) or result._task
+
+
+def _elsewhere(result):
+    """On which host a task was, where it was another one."""
+    there = getattr(_task(result), "delegate_to", None)
+    return f"on {there}: " if there and there != _host(result) else ""
 
 
 def _is_ours(result):
