@@ -137,6 +137,17 @@ def test_what_cannot_be_given_is_found_before_anything_is_begun(programs: Path, 
         assert part in says
 
 
+def test_variables_whose_lines_are_all_comments_set_nothing(programs: Path, tmp_path: Path) -> None:
+    """As answers.yml itself has its lines. A password of digits is one, also without quotes."""
+    fleet = MadeUp(tmp_path, programs, ["a"])
+    empty = dict.fromkeys(["msa_answers", "msa_answers_host", "msa_accept", "msa_test_user"])
+    login = {"msa_test_user": "alice", "msa_test_password": 8675309123}
+    for playbook, given in (("site.yml", empty), ("drift.yml", empty), ("site.yml", {**empty, **login})):
+        done = fleet.play(playbook, **given)
+        assert done.returncode == 0, f"{playbook}: {done.stdout[-3000:]}"
+    assert not [word for words in fleet.asked("a") for word in words if word.startswith(("--set", "--acc"))]
+
+
 def test_no_host_is_its_own_client(programs: Path, tmp_path: Path) -> None:
     fleet = MadeUp(tmp_path, programs, ["a", "b"])
     done = fleet.play("site.yml", msa_client="a", msa_serial="100%")
