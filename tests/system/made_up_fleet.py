@@ -34,7 +34,8 @@ STEP = {"step": "restart", "outcome": "done", "state": "applied", "reason": "", 
 FIREWALL = {**STEP, "step": "firewall", "outcome": "pending"}
 APPLIED = {"failures": [], "ends": [], "failed": None, "blocked": None, "undecided": None}
 LOOKED = PLACE / "looked"
-killed = "it was killed" if "killed" in GIVEN and not CONFIRMED.exists() else None
+ENDED = PLACE / "ended"
+killed = "it was killed" if "killed" in GIVEN and not CONFIRMED.exists() and not ENDED.exists() else None
 waits = OPENED.exists() and not CONFIRMED.exists()
 
 
@@ -72,7 +73,9 @@ def answer():
             (PLACE.parent / GIVEN["leaves"] / "gone").touch()
         return 0, {**APPLIED, "steps": []}
     if COMMAND == "recover":
-        return (0 if stay() else 1), {"outcome": "done", "undone": None, "finished": None}
+        well = stay() if "within" in GIVEN else True
+        ENDED.touch()
+        return (0 if well else 1), {"outcome": "done", "undone": None, "finished": None}
     if COMMAND == "confirm":
         if waits:
             CONFIRMED.touch()
@@ -141,6 +144,10 @@ class MadeUp:
         """A host whose step is applied at first, and drifted once it was planned."""
         file = self.host(name) / "answers.json"
         file.write_text(json.dumps({**json.loads(file.read_text()), "later": "drifted"}))
+
+    def was_killed(self, name: str) -> None:
+        """A host on which a run was killed, until it is recovered."""
+        (self.host(name) / "answers.json").write_text(json.dumps({"killed": True}))
 
     def has_new_rules(self, name: str, within: float, **more: object) -> None:
         """A host whose firewall is to be opened; the new rules are reverted after so many seconds. Where it is `killed`, a run was

@@ -290,6 +290,25 @@ def test_another_mail_server_goes_where_that_is_said(programs: Path, tmp_path: P
         assert {"--replace-mta", "--accept=cf-lines"} <= {*words}
 
 
+@pytest.mark.parametrize(
+    ("playbook", "given", "command"),
+    [("rollback.yml", {"msa_rollback": "everything"}, "rollback"), ("site.yml", {"msa_client": ""}, "plan")],
+)
+def test_a_run_that_was_killed_is_ended_before_any_other(
+    programs: Path, tmp_path: Path, playbook: str, given: dict[str, Any], command: str
+) -> None:
+    fleet = MadeUp(tmp_path, programs, ["a"])
+    fleet.was_killed("a")
+    assert fleet.play(playbook, **given).returncode == 2
+    assert fleet.report()["a"]["verdict"] == "interrupted"
+    assert "-e msa_interrupted=finish" in fleet.report()["a"]["says"]
+    assert not [words for words in fleet.asked("a") if words[0] in ("recover", command)]
+    done = fleet.play(playbook, **given, msa_interrupted="undo")
+    assert done.returncode == 0, done.stdout[-3000:]
+    (recover, *_), (then, *_) = [each for each in fleet.asked("a") if each[0] in ("recover", command)][:2]
+    assert (recover, then) == ("recover", command)
+
+
 def test_a_run_that_was_killed_while_its_rules_waited_is_finished(programs: Path, tmp_path: Path) -> None:
     """They wait again then, in the very task that finishes it."""
     fleet = MadeUp(tmp_path, programs, ["a"])
