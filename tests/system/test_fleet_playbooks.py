@@ -205,6 +205,20 @@ def test_a_host_that_failed_is_reported_as_it_is_since(programs: Path, tmp_path:
     assert {row["steps"]["restart"] for row in rows.values()} == {"drifted"}
 
 
+def test_hosts_that_a_rollback_did_not_come_to_are_reported(programs: Path, tmp_path: Path) -> None:
+    fleet = MadeUp(tmp_path, programs, ["a", "b", "c", "d"])
+    left = {"outcome": "conflicts", "commit": None, "changes": [], "left": [], "failed": "a conflict"}
+    fleet.answer("b", "rollback", 4, {**left, "conflicts": []})
+    done = fleet.play("rollback.yml", "--limit", "!d", msa_rollback="everything", msa_serial=[1])
+    assert done.returncode == 2
+    rows = fleet.report()
+    assert {name: row["verdict"] for name, row in rows.items()} == {
+        "a": "ok",
+        "b": "failed",
+        "c": "not begun",
+    }
+
+
 def test_a_host_that_can_no_longer_be_set_up_fails_the_look_for_drift(programs: Path, tmp_path: Path) -> None:
     fleet = MadeUp(tmp_path, programs, ["a", "b", "c"])
     row = {"outcome": "blocked", "reason": "it is not active"}

@@ -20,7 +20,10 @@ def report(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def row(host: str, verdict: str = "", faults: int = 0, **facts: Any) -> dict[str, Any]:
-    return {"host": host, "verdict": verdict, "says": "", "facts": facts, "faults": faults, "changed": False}
+    return {
+        **{"host": host, "begun": True, "verdict": verdict, "says": "", "facts": facts},
+        **{"faults": faults, "changed": False},
+    }
 
 
 def test_the_worst_host_comes_first(report: ModuleType) -> None:

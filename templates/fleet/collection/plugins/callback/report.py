@@ -57,6 +57,12 @@ class CallbackModule(CallbackBase):
         self._hosts = {}
         self._ours = False
 
+    def v2_playbook_on_play_start(self, play):
+        """Which hosts are to be reported, also where none of them is come to."""
+        if _PLACE in str(play.get_path()):
+            for name in play.get_variable_manager().get_vars(play=play)["ansible_play_hosts_all"]:
+                self._row(name)
+
     def v2_runner_on_ok(self, result):
         """What a task found out."""
         self._heard(result)
@@ -65,7 +71,7 @@ class CallbackModule(CallbackBase):
         """Why a task failed."""
         returned = self._heard(result)
         if not ignore_errors:
-            row = self._row(result)
+            row = self._row(_host(result))
             row["says"] = f"{_elsewhere(result)}{returned.get('msg', 'failed')}"
             verdicts = (word for begins, word in _SAID.items() if row["says"].startswith(begins))
             row["verdict"] = next(verdicts, "failed")
@@ -75,7 +81,7 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_unreachable(self, result):
         """Why a host could not be reached."""
         self._ours |= _is_ours(result)
-        row = self._row(result)
+        row = self._row(_host(result))
         row["verdict"], row["says"] = "unreachable", str(_returned(result).get("msg", ""))
 
     def v2_playbook_on_stats(self, stats):
@@ -93,14 +99,18 @@ class CallbackModule(CallbackBase):
         if folder:
             self._write(folder, shown)
 
-    def _row(self, result):
-        name = _host(result)
+    def _row(self, name):
         return self._hosts.setdefault(
-            name, {"host": name, "verdict": "", "says": "", "facts": {}, "faults": 0, "changed": False}
+            name,
+            {
+                **{"host": name, "begun": False, "verdict": "", "says": "", "facts": {}},
+                **{"faults": 0, "changed": False},
+            },
         )
 
     def _heard(self, result):
-        returned, row = _returned(result), self._row(result)
+        returned, row = _returned(result), self._row(_host(result))
+        row["begun"] = True
         self._ours |= _is_ours(result)
         if str(_task(result).action).startswith(_OURS):
             row["changed"] |= bool(returned.get("changed"))  # Ansible itself counts none of a task that fails
@@ -162,6 +172,8 @@ def _verdict(row):
         return "interrupted"
     if row["verdict"]:
         return row["verdict"]
+    if not row["begun"]:
+        return "not begun"
     if facts.get("blocked"):
         return "failed"
     return "drifted" if facts.get("drifted") else "to do" if facts.get("pending") else "ok"
