@@ -61,7 +61,7 @@ def answer():
         return 0, {"certificates": []}
     if COMMAND == "plan":
         LOOKED.touch()
-        return (0 if done else 10), {"interrupted": None, "steps": [STEP] if done else [STEP, FIREWALL]}
+        return (0 if done else 10), {"interrupted": None, "ends": [], "steps": [STEP] if done else [STEP, FIREWALL]}
     if COMMAND == "apply" and "firewall" in WORDS:
         failure = {"step": "firewall", "why": "nobody confirmed", "undone": [], "not_undone": []}
         if stay():

@@ -20,6 +20,7 @@ MANY = 4
 FAILURE = {"step": "restart", "why": "it did not start", "undone": []}
 REFUSED = {
     "interrupted": None,
+    "ends": [],
     "steps": [
         {
             **{"step": "restart", "outcome": "blocked", "reason": "it cannot be", "remedy": []},
@@ -29,6 +30,7 @@ REFUSED = {
 }
 TO_DO = {
     "interrupted": None,
+    "ends": [],
     "steps": [
         {
             **{"step": "restart", "outcome": "pending", "reason": "", "remedy": []},
@@ -207,7 +209,13 @@ def test_a_host_that_failed_is_reported_as_it_is_since(programs: Path, tmp_path:
 
 def test_hosts_that_a_rollback_did_not_come_to_are_reported(programs: Path, tmp_path: Path) -> None:
     fleet = MadeUp(tmp_path, programs, ["a", "b", "c", "d"])
-    left = {"outcome": "conflicts", "commit": None, "changes": [], "left": [], "failed": "a conflict"}
+    left: dict[str, Any] = {
+        "outcome": "conflicts",
+        "commit": None,
+        "changes": [],
+        "left": [],
+        "failed": "a conflict",
+    }
     fleet.answer("b", "rollback", 4, {**left, "conflicts": []})
     done = fleet.play("rollback.yml", "--limit", "!d", msa_rollback="everything", msa_serial=[1])
     assert done.returncode == 2

@@ -303,15 +303,19 @@ def test_what_a_host_does_not_have_yet_is_no_failure_where_that_is_said(tmp_path
         program.run("certificate", "show", may_end=(0, 1))
 
 
-def test_a_refused_plan_fails_and_what_may_end_is_accepted_by_name(tmp_path: Path) -> None:
-    output = """{"schema": 1, "interrupted": null, "steps": [{"step": "restart", "outcome": "pending", "reason": "", "remedy": [], "changes": [],
-        "ends": [{"id": "cf-lines", "says": "lines of sendmail.cf go", "lines": []}]}]}"""
-    module = FakeModule(one_file(tmp_path / "program"), 10, output)
+def test_a_refused_plan_fails_and_what_the_host_itself_accepts_refuses_none(tmp_path: Path) -> None:
+    """As `apply` would."""
+    ending = {"id": "cf-lines", "says": "lines of sendmail.cf go", "lines": []}
+    words = {"outcome": "pending", "reason": "", "remedy": [], "changes": [], "ends": [ending]}
+    document = {"schema": 1, "interrupted": None, "steps": [{"step": "restart", **words}]}
+    planned = {
+        bool(ends): FakeModule(one_file(tmp_path / "program"), 10, json.dumps({**document, "ends": ends}))
+        for ends in ([ending], [])
+    }
     with pytest.raises(Failed, match=r"lines of sendmail\.cf go \(accept: cf-lines\)"):
-        module_utils().Program(module).planned()
-    module.params["answers"] = {"accept": ["cf-lines"]}
-    planned = module_utils().Program(module).planned()
-    assert (planned["changed"], planned["pending"]) == (True, ["restart"])
+        module_utils().Program(planned[True]).planned()
+    result = module_utils().Program(planned[False]).planned()
+    assert (result["changed"], result["pending"]) == (True, ["restart"])
 
 
 def test_a_diff_has_the_texts_of_files_and_the_words_of_whatever_else_is_done() -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from tests.unit.test_fleet import TOP, loaded, module_utils, one_file
 from wizard.cli import main as cli
-from wizard.model.plan import Outcome
+from wizard.model.answers import Answers
+from wizard.model.plan import Ending, Outcome, Plan
 
 PLUGINS = TOP / "templates/fleet/collection/plugins"
 MODULES = sorted(path.stem for path in (PLUGINS / "modules").glob("*.py"))
@@ -121,7 +122,7 @@ ENDS: dict[str, dict[str, Any]] = {
     "apply": {"apply": (0, APPLIED)},
     "confirm": {"confirm": (0, {"outcome": "confirmed"})},
     "msa_facts": {"status": (0, STATUS), "certificate show": (0, {"certificates": []})},
-    "plan": {"plan": (10, {"steps": [STEP], "interrupted": None})},
+    "plan": {"plan": (10, {"steps": [STEP], "interrupted": None, "ends": []})},
     "recover": {"recover": (0, {"outcome": "done"})},
     "rehearse": {"rehearse": (0, {"verdict": "It would work."})},
     "rollback": {"rollback": (0, {"outcome": "done", "commit": "a" * 40, "changes": STEP["changes"]})},
@@ -282,6 +283,22 @@ def test_the_certificate_of_the_facts_is_the_one_that_clients_get(ended: Any) ->
     facts = ended("msa_facts", answers)["ansible_facts"]["msa"]
     assert [each["option"] for each in facts["certificates"]] == ["ServerCertFile"]
     assert facts["certificate_faults"] == ["it is failed"]
+
+
+def test_the_plan_says_at_which_endings_a_run_would_stop(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not at those that the host's own settings accept, or --accept does."""
+    ends = tuple(Ending(name, name) for name in ("cf-lines", "links", "logins"))
+    plans = {"restart": Plan.pending("restart", "it is to be", ends=ends)}
+    monkeypatch.setattr("wizard.cli.options.saved", lambda: Answers(accept=("cf-lines",)))
+    monkeypatch.setattr("wizard.cli.steps.Engine.plan", lambda *_args: plans)
+    monkeypatch.setattr("wizard.cli.steps.readable_store", lambda: None)
+    monkeypatch.setattr("wizard.cli.steps.interrupted", lambda: None)
+    assert cli.main(["plan", "--accept", "links", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [each["id"] for each in document["ends"]] == ["logins"]
+    assert len(document["steps"][0]["ends"]) == 3
 
 
 def test_a_step_that_is_blocked_is_a_fact(ended: Any) -> None:

@@ -96,7 +96,9 @@ def plan(arguments: argparse.Namespace) -> int:
     )
     unknown = arguments.exit_code and UNKNOWN in words and not to_do and Outcome.BLOCKED not in outcomes
     if arguments.json and not unknown:
-        as_json.show(steps=[as_json.plan(plan) for plan in plans.values()], interrupted=interrupted())
+        stops = [ending for plan in plans.values() for ending in plan.waits_for(engine.answers.accept)]
+        rows = [as_json.plan(plan) for plan in plans.values()]
+        as_json.show(steps=rows, interrupted=interrupted(), ends=as_json.endings(stops))
     elif not arguments.json:
         if paged:
             page("\n".join(map(event_text, events)))

@@ -134,10 +134,12 @@ class Run(TypedDict):
 
 
 class Plans(TypedDict):
-    """`plan`; `interrupted` says what a killed run waits for: what that run has begun looks like done here."""
+    """`plan`; `interrupted` says what a killed run waits for: what that run has begun looks like done here; `ends` is what would
+    end and is not accepted yet, at which `apply` stops."""
 
     steps: list[Plan]
     interrupted: NotRequired[str | None]
+    ends: list[Ending]
 
 
 class StatusRow(TypedDict):

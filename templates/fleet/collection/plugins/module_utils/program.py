@@ -60,11 +60,9 @@ class Program:
             self.fail(INTERRUPTED, {"error": {"message": document["interrupted"]}}, changed=False)
         pending = [plan for plan in document["steps"] if plan["outcome"] == "pending"]
         shown = diffs(change for plan in pending for change in plan["changes"])
-        may_end = self._may_end()
         blocked = [plan["step"] for plan in document["steps"] if plan["outcome"] == "blocked"]
-        ends = [each for plan in document["steps"] for each in plan["ends"] if each["id"] not in may_end]
-        if blocked or ends:
-            refused = {**document, "blocked": next(iter(blocked), None), "ends": ends}
+        if blocked or document["ends"]:
+            refused = {**document, "blocked": next(iter(blocked), None)}
             self.fail(code, refused, changed=False, diff=shown)
         steps = [plan["step"] for plan in pending]
         return {
@@ -99,11 +97,6 @@ class Program:
         if not password:
             self.module.fail_json(msg=f"user {user} needs a password")
         return [f"--user={user}", "--password-stdin"], f"{password}\n"
-
-    def _may_end(self):
-        """The names of what may end."""
-        names = (self.module.params["answers"] or {}).get("accept") or []
-        return {*self.module.params["accept"], *([names] if isinstance(names, str) else names)}
 
     def _start(self):
         if self.module.check_mode and zipfile.is_zipfile(self.path):
