@@ -312,6 +312,49 @@ def test_another_mail_server_goes_where_that_is_said(programs: Path, tmp_path: P
         assert {"--replace-mta", "--accept=cf-lines"} <= {*words}
 
 
+def test_a_fix_goes_as_carefully_as_a_run(programs: Path, tmp_path: Path) -> None:
+    """One host first, new rules of a firewall confirmed, none after one that fails, and what the hosts are then reported."""
+    fleet = MadeUp(tmp_path, programs, ["a", "b", "c"])
+    (fleet.folder / "inventory/group_vars/msa/vault.yml").write_text("vault_msa_test_password: S3cr3t")
+    fleet.has_new_rules("a", within=30)
+    unfixed = {"summary": "Users cannot log in.", "faults": [], "interrupted": None}
+    fleet.answer(
+        "b", "troubleshoot", 1, {**unfixed, "run": {"steps": [], "failures": [], "outcome": "failed"}}
+    )
+    given = {"msa_fix": ["all"], "msa_accept": ["cf-lines"], "msa_serial": [1], "msa_test_user": "alice"}
+    done = fleet.play("troubleshoot.yml", **given)
+    assert done.returncode == 2, done.stdout[-3000:]
+    assert (fleet.host("a") / "confirmed").exists()
+    rows = fleet.report()
+    assert {name: row["verdict"] for name, row in rows.items()} == {
+        "a": "ok",
+        "b": "failed",
+        "c": "not begun",
+    }
+    assert not fleet.asked("c")
+    fixing, looking = [words for words in fleet.asked("a") if words[0] == "troubleshoot"]
+    for words in (fixing, looking):
+        assert {"--yes", "--confirm-within=60", "--accept=cf-lines"} <= {*words}
+    assert ("--user=alice" in fixing, "--user=alice" in looking) == (False, True)
+    assert fleet.asked("a")[-2:][0][0] == "status", "gathered after the fix"
+    fleet.was_killed("c")
+    assert fleet.play("troubleshoot.yml", "--limit", "c", **given).returncode == 2
+    assert fleet.report()["c"]["verdict"] == "interrupted"
+    assert fleet.play("troubleshoot.yml", "--limit", "c", msa_interrupted="undo", **given).returncode == 0
+
+
+def test_troubleshooting_alone_looks_at_all_hosts_at_once(programs: Path, tmp_path: Path) -> None:
+    fleet = MadeUp(tmp_path, programs, ["a", "b", "gone"])
+    fleet.goes("gone")
+    fleet.answer(
+        "a", "troubleshoot", 1, {"summary": "no", "faults": [{"state": "failed"}], "interrupted": None}
+    )
+    fleet.play("troubleshoot.yml")
+    verdicts = {name: row["verdict"] for name, row in fleet.report().items()}
+    assert verdicts == {"a": "failed", "b": "ok", "gone": "unreachable"}
+    assert not [word for words in fleet.asked("b") for word in words if word.startswith(("--fix", "--conf"))]
+
+
 @pytest.mark.parametrize(
     ("playbook", "given", "command"),
     [("rollback.yml", {"msa_rollback": "everything"}, "rollback"), ("site.yml", {"msa_client": ""}, "plan")],

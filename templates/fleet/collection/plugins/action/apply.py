@@ -9,9 +9,3 @@ from ansible_collections.msa_wizard.msa.plugins.plugin_utils.confirmed import Co
 
 class ActionModule(Confirmed):
     """The module `apply`; by `async` it is run as it is, and whoever runs it so confirms."""
-
-    def _within(self):
-        try:
-            return int(self._task.args.get("confirm_within") or 0)
-        except (TypeError, ValueError):
-            return 0  # the module says what is wrong with it

@@ -20,6 +20,13 @@ options:
     type: list
     elements: str
     default: []
+  confirm_within:
+    description:
+      - Revert new rules of a firewall that a fix opens unless they are confirmed within so many seconds.
+      - The connection is given up and they are confirmed through a new one. With O(password), or C(async), nobody does so.
+      - With 0 they stay at once.
+    type: int
+    default: 0
 attributes:
   check_mode:
     description: Whether the module can say what it would do, and change nothing.
@@ -116,17 +123,16 @@ def main():
             **ANSWERS,
             **LOGIN,
             "fix": {"type": "list", "elements": "str", "default": []},
+            "confirm_within": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
     program = Program(module)
     login, data = program.login()
     fix = module.params["fix"]
-    words = [
-        *program.settings(),
-        *login,
-        *(["--yes", "--fix", *fix] if fix and not module.check_mode else []),
-    ]
+    words = [*program.settings(), *login]
+    if fix and not module.check_mode:
+        words += ["--yes", f"--confirm-within={module.params['confirm_within']}", "--fix", *fix]
     code, document = program.run("troubleshoot", *words, data=data, may_end=(0, 1, 3, 4))
     if fix and module.check_mode:
         would_fix(program, document)

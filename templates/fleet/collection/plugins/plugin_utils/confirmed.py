@@ -30,7 +30,10 @@ class Confirmed(ActionBase):
 
     def _within(self):
         """Seconds for the confirmation; 0 where none is waited for."""
-        raise NotImplementedError
+        try:
+            return int(self._task.args.get("confirm_within") or 0)
+        except (TypeError, ValueError):
+            return 0  # the module says what is wrong with it
 
     def _confirmed(self, within, task_vars):
         limit = within + _MARGIN
