@@ -317,7 +317,7 @@ def test_a_fix_goes_as_carefully_as_a_run(programs: Path, tmp_path: Path) -> Non
     fleet = MadeUp(tmp_path, programs, ["a", "b", "c"])
     (fleet.folder / "inventory/group_vars/msa/vault.yml").write_text("vault_msa_test_password: S3cr3t")
     fleet.has_new_rules("a", within=30)
-    unfixed = {"summary": "Users cannot log in.", "faults": [], "interrupted": None}
+    unfixed: dict[str, Any] = {"summary": "Users cannot log in.", "faults": [], "interrupted": None}
     fleet.answer(
         "b", "troubleshoot", 1, {**unfixed, "run": {"steps": [], "failures": [], "outcome": "failed"}}
     )
