@@ -176,7 +176,8 @@ class _Folder:
         started = int(self.known["started"] * os.sysconf("SC_CLK_TCK"))
         title = PROCESS.get(self.name, self.name)
         stat = f"{self.known['pid']} ({title}) S {' '.join(['0'] * 18)} {started} 0\n"
-        return _File({"stat": stat, "cmdline": title}.get(name))
+        status = f"NSpid:\t{self.known['pid']}\n"
+        return _File({"stat": stat, "cmdline": title, "status": status}.get(name))
 
 
 @dataclass(frozen=True)

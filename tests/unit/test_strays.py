@@ -224,6 +224,17 @@ def test_a_daemon_started_by_its_other_name_counts(tmp_path: Path, title: str, o
     assert [item.pid for item in outside("sendmail", running(host), listeners(host))] == [7] * ours
 
 
+@pytest.mark.parametrize(("numbers", "ours"), [("7", True), ("7\t1", False)])
+def test_a_daemon_of_a_container_is_none_of_this_hosts(tmp_path: Path, numbers: str, ours: bool) -> None:
+    """It has its files, and its socket, elsewhere: whoever asks what runs here asks not for it."""
+    host = made(tmp_path, "0::/system.slice/docker-7f.scope\n")
+    folder = tmp_path / "proc/7"
+    (folder / "status").write_text(f"Uid:\t0\t0\t0\t0\nNSpid:\t{numbers}\n")
+    (folder / "stat").write_text(f"7 (saslauthd) S {' '.join(['0'] * 18)} 5 0\n")
+    (folder / "cmdline").write_text("/usr/sbin/saslauthd\0-a\0pam\0-m\0/var/spool/postfix/saslauthd\0")
+    assert [item.pid for item in running(host)] == [7] * ours
+
+
 @dataclass(frozen=True)
 class Unmoved(Machine):
     """The init script does not find the daemon that runs, for it could write no pid file, and says that all is well."""

@@ -28,7 +28,7 @@ from wizard.sendmail.asked_saslauthd import is_stopped, named_socket, places
 from wizard.sendmail.cf_needs import TlsFiles, mail_owner, refused, without_start, without_tls
 from wizard.sendmail.m4 import expand
 from wizard.sendmail.sasl_files import conf_place, instances, plugin_folders, plugins, users
-from wizard.sendmail.strays import unit_of
+from wizard.sendmail.strays import in_container, unit_of
 from wizard.system.accepted_login import accepted_login
 from wizard.system.host import Host
 from wizard.system.links import linked
@@ -246,7 +246,8 @@ def services(names: Sequence[str], systemctl_show: str) -> dict[str, Service]:
 
 
 def running(host: Host) -> tuple[Process, ...]:
-    """The daemons among the running processes; a process that ends while we look is left out."""
+    """The daemons of this host, and none of its containers, among the running processes; one that ends while we look is left
+    out."""
     uptime = host.text("/proc/uptime").split()
     booted = time.time() - float(uptime[0]) if uptime else 0
     daemons = []
@@ -255,10 +256,11 @@ def running(host: Host) -> tuple[Process, ...]:
             stat = (folder / "stat").read_text("latin-1")
             cmdline = (folder / "cmdline").read_text("latin-1") if may_be_daemon(stat) else ""
             process = daemon(pid, stat, cmdline, booted)
+            if process is None or in_container(folder):
+                continue
         except (OSError, ValueError):
             continue
-        if process is not None:
-            daemons.append(replace(process, unit=unit_of(host, folder)))
+        daemons.append(replace(process, unit=unit_of(host, folder)))
     return tuple(daemons)
 
 

@@ -37,13 +37,11 @@ def unit_of(host: Host, folder: Path) -> str | None:
     virtual machine, one that is about to end (proc(5), cgroups(7))."""
     try:
         first, own = _control_groups(host.path("/proc") / "1"), _control_groups(folder)
-        status = (folder / "status").read_text("latin-1").splitlines()
+        foreign = in_container(folder) or _status(folder, "Uid")[1:2] != ["0"]
         if _ends(folder):
             return None
     except OSError:
         return None
-    values = dict(line.partition(":")[::2] for line in status)
-    foreign = len(values.get("NSpid", "").split()) > 1 or values.get("Uid", "").split()[1:2] != ["0"]
     hierarchy = next((name for name in _HIERARCHIES if first.get(name, "").endswith(_FIRST)), None)
     if foreign or hierarchy is None:
         return None
@@ -52,6 +50,17 @@ def unit_of(host: Host, folder: Path) -> str | None:
     if units and units[-1].endswith(".scope") and _LOGINS not in path:
         return None
     return units[-1] if units else ""
+
+
+def in_container(folder: Path) -> bool:
+    """Whether the process at `folder` (below /proc) is one of a container: it has a number of its own there. Raises OSError."""
+    return len(_status(folder, "NSpid")) > 1
+
+
+def _status(folder: Path, key: str) -> list[str]:
+    """The words of a line of its /proc/PID/status, none where it has no such line. Raises OSError."""
+    lines = (folder / "status").read_text("latin-1").splitlines()
+    return dict(line.partition(":")[::2] for line in lines).get(key, "").split()
 
 
 def _ends(folder: Path) -> bool:
