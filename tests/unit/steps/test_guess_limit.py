@@ -370,10 +370,12 @@ class Banning(Host):
         return Completed(tuple(argv), 0, out, "", 0.0)
 
 
-def checks(host: Banning, monkeypatch: pytest.MonkeyPatch, *, logs: bool = True) -> dict[str, Check]:
+def checks(
+    host: Banning, monkeypatch: pytest.MonkeyPatch, *, logs: bool = True, place: str = "journal"
+) -> dict[str, Check]:
     monkeypatch.setattr(guess_limit, "_BANS_WITHIN", 0.3)
     monkeypatch.setattr(guess_limit, "arrives", lambda *_: logs)
-    monkeypatch.setattr(guess_limit, "where", lambda _: "journal")
+    monkeypatch.setattr(guess_limit, "where", lambda _: place)
     return {check.id: check for check in GuessLimit().verify(host, machine("13"), LIMIT)}
 
 
@@ -393,6 +395,14 @@ def test_a_log_to_which_nothing_comes_is_a_failure(monkeypatch: pytest.MonkeyPat
     assert made.sign is Sign.FAILED
     assert made.says == "what is logged of mail does not come to the journal, which fail2ban reads"
     assert "systemd-journald" in made.remedy
+
+
+def test_a_log_file_may_be_for_sendmails_lines_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """rsyslog can choose by program, and then ours proves nothing."""
+    made = checks(Banning("nftables"), monkeypatch, logs=False, place="/var/log/mail.log")["log"]
+    assert made.sign is Sign.WARNING
+    assert made.says.startswith("a line of our own does not come to /var/log/mail.log, which fail2ban reads;")
+    assert "tail /var/log/mail.log" in made.remedy
 
 
 def test_a_ban_that_does_not_reach_nft_is_a_failure_and_is_lifted_all_the_same(
