@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.error import URLError
 
 from wizard.certificates.acme import CERTBOT, HOOK, IDENTITIES, LETS_ENCRYPT, OTHERS, SETTINGS, Caa, caa
@@ -27,11 +28,14 @@ from wizard.model.facts import HOSTS, Acme, NameInDns
 from wizard.sendmail.cf_needs import MOST
 from wizard.system.host import Host
 
+if TYPE_CHECKING:
+    import dns.resolver
+
 PATIENCE = 8.0
 """Seconds for the DNS, and for the authority's directory."""
 _MOST = 64 * 1024
 _STUB = {"127.0.0.53", "127.0.0.54"}
-"""systemd-resolved, which answers out of /etc/hosts before it asks anybody."""
+"""systemd-resolved, which answers by /etc/hosts and by the host's own name before it asks anybody."""
 _UPLINKS = "/run/systemd/resolve/resolv.conf"
 """Whom it asks."""
 _VERSIONS = {".git", ".gitignore", ".hg", ".hgignore", ".bzr", ".bzrignore", "_darcs", ".etckeeper"}
@@ -197,32 +201,51 @@ def _addresses(host: Host, name: str) -> NameInDns:
     import dns.exception
     import dns.resolver
 
-    addresses: list[str] = []
-    servers = set[str]()
     try:
         resolver = dns.resolver.Resolver(str(host.path("/etc/resolv.conf")))
-        if _STUB & set(map(str, resolver.nameservers)):
-            with contextlib.suppress(dns.resolver.NoResolverConfiguration):  # it knows of nobody
-                uplinks = dns.resolver.Resolver(str(host.path(_UPLINKS))).nameservers
-                resolver.nameservers = [*uplinks[:2], *resolver.nameservers]
+    except (dns.exception.DNSException, OSError) as error:
+        return NameInDns(name, unresolved=f"the DNS could not be asked for {name}: {clean(str(error))}")
+    by_resolved = bool(_STUB & set(map(str, resolver.nameservers)))
+    made_up = _in_hosts_file(host, name) or (by_resolved and _is_hostname(host, name))
+    if made_up and by_resolved:
+        with contextlib.suppress(dns.resolver.NoResolverConfiguration):  # it knows of nobody
+            uplinks = dns.resolver.Resolver(str(host.path(_UPLINKS)))
+            uplinks.nameservers = uplinks.nameservers[:2]
+            # All links' servers are among them, some of which know their own domains alone: a no of theirs says nothing.
+            seen, _ = _asked(uplinks, name, PATIENCE / 2)
+            if seen.addresses:
+                return seen
+    seen, answered = _asked(resolver, name, PATIENCE)
+    return replace(seen, hearsay=bool(seen.addresses) and made_up and any(map(_is_here, answered)))
+
+
+def _asked(resolver: dns.resolver.Resolver, name: str, patience: float) -> tuple[NameInDns, set[str]]:
+    """What its name servers say within so many seconds for each kind of address, and which of them did."""
+    import dns.exception
+    import dns.resolver
+
+    addresses: list[str] = []
+    answered = set[str]()
+    try:
         for kind in ("A", "AAAA"):
-            answer = resolver.resolve(f"{name}.", kind, lifetime=PATIENCE, raise_on_no_answer=False)
+            answer = resolver.resolve(f"{name}.", kind, lifetime=patience, raise_on_no_answer=False)
             addresses += [str(each) for each in answer.rrset or ()]
-            servers.add(str(answer.nameserver))
+            answered.add(str(answer.nameserver))
+        why = "" if addresses else f"the DNS has no address for {name}"
     except dns.resolver.NXDOMAIN:
-        return NameInDns(name, unresolved=f"the DNS does not know {name}")
+        addresses, why = [], f"the DNS does not know {name}"
     except (dns.exception.DNSException, OSError) as error:
         why = f"the DNS could not be asked for {name}: {clean(str(error))}"
-        return NameInDns(name, tuple(addresses), why)
-    hearsay = _in_hosts_file(host, name) and any(map(_is_here, servers))
-    return NameInDns(
-        name, tuple(addresses), "" if addresses else f"the DNS has no address for {name}", hearsay
-    )
+    return NameInDns(name, tuple(addresses), why), answered
 
 
 def _in_hosts_file(host: Host, name: str) -> bool:
     lines = host.text(HOSTS).splitlines()
     return any(name.lower() in line.partition("#")[0].lower().split()[1:] for line in lines)
+
+
+def _is_hostname(host: Host, name: str) -> bool:
+    return host.text("/etc/hostname").strip().lower() == name.lower()
 
 
 def _is_here(server: str) -> bool:

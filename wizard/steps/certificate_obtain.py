@@ -430,7 +430,7 @@ def _notes(facts: Facts, wanted: Certificate, acme: Acme) -> Iterator[str]:
             "what the DNS says to the authority cannot be seen from here",
         )
         if named.hearsay:
-            yield f"{named.name} leads to {addresses} here, as {f.HOSTS} may have told this host's own resolver: {unseen}"
+            yield f"{named.name} leads to {addresses} here, as {f.HOSTS} or the host's own name may have told its resolver: {unseen}"
             continue
         yield f"the DNS says that {named.name} leads to {addresses}"
         if not any(map(reached_from_outside, named.addresses)):

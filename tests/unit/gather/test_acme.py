@@ -7,9 +7,11 @@ import io
 import os
 import socket
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import dns.exception
 import dns.resolver
 import dns.rrset
 import pytest
@@ -120,12 +122,54 @@ def test_another_certbot_than_debians_is_seen(
 NAME, OUTSIDE, IN_FILE = "mail.example.org", "198.51.100.7", "127.0.1.1"
 
 
+def resolving(
+    host: Host,
+    monkeypatch: pytest.MonkeyPatch,
+    servers: Sequence[str],
+    uplinks: Sequence[str],
+    hosts: str,
+) -> None:
+    """192.0.2.53 says what everybody is told, 192.0.2.44 knows its own domain alone, 192.0.2.99 does not answer."""
+    for path, lines in (
+        ("/etc/resolv.conf", [f"nameserver {each}" for each in servers]),
+        ("/run/systemd/resolve/resolv.conf", [f"nameserver {each}" for each in uplinks]),
+        ("/etc/hosts", [hosts]),
+    ):
+        host.path(path).parent.mkdir(parents=True, exist_ok=True)
+        host.path(path).write_text("\n".join(["# written by a program", *lines]))
+
+    class Answer:
+        def __init__(self, nameserver: str, kind: str) -> None:
+            address = OUTSIDE if nameserver == "192.0.2.53" else IN_FILE
+            self.nameserver = nameserver
+            self.rrset = dns.rrset.from_text(f"{NAME}.", 60, "IN", "A", address) if kind == "A" else None
+
+    def resolve(resolver: dns.resolver.Resolver, _: str, kind: str, **__: Any) -> Answer:
+        for server in map(str, resolver.nameservers):
+            if server == "192.0.2.44":
+                raise dns.resolver.NXDOMAIN
+            if server != "192.0.2.99":
+                return Answer(server, kind)
+        raise dns.exception.Timeout
+
+    monkeypatch.setattr(dns.resolver.Resolver, "resolve", resolve)
+
+
 @pytest.mark.parametrize(
     ("servers", "uplinks", "hosts", "seen", "hearsay"),
     [
         # systemd-resolved has more to say than /etc/hosts: whom it asks itself is asked.
         (("127.0.0.53",), ("192.0.2.53",), f"{IN_FILE} {NAME} mail\n", OUTSIDE, False),
         (("127.0.0.53",), ("192.0.2.99",), f"{IN_FILE} {NAME} mail\n", IN_FILE, True),  # does not answer
+        (
+            ("127.0.0.53",),
+            ("192.0.2.44",),
+            f"{IN_FILE} {NAME} mail\n",
+            IN_FILE,
+            True,
+        ),  # knows its own domain alone
+        (("127.0.0.53",), ("192.0.2.44",), "127.0.0.1 localhost\n", IN_FILE, False),  # is not asked at all
+        (("127.0.0.53",), ("192.0.2.53",), "127.0.0.1 localhost\n", IN_FILE, False),
         (("127.0.0.53",), (), f"{IN_FILE} {NAME} mail\n", IN_FILE, True),
         (("127.0.0.1",), (), f"{IN_FILE} Mail.Example.Org\n", IN_FILE, True),  # dnsmasq
         (("::1",), (), f"{IN_FILE}\tmail {NAME} # own\n", IN_FILE, True),
@@ -143,24 +187,19 @@ def test_what_etc_hosts_says_is_not_taken_for_the_dns(
     hearsay: bool,
 ) -> None:
     host = Host(tmp_path)
-    for path, lines in (
-        ("/etc/resolv.conf", [f"nameserver {each}" for each in servers]),
-        ("/run/systemd/resolve/resolv.conf", [f"nameserver {each}" for each in uplinks]),
-        ("/etc/hosts", [hosts]),
-    ):
-        host.path(path).parent.mkdir(parents=True, exist_ok=True)
-        host.path(path).write_text("\n".join(["# written by a program", *lines]))
+    resolving(host, monkeypatch, servers, uplinks, hosts)
+    assert acme._addresses(host, NAME) == NameInDns(NAME, (seen,), hearsay=hearsay)
 
-    class Answer:
-        def __init__(self, nameserver: str, kind: str) -> None:
-            address = OUTSIDE if nameserver == "192.0.2.53" else IN_FILE
-            self.nameserver = nameserver
-            self.rrset = dns.rrset.from_text(f"{NAME}.", 60, "IN", "A", address) if kind == "A" else None
 
-    def resolve(resolver: dns.resolver.Resolver, _: str, kind: str, **__: Any) -> Answer:
-        return Answer(next(str(each) for each in resolver.nameservers if each != "192.0.2.99"), kind)
-
-    monkeypatch.setattr(dns.resolver.Resolver, "resolve", resolve)
+@pytest.mark.parametrize(
+    ("uplink", "seen", "hearsay"), [("192.0.2.53", OUTSIDE, False), ("192.0.2.44", IN_FILE, True)]
+)
+def test_systemd_resolved_knows_the_hosts_own_name_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uplink: str, seen: str, hearsay: bool
+) -> None:
+    host = Host(tmp_path)
+    resolving(host, monkeypatch, ["127.0.0.53"], [uplink], "127.0.0.1 localhost\n")
+    host.path("/etc/hostname").write_text(f"{NAME}\n")
     assert acme._addresses(host, NAME) == NameInDns(NAME, (seen,), hearsay=hearsay)
 
 
