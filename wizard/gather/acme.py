@@ -119,12 +119,27 @@ def _unfit(host: Host, hook: str) -> str:
     if not stat.S_ISREG(there.st_mode) or not there.st_mode & 0o111:
         return f"{hook} is no program that can be run"
     for path, entry in way:
-        link = stat.S_ISLNK(entry.st_mode)
-        sticky = stat.S_ISDIR(entry.st_mode) and entry.st_mode & stat.S_ISVTX  # what is root's stays there
-        if entry.st_uid != 0 or (entry.st_mode & 0o022 and not link and not sticky):
+        if entry.st_uid != 0 or _others_write(host, path, entry):
             named = hook if path == hook else f"{path}, on the way to {hook},"
             return f"{named} can be written by others than root, and certbot would run the hook as root"
     return ""
+
+
+def _others_write(host: Host, path: str, entry: os.stat_result) -> bool:
+    """Whether others than its owner can, but by a link's mode, or in a sticky folder, where what is root's stays."""
+    if stat.S_ISLNK(entry.st_mode) or (stat.S_ISDIR(entry.st_mode) and entry.st_mode & stat.S_ISVTX):
+        return False
+    return bool(entry.st_mode & 0o002) or (
+        bool(entry.st_mode & 0o020)  # with an ACL the most that anybody in it may
+        and ("system.posix_acl_access" in os.listxattr(host.path(path)) or not _is_empty(host, entry.st_gid))
+    )
+
+
+def _is_empty(host: Host, gid: int) -> bool:
+    """Whether nobody but root is in this group of the host's own: staff, say, which /usr/local is of where Debian 9 was installed."""
+    members = re.findall(rf"^[^:\n]+:[^:\n]*:{gid}:(.*)$", host.text("/etc/group"), re.MULTILINE)
+    by_first = re.findall(rf"^([^:\n]+):[^:\n]*:\d+:{gid}:", host.text("/etc/passwd"), re.MULTILINE)
+    return bool(members) and {*",".join(members).split(","), *by_first} <= {"", "root"}
 
 
 def _way(host: Host, path: str) -> Iterator[str]:

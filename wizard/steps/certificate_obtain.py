@@ -347,7 +347,7 @@ def _no_hook(wanted: Certificate, acme: Acme) -> tuple[str, ...] | None:
         )
     if acme.unfit_hook:
         return acme.unfit_hook, (
-            "give a program that root alone can write, as all folders on its way, and that can be run: in /root or /usr/local/sbin, "
+            "give a program that root alone can write, as all folders on its way, and that can be run: such as one in /root, "
             "with chmod 755"
         )
     return None

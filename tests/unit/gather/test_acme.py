@@ -6,6 +6,7 @@ import http.client
 import io
 import os
 import socket
+import struct
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -305,9 +306,47 @@ def test_nobody_else_can_put_another_hook_in_its_place(
     }.items():
         (top / link).symlink_to(target)
     os.chown(top / "home/alice", 1000, 0)
+    os.chown(top / "srv/open", 0, 54321)
     os.lchown(top / "tmp/link", 1000, 0)
     path = f"{top}{hook}"
     seen = look_at_acme(Host(), Certificate(MANUAL, auth_hook=path), (NAME,)).unfit_hook
     named = path if others == hook else f"{top}{others}, on the way to {path},"
     says = "can be written by others than root, and certbot would run the hook as root"
     assert seen.replace("/srv/../home", "/home") == (f"{named} {says}" if others else "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+@pytest.mark.parametrize(
+    ("group", "passwd", "acl", "fit"),
+    [
+        ("staff:x:50:", "alice:x:1000:1000::/home/alice:/bin/sh", False, True),
+        ("staff:x:50:root", "root:x:0:50::/root:/bin/sh", False, True),
+        ("staff:x:50:alice", "alice:x:1000:1000::/home/alice:/bin/sh", False, False),
+        ("staff:x:50:", "alice:x:1000:50::/home/alice:/bin/sh", False, False),
+        ("staff:x:50:\nlocal:x:50:alice", "", False, False),
+        ("users:x:100:", "", False, False),  # of another directory than /etc/group
+        ("staff:x:50:", "", True, False),
+    ],
+)
+def test_a_group_without_members_is_root_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group: str, passwd: str, acl: bool, fit: bool
+) -> None:
+    """As /usr/local is on a host that was installed as Debian 9 or earlier."""
+    nobody_is_asked(monkeypatch)
+    host = Host(tmp_path)
+    hook = host.path("/usr/local/sbin/hook")
+    hook.parent.mkdir(parents=True)
+    hook.touch(mode=0o755)
+    for folder in (hook.parent.parent, hook.parent):
+        os.chown(folder, 0, 50)
+        folder.chmod(0o2775)
+    if acl:
+        # user, the user 1000, group, mask, others: <linux/posix_acl.h>, posix_acl_xattr.h
+        entries = ((0x01, 7, -1), (0x02, 7, 1000), (0x04, 5, -1), (0x10, 7, -1), (0x20, 5, -1))
+        packed = b"".join(struct.pack("<HHi", *entry) for entry in entries)
+        os.setxattr(hook.parent, "system.posix_acl_access", struct.pack("<I", 2) + packed)
+    host.path("/etc").mkdir()
+    host.path("/etc/group").write_text(f"root:x:0:\n{group}\n")
+    host.path("/etc/passwd").write_text(f"{passwd}\n")
+    seen = look_at_acme(host, Certificate(MANUAL, auth_hook="/usr/local/sbin/hook"), (NAME,)).unfit_hook
+    assert (seen == "") == fit
