@@ -15,6 +15,7 @@ from wizard.errors import HostError
 from wizard.system.host import Host
 
 SUCCESS = 0
+_SERVICE = "smtp"
 _PATIENCE = 60.0
 _SCRIPT = """
 import ctypes, json, sys
@@ -62,10 +63,10 @@ def answers(host: Host, service: str, users: Sequence[str], folder: str = "") ->
 
 
 def answers_of(host: Host, line: str, users: Sequence[str]) -> dict[str, Answer]:
-    """What one line of the account phase says by itself. Raises HostError."""
+    """What one line of the account phase of the service smtp says by itself: modules may judge by that name. Raises HostError."""
     try:
         with tempfile.TemporaryDirectory(prefix="msa-wizard-") as folder:
-            Path(folder, "alone").write_text(f"{line}\naccount required pam_permit.so\n")
-            return answers(host, "alone", users, folder)
+            Path(folder, _SERVICE).write_text(f"{line}\naccount required pam_permit.so\n")
+            return answers(host, _SERVICE, users, folder)
     except OSError as error:
         raise HostError(f"PAM could not be asked: {error}") from error

@@ -214,6 +214,13 @@ def test_whether_root_is_let_in_is_asked_of_pam(
     assert root_login.lets_in(Host(), stack(*texts)) is let_in
 
 
+@pytest.mark.parametrize(("test", "let_in"), [("service = smtp", True), ("service != smtp", False)])
+def test_pam_itself_is_asked_for_the_service_smtp(test: str, let_in: bool) -> None:
+    """By its name pam_succeed_if and pam_access may refuse; no fake has modules."""
+    text = f"account required pam_succeed_if.so quiet {test}"
+    assert root_login.lets_in(Host(), stack(text)) is let_in
+
+
 def test_a_pam_that_does_not_answer_leaves_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     def dead(*_: object) -> dict[str, Answer]:
         raise HostError("PAM could not be asked")
