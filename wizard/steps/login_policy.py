@@ -46,7 +46,7 @@ CHOOSE = "msa-wizard apply login-policy --set login.policy=no-system-accounts"
 OPTIONAL = "optional, and not asked for: every account may log in, root too (login.policy in the settings)"
 _AT_ONCE = 50
 """Users whose accounts are looked up with one command."""
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 """Seconds for all of them: a directory may be slow."""
 _ASKED = 10
 """Accounts of a kind of which PAM is asked."""
@@ -217,17 +217,28 @@ def _looked_up(
 ) -> tuple[tuple[RecentLogin, ...], tuple[RecentLogin, ...], str]:
     """Who logged in, by name when, with uid and groups; of whom these could not be looked up, the last login first; and why
     not, a clause."""
-    left, known = sorted(found.items(), key=lambda item: -item[1]), list[RecentLogin]()
-    end, why = time.monotonic() + _PATIENCE, f"{_PATIENCE:.0f} seconds did not do for more"
-    try:
-        while left and time.monotonic() < end:
-            ids = users_ids(host, [name for name, _ in left[:_AT_ONCE]])
-            known += [RecentLogin(name, at, *ids[name]) for name, at in left[:_AT_ONCE]]
-            left = left[_AT_ONCE:]
-    except HostError as error:
-        why = str(error)
-    unjudged = tuple(RecentLogin(name, at, None) for name, at in left)
-    return tuple(known), unjudged, f"not all who logged in lately could be looked up: {why}" if left else ""
+    left, known, unjudged = (
+        sorted(found.items(), key=lambda item: -item[1]),
+        list[RecentLogin](),
+        list[RecentLogin](),
+    )
+    end, why, size = time.monotonic() + _PATIENCE, f"{_PATIENCE:.0f} seconds did not do for more", _AT_ONCE
+    while left and time.monotonic() < end:
+        some = left[:size]
+        try:
+            ids = users_ids(host, [name for name, _ in some])
+        except HostError as error:
+            why = str(error)
+            if size > 1:  # one of them may be slow, or all of them together
+                size = 1
+                continue
+            unjudged += (RecentLogin(name, at, None) for name, at in some)
+        else:
+            known += (RecentLogin(name, at, *ids[name]) for name, at in some)
+        left = left[size:]
+    unjudged += (RecentLogin(name, at, None) for name, at in left)
+    lacks = f"not all who logged in lately could be looked up: {why}" if unjudged else ""
+    return tuple(known), tuple(unjudged), lacks
 
 
 def _groups_now(facts: Facts) -> tuple[str, ...]:

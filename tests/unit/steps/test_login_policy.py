@@ -349,6 +349,19 @@ def test_whom_a_directory_does_not_tell_in_time_is_asked_about(
     assert made.notes[-1] == f"not all who logged in lately could be looked up: {why}"
 
 
+def test_one_who_is_slow_to_look_up_leaves_nobody_else_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do many who take too long together, and not one by one."""
+
+    def ids(_: Host, names: Sequence[str]) -> dict[str, Any]:
+        if "u60" in names or len(names) > 1:
+            raise HostError("getent did not end")
+        return dict.fromkeys(names, (2000, frozenset({50})))
+
+    (ending,) = looked(monkeypatch, ids).ends
+    assert ending.says.startswith("of 1 user who logged in within 30 days it is not known")
+    assert [line.partition(",")[0] for line in ending.lines] == ["u60"]
+
+
 # --- the checks -----------------------------------------------------------------------------------------------
 
 
