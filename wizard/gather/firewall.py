@@ -25,6 +25,8 @@ DEADLINE = 20.0
 
 _INSIDE = re.compile(r"lo$|docker|br-|veth|virbr|lxc|lxd|cni|podman|dummy|vnet")
 """Devices that lead to containers and virtual machines of this host."""
+_NO_LOGIN = "4294967295"
+"""What loginuid is where nobody has set it (pam_loginuid(8))."""
 
 
 @dataclass
@@ -90,6 +92,8 @@ def ssh_client(host: Host) -> str:
     if client := _open_client(host, connection):
         return client
     login, others = host.text("/proc/self/loginuid"), set[str]()
+    if login in ("", _NO_LOGIN):  # as in containers: then all processes have that
+        return ""
     for _, folder in host.processes():
         with suppress(OSError):  # it has ended
             if (folder / "loginuid").read_text() == login:

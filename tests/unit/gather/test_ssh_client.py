@@ -32,7 +32,12 @@ def connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     """Makes a host that runs this in `environment`, with these connections open, and such of the same login by process."""
 
     def made(
-        environment: str, *opened: str, others: tuple[str, ...] = (), state: str = "01", login: str = "0"
+        environment: str,
+        *opened: str,
+        others: tuple[str, ...] = (),
+        state: str = "01",
+        login: str = "0",
+        own: str = "0",
     ) -> Host:
         monkeypatch.setenv("SSH_CONNECTION", environment)
         rows = []
@@ -42,7 +47,7 @@ def connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         for name in ("net", "self", "1"):
             (tmp_path / "proc" / name).mkdir(parents=True)
         (tmp_path / "proc/net/tcp6").write_text("head\n" + "".join(rows))
-        (tmp_path / "proc/self/loginuid").write_text("0")
+        (tmp_path / "proc/self/loginuid").write_text(own)
         for pid, text in enumerate(others, start=100):
             (tmp_path / f"proc/{pid}").mkdir()
             (tmp_path / f"proc/{pid}/loginuid").write_text(login)
@@ -78,3 +83,11 @@ def test_of_several_none_is_guessed(connected: Callable[..., Host]) -> None:
 
 def test_that_of_another_login_is_not_taken(connected: Callable[..., Host]) -> None:
     assert ssh_client(connected(OLD, NEW, others=(NEW,), login="1000")) == ""
+
+
+@pytest.mark.parametrize("own", ["4294967295", ""])
+def test_where_no_login_has_a_number_that_of_nobody_else_is_taken(
+    connected: Callable[..., Host], own: str
+) -> None:
+    """In a container all processes have the same: it may be anybody's."""
+    assert ssh_client(connected(OLD, NEW, others=(NEW,), login=own, own=own)) == ""
