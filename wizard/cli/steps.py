@@ -81,8 +81,8 @@ if TYPE_CHECKING:
 
 
 def plan(arguments: argparse.Namespace) -> int:
-    """`plan`: 0, or 10 with --exit-code when something is to be done; 3 when a step is blocked. Raises NotRoot with --exit-code where
-    only root can see whether anything is to be done."""
+    """`plan`: 0, or 10 with --exit-code when something is to be done; 3 when a step is blocked, and with --exit-code where only root
+    can see whether anything is to be done: then it raises NotRoot, but for --json, which has said so of each step."""
     steps = steps_of(arguments.steps)
     events: list[Event] = []
     paged = not arguments.json and terminal_columns(sys.stdout) is not None
@@ -95,11 +95,11 @@ def plan(arguments: argparse.Namespace) -> int:
         for plan in plans.values()
     )
     unknown = arguments.exit_code and UNKNOWN in words and not to_do and Outcome.BLOCKED not in outcomes
-    if arguments.json and not unknown:
+    if arguments.json:
         stops = [ending for plan in plans.values() for ending in plan.waits_for(engine.answers.accept)]
         rows = [as_json.plan(plan) for plan in plans.values()]
         as_json.show(steps=rows, interrupted=interrupted(), ends=as_json.endings(stops))
-    elif not arguments.json:
+    else:
         if paged:
             page("\n".join(map(event_text, events)))
             for name, plan in plans.items():
@@ -108,9 +108,9 @@ def plan(arguments: argparse.Namespace) -> int:
         _planned_endings(plans, engine.answers.accept, arguments.accept)
         if waits := interrupted():  # what that run has begun looks like done here
             error(f"msa-wizard: {waits}")
-    if unknown:
+    if unknown and not arguments.json:
         raise NotRoot("see whether anything is left to do", reads=True)
-    if Outcome.BLOCKED in outcomes:
+    if unknown or Outcome.BLOCKED in outcomes:
         return CANNOT
     return PENDING if arguments.exit_code and to_do else DONE
 
