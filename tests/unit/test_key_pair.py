@@ -97,17 +97,26 @@ def test_only_an_authority_of_the_web_must_send_the_chain(authority: Authority) 
     assert [each.sign for each in judge(replace(seen, public=True), NAME)] == [Sign.FAILED]
 
 
-def test_what_a_staging_signs_does_not_lack_its_chain(authority: Authority) -> None:
-    """As Let's Encrypt's: with an intermediate certificate, and an authority that nobody knows; clients refuse it as well."""
+def test_a_chain_that_leads_nowhere_has_a_remedy(authority: Authority) -> None:
+    """One of several intermediate certificates is missing, or it is of Let's Encrypt's staging: clients refuse both."""
     leaf = authority.leaf(logged=True)
-    for chain in (
-        leaf.certificate + authority.between,
-        leaf.certificate + authority.between + authority.root,
-    ):
-        (said,) = judge(judged(chain.encode(), leaf.key.encode(), NAME, str), NAME)
-        assert (said.kind, said.sign, "staging" in said.says) == ("authority", Sign.FAILED, True)
-    (said,) = judge(judged(leaf.certificate.encode(), leaf.key.encode(), NAME, str), NAME)
+    chain = leaf.certificate + authority.between
+    seen = judged(chain.encode(), leaf.key.encode(), NAME, str)
+    (said,) = judge(seen, NAME)
     assert (said.kind, said.sign) == ("chain", Sign.FAILED)
+    assert ("staging" in said.says, "one is missing" in said.says) == (True, True)
+    remedy = next(check.remedy for check in judgement(seen, NAME) if check.id == "trust")
+    assert "--chain FILE" in remedy
+    assert "staging" in remedy
+    assert "`apt-get install ca-certificates`" in remedy, "or this host knows none"
+    alone = judged(leaf.certificate.encode(), leaf.key.encode(), NAME, str)
+    (said,) = judge(alone, NAME)
+    assert (said.kind, said.sign) == ("chain", Sign.FAILED)
+    remedy = next(check.remedy for check in judgement(alone, NAME) if check.id == "trust")
+    assert ("--chain FILE" in remedy, "staging" in remedy) == (True, False)
+    whole = judged((chain + authority.root).encode(), leaf.key.encode(), NAME, str)
+    (said,) = judge(whole, NAME)
+    assert (said.kind, said.sign) == ("authority", Sign.WARNING), "nothing is missing, but known here"
     own = authority.leaf()
     (said,) = judge(judged((own.certificate + authority.between).encode(), own.key.encode(), NAME, str), NAME)
     assert (said.kind, said.sign, "comes alone" in said.says) == ("chain", Sign.WARNING, False)

@@ -182,15 +182,14 @@ def _of_trust(seen: Certificate) -> Iterator[Property]:
     if seen.self_signed or seen.refusal == 18:
         says = "is self-signed: each mail client asks once whether to trust it"
         yield Property("self-signed", Sign.WARNING, says)
-    elif seen.refusal in _UNTRACED and seen.public and seen.chain:
-        says = (
-            "comes with intermediate certificates that lead to no authority which is known here, as those of a staging, or where one is "
-            "missing: clients refuse it"
-        )
-        yield Property("authority", Sign.FAILED, says)
-    elif seen.refusal in _UNTRACED and seen.public and _UNTRACED[seen.refusal] == "chain":
+    elif seen.public and _UNTRACED.get(seen.refusal or 0) == "chain":
         # Where this Python cannot tell whether there are others, it is true of these, too.
         says = "comes without the intermediate certificates that lead to an authority which is known here: clients refuse it"
+        if seen.chain:
+            says = (
+                "comes with intermediate certificates that lead to no authority which is known here, as where one is missing, or "
+                "those of a staging: clients refuse it"
+            )
         yield Property("chain", Sign.FAILED, says)
     elif seen.refusal in _UNTRACED:
         says = "comes from an authority that this host does not know: clients have to know it"

@@ -119,6 +119,8 @@ def judgement(seen: Certificate, name: str) -> list[Check]:
         remedy = next((_REMEDIES[kind] for kind in kinds if kind in _REMEDIES), "")
         if not remedy and not _ANOTHER.isdisjoint(kinds):
             remedy = another(seen, kinds)
+        if "chain" in kinds:
+            remedy = "\n".join(whole_chain(seen))
         checks.append(Check(check, worst(each.sign for each in mine), says, remedy))
     if not name:
         says = "this host has no qualified name, so nobody can say which name the certificate must have"
@@ -130,6 +132,14 @@ CHAIN = (
     "install it with the intermediate certificates: `msa-wizard certificate install CERT KEY --chain FILE` (for an "
     "authority of your own, with its root)"
 )
+TODAYS = "`apt-get install ca-certificates`, if this host does not know today's authorities"
+
+
+def whole_chain(seen: Certificate) -> tuple[str, ...]:
+    """The ways to one that clients can trace to its authority."""
+    if not (seen.public and seen.chain):
+        return (CHAIN,)
+    return CHAIN, "get one from the authority itself, if this is one of a staging", TODAYS
 
 
 def another(seen: Certificate | None, wrong: Collection[str]) -> str:
@@ -151,7 +161,7 @@ _CHECKS = {
     "name": "names",
     "no-alternative-name": "names",
 }
-_REMEDIES = {"not-yet-valid": "is the clock of this host right? `timedatectl`", "chain": CHAIN}
+_REMEDIES = {"not-yet-valid": "is the clock of this host right? `timedatectl`"}
 _ANOTHER = frozenset(["expired", "expires-soon", "key-small", "name", "no-alternative-name", "self-signed"])
 """What another certificate puts right."""
 

@@ -14,14 +14,23 @@ from pathlib import Path, PurePosixPath
 
 from snapshots.live.entry import Entry, Kind
 from templates import render
-from wizard.certificates import as_pem, certificates, chain_error, judge, judged, private_key, self_issued
+from wizard.certificates import (
+    Certificate,
+    as_pem,
+    certificates,
+    chain_error,
+    judge,
+    judged,
+    private_key,
+    self_issued,
+)
 from wizard.certificates.acme import CERTBOT, HOOK
 from wizard.console import clean
 from wizard.errors import HostError, PemError, UsageError
-from wizard.gather.certificates import CHAIN
+from wizard.gather.certificates import CHAIN, whole_chain
 from wizard.model import facts as f
 from wizard.model.answers import certified_name
-from wizard.model.plan import Sign, Step
+from wizard.model.plan import Step
 from wizard.sendmail.cf_needs import MOST, TlsFiles, group, open_to, trusted_user
 from wizard.steps.certificate import CertificateStep, Pair, own_name
 from wizard.system.host import Host
@@ -158,8 +167,8 @@ def _warnings(host: Host, source: Source, ders: list[bytes], key: bytes) -> list
         raise UnfitError(f"{source.certificate} with {source.key}: {error}", "") from error
     objections = judge(seen if own.trusted else own, source.name)
     for each in objections:
-        if each.kind not in _TAKEN or each.sign is Sign.FAILED:
-            raise UnfitError(f"{source.certificate}: it {each.says}", _remedy(each.kind, source))
+        if each.kind not in _TAKEN:
+            raise UnfitError(f"{source.certificate}: it {each.says}", _remedy(each.kind, source, seen))
     sentences = [f"{source.certificate}: it {each.says}" for each in objections]
     mode = host.small_file(source.key, MOST)[1].st_mode & 0o7777
     if mode & 0o004:
@@ -168,12 +177,12 @@ def _warnings(host: Host, source: Source, ders: list[bytes], key: bytes) -> list
     return sentences
 
 
-def _remedy(kind: str, source: Source) -> str:
+def _remedy(kind: str, source: Source, seen: Certificate) -> str:
     if kind == "name":
         return f"do clients know this host by another name than {source.name}? Then say so: --name NAME"
-    if kind == "authority":
-        return f"if it is of a staging, get one from the authority itself; else {CHAIN}"
-    return CHAIN if kind in ("chain", "refused") else ""
+    if kind == "chain":
+        return "; or ".join(whole_chain(seen))
+    return CHAIN if kind == "refused" else ""
 
 
 class UnfitError(HostError):

@@ -83,13 +83,29 @@ def written(made: Plan) -> list[str]:
     return [change.touches[0] for change in made.changes if change.kind == "file"]
 
 
-def install(host: Host, authority: Authority, folder: str = "/root", **more: str) -> CertificateInstall:
-    leaf = authority.leaf()
+def install(
+    host: Host, authority: Authority, folder: str = "/root", *, logged: bool = False, **more: str
+) -> CertificateInstall:
+    leaf = authority.leaf(logged=logged)
     host.path(folder).mkdir(parents=True, exist_ok=True)
     host.path(f"{folder}/fullchain.pem").write_text(leaf.certificate + authority.between + authority.root)
     host.path(f"{folder}/privkey.pem").write_text(leaf.key)
     host.path(f"{folder}/privkey.pem").chmod(0o600)
     return chosen(host, Source(f"{folder}/fullchain.pem", f"{folder}/privkey.pem", name=NAME, **more))
+
+
+def test_a_chain_with_a_root_that_this_host_does_not_know_is_installed(
+    host: Host, authority: Authority
+) -> None:
+    """Of a public authority as well: ca-certificates is not installed everywhere, and not always new."""
+    for logged in (False, True):
+        notes = install(host, authority, logged=logged).notes
+        assert "an authority that this host does not know" in " ".join(notes)
+    host.path("/root/fullchain.pem").write_text(
+        "".join(host.text("/root/fullchain.pem").partition(authority.root)[:1])
+    )
+    with pytest.raises(HostError, match=r"--chain FILE.*staging.*`apt-get install ca-certificates`"):
+        chosen(host, Source("/root/fullchain.pem", "/root/privkey.pem", name=NAME))
 
 
 def test_they_are_not_in_the_order_and_have_json() -> None:

@@ -26,7 +26,8 @@ KINDS: list[tuple[str, Sign, dict[str, Any]]] = [
     ("not-yet-valid", FAILED, {"not_before": NOW + timedelta(days=1)}),
     ("key-small", FAILED, {"key": "RSA 1024"}),
     ("chain", FAILED, {"trusted": False, "refusal": 20, "public": True}),
-    ("authority", FAILED, {"trusted": False, "refusal": 20, "public": True, "chain": ("a", "b")}),
+    ("chain", FAILED, {"trusted": False, "refusal": 20, "public": True, "chain": ("a", "b")}),
+    ("authority", WARNING, {"trusted": False, "refusal": 19, "public": True, "chain": ("a", "b", "c")}),
     ("refused", FAILED, {"trusted": False, "refusal": 26, "refusal_says": "unsuitable certificate purpose"}),
     ("expires-soon", WARNING, {"not_after": NOW + timedelta(days=13, hours=1)}),
     ("name", WARNING, {"names": ("x.test",)}),
@@ -73,7 +74,17 @@ def test_each_thing_has_one_sign_and_one_word(kind: str, sign: Sign, changes: di
     [
         ("fullchain.pem", {"not_after": NOW - timedelta(days=1)}, "certbot renew"),
         ("cert.pem", {"trusted": False, "refusal": 20, "public": True}, "live/mail/fullchain.pem"),
+        (
+            "cert.pem",
+            {"trusted": False, "refusal": 20, "public": True, "chain": ("a", "b")},
+            "live/mail/fullchain.pem",
+        ),
         ("fullchain.pem", {"trusted": False, "refusal": 20, "public": True}, "--chain FILE"),
+        (
+            "fullchain.pem",
+            {"trusted": False, "refusal": 20, "public": True, "chain": ("a", "b")},
+            "--chain FILE",
+        ),
     ],
 )
 def test_what_certbot_keeps_is_put_right_there(file: str, changes: dict[str, Any], words: str) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from wizard.certificates import Certificate, judge
 from wizard.certificates.acme import CERTBOT
+from wizard.gather.certificates import TODAYS
 from wizard.model.plan import Sign
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
@@ -23,7 +24,8 @@ _RENEW = (
     "host's name"
 )
 _CHAIN = (
-    "`msa-wizard certificate install CERT KEY --chain FILE` installs it with the intermediate certificates"
+    "`msa-wizard certificate install CERT KEY --chain FILE` installs it with the intermediate certificates; get one from the authority "
+    f"itself, if this is one of a staging; or {TODAYS}"
 )
 
 
@@ -123,6 +125,7 @@ _WARNS = "the client warns of the certificate"
 _KNOWN = (
     "give clients the authority's own certificate, or install one from an authority that they know: "
     + _INSTALL
+    + f"; or {TODAYS}"
 )
 _JUDGED = (
     ("expired", _WARNS, "5.3", "",
@@ -135,7 +138,7 @@ _JUDGED = (
      "the certificate's key is too short for today's mail clients",
      "install one with a longer key, or renew it with its authority (--fix: mend-certificate)"),
     ("chain", "some clients refuse it, others do not", "5.4", _CHAIN,
-     "the intermediate certificates are not sent",
+     "the intermediate certificates are not sent, or one of them is not",
      "install it with them: `msa-wizard certificate install CERT KEY --chain FILE`"),
     ("refused", _WARNS, "5.4", _INSTALL,
      "the certificate cannot be verified against its authority",
