@@ -304,13 +304,14 @@ done is a commit in the history and can be rolled back from there. If it fails, 
 
         assert isinstance(result, Run)
         self._run = run = result
+        back = rolled_back_text(run.rolled_back)
         if run.failed:
-            self.say(f"✗ {run.failed} failed and is undone unless it says NOT undone. Esc goes back.")
+            self.say(f"✗ {run.failed} failed and is undone unless it says NOT undone. {back}Esc goes back.")
         elif run.blocked:
-            self.say("Stopped: the problem is shown above. Esc goes back.")
+            self.say(f"{back}Stopped: the problem is shown above. Esc goes back.")
         elif run.undecided:
             words = f"Stopped before {run.undecided}: something that works would end."
-            self.say(f"{rolled_back_text(run.rolled_back)}{words} Esc goes back.")
+            self.say(f"{back}{words} Esc goes back.")
         elif run.applied and run.enough:
             self.say(f"Ended before {run.enough}: {', '.join(run.applied)} applied. Esc goes back.")
         elif run.applied:

@@ -366,6 +366,7 @@ class StepRun(Frame[None]):
                 return
             self.panes.pane("diff")
             words = "Stopped: the problem is shown above. Fix it, then press F5; or s skips it."
+            words = f"{rolled_back_text(run.rolled_back)}{words}"
             if run.undecided:
                 words = _undecided(run)
             self.ask_when_quiet(partial(self.say, words))
@@ -381,12 +382,13 @@ class StepRun(Frame[None]):
             elif self.policy.everything:
                 self.sum_up()
 
-        failure = self.failure
+        failure, back = self.failure, rolled_back_text(self.ended.rolled_back if self.ended else ())
         if failure is None or failure.step.id != name or failure.reported:  # the cause is one of its checks
             failed = [check.says for check in self.board.seen.checks.get(name, ()) if check.sign == "failed"]
             screen = StepFailed(name, "; ".join(failed), self._last)
         else:
-            screen = StepFailed(name, failure.why, self._last, failure.undone, failure.not_undone)
+            why = f"{failure.why}\n{back}".rstrip()
+            screen = StepFailed(name, why, self._last, failure.undone, failure.not_undone)
         self.app.push_screen(screen, go_on)
 
 

@@ -11,13 +11,14 @@ import pytest
 
 from tests.store.test_endings import Ends, Killed, Place
 from wizard.changes.file import FileChange
-from wizard.engine.engine import Consent, Engine, Run, nobody
+from wizard.cli.steps import stopped_text
+from wizard.engine.engine import Consent, Decide, Engine, Enough, Run, nobody
 from wizard.engine.in_force import applied
 from wizard.engine.journal import Journal, unfinished
 from wizard.engine.recorder import Recorder
-from wizard.errors import HostError
+from wizard.errors import HostError, Interrupted
 from wizard.model.answers import Answers
-from wizard.model.events import Failed, Planned
+from wizard.model.events import Failed, Planned, RolledBack
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Ending, Plan, Step
 from wizard.model.session import Session
@@ -33,6 +34,11 @@ LATER = replace(AT_25, lines=("alice, last on 2026-09-22", "bob, last on 2026-09
 NAMES = ("mc-includes", "submission-port", "auth-options", "smtp-port")
 MC, CF = "/etc/mail/sendmail.mc", "/etc/mail/sendmail.cf"
 Waits = tuple[str, tuple[Ending, ...]]
+
+
+def yes(_step: Step, _plan: Plan) -> bool:
+    """Who wants every step."""
+    return True
 
 
 @dataclass
@@ -62,8 +68,11 @@ class Editing(Ends):
         super().__init__(place.host, name, *ends)
         self.path = CF if name == "sendmailconfig" else MC
         self.others: Callable[[], None] = lambda: None
+        self.blocked = False
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
+        if self.blocked:
+            return Plan.blocked(self.id, "not here", "elsewhere")
         entry = self.host.entry(self.path)
         assert entry is not None
         line = f"{self.id}\n".encode()
@@ -95,8 +104,23 @@ class Mc:
     def file(self, path: str) -> Path:
         return self.place.root / path[1:]
 
-    def apply(self, consent: Consent = nobody, *accept: str) -> Run:
-        return self.place.apply(*self.steps.values(), accept=accept, consent=consent)
+    def apply(self, consent: Consent = nobody, decide: Decide = yes) -> Run:
+        engine, journal = self.place.engine(*self.steps.values()), Journal(self.place.at)
+        return engine.apply(self.place.store, journal, (), decide, lambda: None, consent=consent)
+
+    def late(self) -> None:
+        """A step behind sendmailconfig that nobody accepts."""
+        self.steps["late"] = Ends(self.place.host, "login-policy", AT_25)  # type: ignore[assignment]
+
+    def makes_cf(self, more: str = "") -> None:
+        """As a start of sendmail does, and sendmailconfig in another shell."""
+        self.file(CF).write_text(self.file(MC).read_text() + more)
+
+    @property
+    def newer(self) -> bool:
+        """Whether sendmail.mc is newer than sendmail.cf, so that the next start of sendmail makes it."""
+        mc, cf = (self.file(path).stat().st_mtime_ns for path in (MC, CF))
+        return mc > cf
 
     def arrives(self, after: str, at: str, *ends: Ending) -> None:
         """While one step is at work something happens that another one would end."""
@@ -284,10 +308,108 @@ def test_fixes_that_edit_it_go_too_and_the_work_of_others_stays(mc: Mc) -> None:
 
 
 def test_what_sendmail_cf_was_made_of_stays(mc: Mc) -> None:
-    late = Ends(mc.place.host, "login-policy", AT_25)
-    mc.steps["late"] = late  # type: ignore[assignment]
+    mc.late()
     run = mc.apply()
     assert (run.undecided, run.rolled_back, len(run.applied)) == ("login-policy", (), 6)
+
+
+def test_what_others_made_sendmail_cf_of_stays(mc: Mc) -> None:
+    mc.late()
+    mc.steps["smtp-port"].others = lambda: mc.makes_cf("sendmailconfig\n")
+    run = mc.apply()
+    assert (run.undecided, run.rolled_back, len(run.applied)) == ("login-policy", (), 5)
+    assert mc.file(MC).read_text().splitlines()[-1] == "smtp-port"
+
+
+def test_edits_since_others_made_sendmail_cf_are_rolled_back_and_it_is_made_of_the_rest(mc: Mc) -> None:
+    mc.steps["submission-port"].others = mc.makes_cf
+    mc.arrives("auth-options", "smtp-port", AT_25)
+    run = mc.apply()
+    assert (run.undecided, run.rolled_back) == ("smtp-port", ("auth-options",))
+    assert list(run.applied) == ["mend-listeners", "mc-includes", "submission-port"]
+    assert mc.file(MC).read_text() == mc.file(CF).read_text()
+    assert not mc.newer, "no start of sendmail makes it of something else"
+
+
+def test_all_of_them_stay_where_others_made_sendmail_cf_behind_the_last(mc: Mc) -> None:
+    def others() -> None:
+        mc.makes_cf()
+        mc.steps["smtp-port"].ends = (AT_25,)
+
+    mc.steps["auth-options"].others = others
+    run = mc.apply()
+    assert (run.undecided, run.rolled_back, len(run.applied)) == ("smtp-port", (), 4)
+    assert mc.file(MC).read_text() == mc.file(CF).read_text()
+    assert not mc.newer
+
+
+@pytest.mark.parametrize("why", [Interrupted(2), RuntimeError("ended by the admin")])
+@pytest.mark.parametrize("asked", ["consent", "step"])
+def test_who_breaks_off_at_a_question_between_them_leaves_none(mc: Mc, why: Exception, asked: str) -> None:
+    def breaks_off(step: Step, *_: object) -> bool:
+        if step.id == "smtp-port":
+            raise why
+        return True
+
+    if asked == "consent":
+        mc.arrives("auth-options", "smtp-port", AT_25)
+    with pytest.raises(type(why)):
+        mc.apply(
+            breaks_off if asked == "consent" else nobody, decide=yes if asked == "consent" else breaks_off
+        )
+    assert mc.untouched
+    behind = ("mend-listeners", "mc-includes", "submission-port", "auth-options")
+    assert [event for event in mc.place.events if isinstance(event, RolledBack)] == [RolledBack(behind)]
+    assert unfinished(mc.place.at) is None
+    assert not mc.place.store.pending()
+
+
+@pytest.mark.parametrize(
+    ("end", "name"), [("failed", "smtp-port"), ("blocked", "smtp-port"), ("blocked", "sendmailconfig")]
+)
+def test_one_that_fails_or_is_blocked_leaves_none_of_those_before_it(mc: Mc, name: str, end: str) -> None:
+    if end == "failed":
+        mc.steps[name].good = False
+    else:
+        mc.steps["auth-options"].others = lambda: setattr(mc.steps[name], "blocked", True)
+    run = mc.apply()
+    assert (getattr(run, end), run.stopped, run.applied) == (name, name, {})
+    assert run.rolled_back[-1] == ("auth-options" if name == "smtp-port" else "smtp-port")
+    assert mc.untouched
+    assert unfinished(mc.place.at) is None
+    assert "Rolled back, so that sendmail.mc is not left half edited: mend-listeners, " in stopped_text(run)
+    mc.steps[name].good, mc.steps[name].blocked = True, False
+    mc.steps["auth-options"].others = lambda: None
+    assert mc.apply().stopped is None
+
+
+def test_all_edits_stay_where_sendmailconfig_fails_since_no_start_makes_sendmail_cf_of_them(mc: Mc) -> None:
+    mc.steps["sendmailconfig"].good = False
+    run = mc.apply()
+    assert (run.failed, run.rolled_back, len(run.applied)) == ("sendmailconfig", (), 5)
+    assert mc.file(CF).read_text() == "dnl\n" * 20
+    assert not mc.newer
+
+
+def test_edits_stay_where_the_admin_leaves_out_sendmailconfig(mc: Mc) -> None:
+    mc.late()
+    run = mc.apply(decide=lambda step, _: step.id != "sendmailconfig")
+    assert (run.undecided, run.rolled_back, len(run.applied)) == ("login-policy", (), 5)
+
+
+def test_edits_stay_where_the_admin_did_not_ask_for_sendmailconfig_or_ends_the_run(mc: Mc) -> None:
+    def enough(step: Step, _plan: Plan) -> bool:
+        if step.id == "smtp-port":
+            raise Enough
+        return True
+
+    run = mc.apply(decide=enough)
+    assert (run.enough, run.rolled_back, len(run.applied)) == ("smtp-port", (), 4)
+    mc.steps["smtp-port"].good = False
+    journal, engine = Journal(mc.place.at), mc.place.engine(*mc.steps.values())
+    run = engine.apply(mc.place.store, journal, ["smtp-port"], yes, lambda: None)
+    assert (run.failed, run.rolled_back) == ("smtp-port", ())
+    assert mc.file(MC).read_text().splitlines()[-1] == "auth-options"
 
 
 def test_edits_of_a_killed_run_that_is_finished_go_with_its_stop(mc: Mc) -> None:

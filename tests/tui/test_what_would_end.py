@@ -108,10 +108,11 @@ def test_what_comes_up_between_the_edits_and_gets_a_no_takes_the_edits_along(
     (tmp_path / "etc/mail").mkdir(exist_ok=True)
     (tmp_path / "etc/mail/sendmail.mc").write_text("old\n")
     first = Writes("mc-includes", bench.host, "/etc/mail/sendmail.mc", "new\n")
-    use(monkeypatch, bench, first, Late("smtp-port", bench.host, "/etc/b", "new b\n"))
+    made = Writes("sendmailconfig", bench.host, "/etc/mail/sendmail.cf", "made\n")
+    use(monkeypatch, bench, first, Late("smtp-port", bench.host, "/etc/b", "new b\n"), made)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await until(pilot, lambda: shows(app, "2 of 2 steps have something to do"))
+        await until(pilot, lambda: shows(app, "3 of 3 steps have something to do"))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "y applies the step"))
         await press_apply(pilot, app, "a")

@@ -246,7 +246,7 @@ def stopped_text(run: Run) -> str:
         if run.blocked
         else f"Step {run.failed} failed."
     )
-    return f"{where} {_applied_text(run.applied)}"
+    return f"{where} {rolled_back_text(run.rolled_back)}{_applied_text(run.applied)}"
 
 
 def _ending(run: Run, answers: Answers) -> str:

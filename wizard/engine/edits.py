@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from wizard.changes.records import dates_before
 from wizard.engine.in_force import applied
 from wizard.model.facts import SENDMAIL_CF, SENDMAIL_MC, Facts
 from wizard.model.plan import Ending, Outcome, Plan, Step, after, ids
@@ -16,6 +17,7 @@ from wizard.steps.sendmailconfig import EDITS, Sendmailconfig
 
 if TYPE_CHECKING:
     from snapshots.store import Commit, Store
+    from wizard.system.host import Host
 
 
 def at_the_first(plans: Mapping[str, Plan]) -> dict[str, Plan]:
@@ -46,14 +48,19 @@ def edits_behind(step: Step, steps: Sequence[Step]) -> Iterator[Step]:
     return (each for each in steps[steps.index(step) + 1 :] if each.id in EDITS | {Sendmailconfig.id})
 
 
-def half_edited(store: Store, run: str) -> list[Commit]:
-    """The steps of the run that have written sendmail.mc since sendmail.cf was last made in it, by their commits, newest
-    first. Raises StoreError."""
-    mc, cf = (
-        {commit.id for commit in store.history(path=path.lstrip("/"))} for path in (SENDMAIL_MC, SENDMAIL_CF)
-    )
-    of_run = takewhile(lambda commit: commit.run == run and commit.id not in cf, applied(store.history()))
-    return [commit for commit in of_run if commit.id in mc]
+def half_edited(host: Host, store: Store, run: str) -> list[Commit]:
+    """The steps of the run that have written sendmail.mc since sendmail.cf was last made, whoever did that: by their commits,
+    newest first. The dates of the two tell, as they do to a start of sendmail. Raises StoreError."""
+    of_mc = {commit.id for commit in store.history(path=SENDMAIL_MC.lstrip("/"))}
+    made, written = host.dated(SENDMAIL_CF), host.dated(SENDMAIL_MC)
+    edits = []
+    for commit in takewhile(lambda commit: commit.run == run, applied(store.history())):
+        if made is not None and written is not None and written <= made:
+            break
+        if commit.id in of_mc:
+            edits.append(commit)
+            written = dates_before(store, [commit]).get(SENDMAIL_MC.lstrip("/"), (None, None))[1]
+    return edits
 
 
 def looking_ahead(

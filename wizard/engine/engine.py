@@ -83,7 +83,7 @@ class Run:
     ends: tuple[Ending, ...] = ()
     """What would end with that."""
     rolled_back: tuple[str, ...] = ()
-    """The edits of sendmail.mc before that step, which were rolled back, so that none of them is left without the others."""
+    """The edits of sendmail.mc that were rolled back, since the run ended before a sendmail.cf was made of them."""
 
     @property
     def stopped(self) -> str | None:
@@ -124,11 +124,11 @@ class Session:
         planned  --declined-->  skipped, and so is each after it that needs it
         planned  --enough-->  the run ends before it
         planned  --blocked, unless it is left out, or something would end that nobody accepted-->  the run ends before it
-                   (the latter between edits of sendmail.mc: these are rolled back)
         planned  --decided-->  journal open  --changes, checks-->  recorded (one commit), the next step
         journal open  --broken off at a question, nothing begun-->  the run ends before it
         journal open  --anything fails, or is declined half-way-->  undone; the run ends where it failed
 
+    Whatever ends the run before sendmailconfig, which was to come, but enough: edits of sendmail.mc before it are rolled back.
     The journal knows the step from `begin` to `settled`; what could not be undone keeps it open for `recover`."""
 
     engine: Engine
@@ -148,6 +148,18 @@ class Session:
     """The ids of what may end with the edits of sendmail.mc, as somebody has agreed at one of them."""
     left: dict[str, str] = field(default_factory=dict)
     """The steps that the run goes without; see `needs_met`."""
+
+    def steps(self, chosen: Sequence[Step]) -> None:
+        """One after the other, until one ends the run, also by what it raises."""
+        for number, step in enumerate(chosen):
+            try:
+                if self.step(step):
+                    continue
+            except Exception:
+                self._ended_before(step, chosen[number:])
+                raise
+            self._ended_before(step, chosen[number:])
+            return
 
     def step(self, step: Step) -> bool:
         """One step. False ends the run."""
@@ -242,31 +254,39 @@ class Session:
         return True
 
     def _undecided(self, work: Work) -> bool:
-        """The run ends before the step; what had been begun of it is undone, and so are edits of sendmail.mc before it that no
-        sendmail.cf was made of: the next start of sendmail would make one. Where not all could be, it has failed."""
+        """The run ends before the step; what had been begun of it is undone. Where not all could be, it has failed."""
         if work.effects and not work.before:  # packages of a killed run, which its recovery has kept
             work.before, self.journal.in_hand = self.recorder.head(), True
         begun = work.effects or self.journal.in_hand
-        if (begun and not self._taken_back(work)) or not self._edits_rolled_back(work):
+        if begun and not self._taken_back(work):
             self.run.ends = ()
         else:
             self.run.undecided = work.step.id
         return False
 
-    def _edits_rolled_back(self, work: Work) -> bool:
+    def _ended_before(self, step: Step, rest: Sequence[Step]) -> None:
+        """The run has ended before this step, and the `rest` behind it: edits of sendmail.mc that no sendmail.cf was made of, as
+        was to come, are rolled back. The next start of sendmail would make one."""
+        left_out = {*self.run.skipped, *self.engine.skipped}
+        to_come = any(each.id == Sendmailconfig.id for each in rest) and Sendmailconfig.id not in left_out
+        if to_come and not (self.run.enough or self.journal.in_hand) and not self._edits_rolled_back(step):
+            self.run.failed, self.run.blocked, self.run.undecided, self.run.ends = step.id, None, None, ()
+
+    def _edits_rolled_back(self, step: Step) -> bool:
         """Roll back the edits of sendmail.mc that the run ends behind; False where not all could be, which is a failure."""
-        back = Work(work.step, [], work.say)
+        back = Work(step, [], self._say(step))
+        why = "the edits of sendmail.mc before it could not be rolled back"
         try:
-            edits = half_edited(self.recorder.store, self.run.id)
+            edits = half_edited(self.engine.host, self.recorder.store, self.run.id)
             if not edits:
                 return True
             self.recorder.drift()
             back.before = self.recorder.head()
-            self.journal.step(work.step.id, back.before, [ending.id for ending in self.agreed])
+            self.journal.step(step.id, back.before, [ending.id for ending in self.agreed])
         except (HostError, StoreError, OSError) as error:
-            self._undo_failed_step(back, error)
+            self._undo_failed_step(back, HostError(f"{why}: {error}"))
             return False
-        if not self._taken_back(back, edits):
+        if not self._taken_back(back, why, edits):
             return False
         self.run.rolled_back = tuple(str(commit.step) for commit in reversed(edits))
         for name in self.run.rolled_back:
@@ -274,15 +294,17 @@ class Session:
         self.engine.report(RolledBack(self.run.rolled_back))
         return True
 
-    def _taken_back(self, work: Work, edits: Sequence[Commit] = ()) -> bool:
+    def _taken_back(
+        self,
+        work: Work,
+        why: str = "nobody agreed to its rest, and what had been begun could not be undone",
+        edits: Sequence[Commit] = (),
+    ) -> bool:
         """Undo what was begun of a step before somebody said no to its rest, or roll back the `edits` before it; False where not
-        all could be, which is a failure."""
+        all could be, which is a failure, and `why`."""
         undone, not_undone = self._undo(work, edits)
         if not_undone:
             self.run.failed = work.step.id
-            why = "nobody agreed to its rest, and what had been begun could not be undone"
-            if edits:
-                why = "nobody agreed to it, and the edits of sendmail.mc before it could not be rolled back"
             self.engine.report(Failed(work.step, why, undone, not_undone, BY_HAND))
         return not not_undone
 
@@ -570,9 +592,7 @@ class Engine:
         elif wanted:
             self._needs(chosen, facts)
         try:
-            for step in chosen:
-                if not session.step(step):
-                    break
+            session.steps(chosen)
         finally:
             journal.finish()
         if not journal.in_hand:

@@ -120,7 +120,7 @@ class Failure(TypedDict):
 
 class Run(TypedDict):
     """What a run of steps came to. `failed`, `blocked` and `undecided` name the step that ended it, `rolled_back` the edits of
-    sendmail.mc before the latter, which do not stay without it."""
+    sendmail.mc before it, which do not stay where no sendmail.cf was made of them."""
 
     outcome: RunOutcome
     run: str

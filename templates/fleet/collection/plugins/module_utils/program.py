@@ -175,10 +175,8 @@ def _why(document):
         lines += [f"{blocked}: {steps[blocked]['reason']}", *steps[blocked]["remedy"]]
     if document.get("undecided"):
         lines.append(f"stopped before {document['undecided']}: something that works would end")
-        if document.get("rolled_back"):
-            lines.append(
-                f"rolled back, for sendmail.mc was half edited: {', '.join(document['rolled_back'])}"
-            )
+    if document.get("rolled_back"):
+        lines.append(f"rolled back, for sendmail.mc was half edited: {', '.join(document['rolled_back'])}")
     lines += [f"{ending['says']} (accept: {ending['id']})" for ending in document.get("ends", ())]
     if isinstance(document.get("failed"), str) and not lines:
         lines.append(document["failed"])
