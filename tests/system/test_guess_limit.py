@@ -585,6 +585,18 @@ def test_without_a_journal_the_log_file_is_read(machine: BootMachine) -> None:
     refused = wizard(debian, "apply", "login-policy", "--yes", *games)
     assert (refused.returncode, "| alice, last login: 20" in refused.stderr) == (4, True), refused.stderr
 
+    # A file for sendmail's lines alone is as good.
+    assert wizard(debian, "rollback", "guess-limit", "--yes").returncode == 0
+    debian.run(
+        "sed -i 's/^mail[.][*][[:space:]]/:programname, startswith, \"sm-\" /' /etc/rsyslog.conf; "
+        "grep -q '^:programname.*mail.log' /etc/rsyslog.conf; systemctl restart rsyslog"
+    )
+    done = applied(debian, *LIMIT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "a line of our own does not come to /var/log/mail.log" in " ".join(done.stdout.split())
+    guess(debian)
+    assert outside(debian, PASSWORD) == "no connection"
+
 
 @pytest.mark.full
 def test_killed_at_any_moment_it_is_all_or_nothing(machine: BootMachine) -> None:
