@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from wizard.certificates import judge, parsed
+from wizard.certificates.acme import CERTBOT, HOOK
 from wizard.console import count, numbered
 from wizard.engine.asked_for import asked_for
 from wizard.engine.engine import Engine
@@ -19,6 +20,7 @@ from wizard.model.facts import AptPlan, Facts
 from wizard.model.plan import Check, Outcome, Plan, Sign, worst
 from wizard.sendmail.cf_needs import certificate, certificate_is_there
 from wizard.sendmail.client_name import client_name
+from wizard.steps.certificate import brings
 from wizard.steps.preflight import checks
 from wizard.system.host import Host
 
@@ -179,7 +181,10 @@ def _judged(facts: Facts, answers: Answers, path: str) -> Check:
         )
         return Check("certificate", Sign.OK, says)
     says = f"the certificate {'; it '.join(each.says for each in objections)}"
-    remedy = another(seen, [each.kind for each in objections])
+    folder, hook = path.rpartition("/")[0], facts.files.get(HOOK)
+    lineage = folder if folder.startswith(f"{CERTBOT}/live/") else brings(hook)
+    kept = "" if seen is None or seen.self_signed else lineage
+    remedy = another(seen, [each.kind for each in objections], kept)
     return Check("certificate", worst(each.sign for each in objections), says, remedy)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from wizard.certificates import (
 )
 from wizard.console import clean, count
 from wizard.errors import HostError, PemError
+from wizard.gather.renewal import kept_as
 from wizard.model import facts as f
 from wizard.model.plan import Check, Sign, worst
 from wizard.sendmail.cf_needs import MOST, MOST_AUTHORITIES, TlsFiles, behind_links, unsafe
@@ -102,8 +104,8 @@ def report(host: Host, cf: str, name: str) -> CertificateReport:
     return result
 
 
-def judgement(seen: Certificate, name: str) -> list[Check]:
-    """The one judgement (`judge`) as three checks: dates, names, trust."""
+def judgement(seen: Certificate, name: str, lineage: str = "") -> list[Check]:
+    """The one judgement (`judge`) as three checks: dates, names, trust. `lineage` is certbot's, where it is of one."""
     days, checks = (seen.not_after - datetime.now(UTC)).days, []
     fine = {
         "dates": f"it is valid for {count(days, 'more day')}, until {seen.not_after:%F}",
@@ -118,7 +120,7 @@ def judgement(seen: Certificate, name: str) -> list[Check]:
         kinds = [each.kind for each in mine]
         remedy = next((_REMEDIES[kind] for kind in kinds if kind in _REMEDIES), "")
         if not remedy and not _ANOTHER.isdisjoint(kinds):
-            remedy = another(seen, kinds)
+            remedy = another(seen, kinds, lineage)
         if "chain" in kinds:
             remedy = "\n".join(whole_chain(seen))
         checks.append(Check(check, worst(each.sign for each in mine), says, remedy))
@@ -142,11 +144,14 @@ def whole_chain(seen: Certificate) -> tuple[str, ...]:
     return CHAIN, "get one from the authority itself, if this is one of a staging", TODAYS
 
 
-def another(seen: Certificate | None, wrong: Collection[str]) -> str:
+def another(seen: Certificate | None, wrong: Collection[str], lineage: str = "") -> str:
     """The ways to another certificate, a line each, by the kinds of what is wrong with the one that is `seen`, None for one that
-    cannot be read. A new self-signed one is none where that is all that is wrong, nor for one of an authority."""
+    cannot be read. A new self-signed one is none where that is all that is wrong, nor for one of an authority; nor does
+    `certificate obtain` get another than the one that certbot keeps, in `lineage`."""
     ways = [
-        "`msa-wizard certificate obtain` gets one from an authority",
+        renewing(lineage)
+        if lineage and not ENDING.isdisjoint(wrong)
+        else "`msa-wizard certificate obtain` gets one from an authority",
         "`msa-wizard certificate install CERT KEY` installs one that you have",
     ]
     if seen is None or (seen.self_signed and {*wrong} - {"self-signed"}):
@@ -154,6 +159,14 @@ def another(seen: Certificate | None, wrong: Collection[str]) -> str:
     return "\n".join(ways)
 
 
+def renewing(lineage: str) -> str:
+    """How one that ends comes to be renewed, by the folder in which certbot keeps it."""
+    name = shlex.quote(lineage.rpartition("/")[2])
+    return f"`certbot renew --cert-name {name}` renews it, or says what is in the way"
+
+
+ENDING = frozenset(["expired", "expires-soon"])
+"""What certbot puts right for what it keeps."""
 _CHECKS = {
     "expired": "dates",
     "not-yet-valid": "dates",
@@ -190,11 +203,11 @@ def _server(host: Host, files: TlsFiles, result: CertificateReport) -> None:
         result.checks.append(
             Check("key", Sign.FAILED, f"{files.certificate}: {error}", another(named.certificate, ("key",)))
         )
-        result.checks += judgement(named.certificate, result.name)[:2]
+        result.checks += judgement(named.certificate, result.name, kept_as(host, named.path))[:2]
         return
     result.checks.append(Check("key", Sign.OK, f"{files.key} is its key"))
     result.named[-1] = replace(named, certificate=seen)
-    result.checks += judgement(seen, result.name)
+    result.checks += judgement(seen, result.name, kept_as(host, named.path))
 
 
 def _safe(host: Host, files: TlsFiles, path: str) -> Check:

@@ -48,6 +48,15 @@ def look_at_renewal(host: Host, cf: str) -> Renewal | None:
     return Renewal(lineage, certificate, arrived, _is_foreign(host, lineage, path), idle(host))
 
 
+def kept_as(host: Host, path: str) -> str:
+    """The folder of the lineage whose newest certificate is the one at `path`: it lies in there, or a hook of ours brings it; empty
+    where it is of none."""
+    folder = path.rpartition("/")[0]
+    lineage = folder if folder.startswith(f"{CERTBOT}/live/") else lineage_of(host.text(HOOK, "utf-8"))
+    own = _first(host, path) if lineage else None
+    return lineage if own is not None and own == _first(host, f"{lineage}/fullchain.pem") else ""
+
+
 def is_of(host: Host, lineage: str, path: str) -> bool:
     """Whether the certificate at `path` is one that certbot keeps in the lineage, or has kept before."""
     own, archive = _first(host, path), f"{CERTBOT}/archive/{lineage.rpartition('/')[2]}"

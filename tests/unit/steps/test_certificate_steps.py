@@ -17,7 +17,9 @@ from tests.unit.steps.recorded import file, machine
 from wizard.certificates import DAYS, new_key, self_signed
 from wizard.certificates.acme import HOOK
 from wizard.changes.file import FileChange
+from wizard.engine.overview import found
 from wizard.errors import HostError
+from wizard.gather.certificates import CertificateReport, _server
 from wizard.mends.certificate import MendCertificate
 from wizard.mends.order import extra
 from wizard.model import facts as f
@@ -84,9 +86,15 @@ def written(made: Plan) -> list[str]:
 
 
 def install(
-    host: Host, authority: Authority, folder: str = "/root", *, logged: bool = False, **more: str
+    host: Host,
+    authority: Authority,
+    folder: str = "/root",
+    *,
+    logged: bool = False,
+    days: int = 30,
+    **more: str,
 ) -> CertificateInstall:
-    leaf = authority.leaf(logged=logged)
+    leaf = authority.leaf(logged=logged, days=days)
     host.path(folder).mkdir(parents=True, exist_ok=True)
     host.path(f"{folder}/fullchain.pem").write_text(leaf.certificate + authority.between + authority.root)
     host.path(f"{folder}/privkey.pem").write_text(leaf.key)
@@ -324,9 +332,9 @@ def test_clients_keep_the_name_that_was_given(host: Host, authority: Authority) 
     assert client_name(seen, Certificate(), "host1.example.test") == NAME
 
 
-def with_hook(host: Host, authority: Authority) -> Entry:
+def with_hook(host: Host, authority: Authority, days: int = 30) -> Entry:
     """certbot's certificate is in sendmail, and the hook brings its renewals."""
-    step = install(host, authority, f"/etc/letsencrypt/live/{NAME}")
+    step = install(host, authority, f"/etc/letsencrypt/live/{NAME}", days=days)
     host.path(HOOK).parent.mkdir(parents=True)
     host.path(HOOK).write_bytes(dict(step.beside)[HOOK].content)
     host.path(HOOK).chmod(0o755)
@@ -335,6 +343,38 @@ def with_hook(host: Host, authority: Authority) -> Entry:
     hook = host.entry(HOOK)
     assert hook is not None
     return hook
+
+
+def dates_remedy(host: Host) -> str:
+    report = CertificateReport(NAME)
+    _server(host, TlsFiles.of(host.text(f.SENDMAIL_CF)), report)
+    return next(check.remedy for check in report.checks if check.id == "dates")
+
+
+def test_what_certbot_keeps_and_did_not_renew_is_not_to_be_got_again(
+    host: Host, authority: Authority
+) -> None:
+    """`certificate obtain` would find what is kept, and get no other."""
+    renews, obtains = f"`certbot renew --cert-name {NAME}`", "certificate obtain"
+    hook = with_hook(host, authority, days=5)
+    seen = machine(
+        "13", files={f.SENDMAIL_CF: file(CF), f.SERVER_CERT: host.entry(f.SERVER_CERT), HOOK: hook}
+    )
+    overview = next(check.remedy for check in found(seen, Answers()) if check.id == "certificate")
+    for remedy in (dates_remedy(host), overview):
+        assert (renews in remedy, obtains in remedy) == (True, False)
+    live, cf = f"/etc/letsencrypt/live/{NAME}", host.text(f.SENDMAIL_CF)
+    named = cf.replace(
+        "ServerCertFile=/etc/mail/tls/sendmail-server.crt", f"ServerCertFile={live}/fullchain.pem"
+    )
+    host.path(f.SENDMAIL_CF).write_text(named)
+    host.path(HOOK).unlink()
+    assert renews in dates_remedy(host), "named where certbot keeps it"
+    host.path(f.SENDMAIL_CF).write_text(cf)
+    assert obtains in dates_remedy(host), "nothing brings certbot's here"
+    host.path(HOOK).write_bytes(hook.content)
+    install(host, authority, live)
+    assert obtains in dates_remedy(host), "certbot has a new one, which has not come here"
 
 
 @pytest.mark.parametrize("own", [False, True], ids=["an authority's", "self-signed"])

@@ -12,6 +12,7 @@ from tests.unit.steps.recorded import file as entry
 from tests.unit.troubleshoot.pictures import CERTIFICATE, picture
 from wizard.certificates import Certificate, judge, verdict
 from wizard.gather.certificates import CertificateFiles, judgement
+from wizard.gather.renewal import Renewal
 from wizard.model import facts as f
 from wizard.model.plan import Sign, worst
 from wizard.troubleshoot import verdict as troubleshooting
@@ -96,6 +97,19 @@ def test_what_certbot_keeps_is_put_right_there(file: str, changes: dict[str, Any
     assert blamed is not None
     assert words in blamed.finding.mend.text
     assert path in blamed.finding.evidence[0].source
+
+
+@pytest.mark.parametrize("days", [-1, 5])
+def test_what_a_hook_brings_is_renewed_by_certbot(days: int) -> None:
+    seen = _sound(not_after=NOW + timedelta(days=days, hours=1))
+    files = CertificateFiles(f.SERVER_CERT, f.COMMON_KEY, ENTRY, ENTRY, parsed=seen)
+    host = picture(now=NOW.timestamp(), talk={"certificate": seen}, files=files)
+    newer = dataclasses.replace(seen, fingerprint_sha256="ab" * 32)
+    for kept, words in ((seen, "`certbot renew --cert-name mail`"), (newer, "certificate install")):
+        renewal = Renewal("/etc/letsencrypt/live/mail", kept, arrived=kept is seen)
+        faults = troubleshooting.judge(dataclasses.replace(host, renewal=renewal)).faults
+        mine = next(each for each in faults if each.id.startswith("certificate-ex"))
+        assert words in mine.finding.mend.text
 
 
 def test_a_host_without_a_name_has_no_wrong_name_in_its_certificate() -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from wizard.certificates import Certificate, judge
 from wizard.certificates.acme import CERTBOT
-from wizard.gather.certificates import TODAYS
+from wizard.gather.certificates import ENDING, TODAYS, renewing
 from wizard.model.plan import Sign
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
@@ -58,7 +58,7 @@ def _judged(kind: str, remedy: str) -> Callable[[Picture], Finding | None]:
         return Finding(
             f"the certificate {says.says}",
             _evidence(kind, seen, source, now),
-            _mend(picture, seen, remedy),
+            _mend(picture, seen, kind, remedy),
             says.sign,
         )
 
@@ -80,8 +80,12 @@ def _evidence(kind: str, seen: Certificate, source: str, now: datetime) -> tuple
     return (Evidence(f"{seen.subject}: {more}", source),)
 
 
-def _mend(picture: Picture, seen: Certificate, remedy: str) -> Mend:
+def _mend(picture: Picture, seen: Certificate, kind: str, remedy: str) -> Mend:
     """Debian's own is made again; who has another's renews it there."""
+    brought = picture.renewal
+    kept = brought.kept if brought else None
+    if kind in ENDING and brought and kept and kept.fingerprint_sha256 == seen.fingerprint_sha256:
+        return Mend(text=renewing(brought.lineage))
     folder, _, file = picture.files.certificate.rpartition("/")
     if folder.startswith(CERTBOT) and not seen.self_signed:
         if remedy == _CHAIN and file == "cert.pem":
