@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 from snapshots.live.entry import Entry
 from templates import render
@@ -21,7 +22,9 @@ from wizard.model.plan import Description
 from wizard.system.host import Completed, Host, Say
 
 DEADLINE = 1800.0
-"""Seconds for one run of certbot: it waits for the DNS, or runs a hook that does, name by name."""
+"""Seconds for one run of certbot that proves names by the DNS: it waits for that, or runs a hook that does, name by name."""
+_BY_HTTP = 300.0
+"""For one where the authority asks port 80."""
 _CLOSING = 300.0
 """Seconds to close port 80."""
 MINUTES = 10
@@ -89,17 +92,36 @@ class LineageEffect:
         return {"kind": "lineage", "name": self.name, "rules": [asdict(rule) for rule in self.rules]}
 
 
-def ask(host: Host, argv: Sequence[str], name: str, say: Say) -> Completed:
+def ask(host: Host, argv: Sequence[str], say: Say) -> Completed:
     """Have certbot ask the authority. Raises HostError that says what to do where that does not end."""
     say("$ " + shlex.join(argv))
+    by_dns = ("--preferred-challenges", "dns") in pairwise(argv)
     try:
-        return host.run(argv, timeout=DEADLINE, say=say)
+        return host.run(argv, timeout=DEADLINE if by_dns else _BY_HTTP, say=say)
     except Overdue as error:
+        log = "" if "--logs-dir" in argv else f", and in {LOG},"  # else it is gone
+        what = f"see above{log} what it waited for"
+        if not by_dns:
+            raise HostError(f"{error}. What to do: {what}, then run the same command again") from error
         raise HostError(
-            f"{error}. Records that it has put into the DNS may still be there (TXT of _acme-challenge). What to do: see above what it "
-            f"waited for; or have `certbot certonly --cert-name {name}` get it, which may take as long as it needs, then run the same "
-            f"command again: what certbot keeps by that name is used"
+            f"{error}. Records that it has put into the DNS may still be there (TXT of _acme-challenge). What to do: {what}; or get it by "
+            f"`{by_hand(argv)}`, which may take as long as it needs, then run the same command again: what certbot keeps by that name is "
+            f"used"
         ) from error
+
+
+def by_hand(argv: Sequence[str], program: str = "certbot") -> str:
+    """The same command for a shell, where certbot can ask for what was not chosen, and nothing of ours is needed."""
+    words = [program]
+    for before, word, after in zip(argv, argv[1:], (*argv[2:], "-"), strict=False):
+        ours = word in _ALONE or {before, word} & _WITH_VALUE
+        if not ours and "" not in (word, after):
+            words.append(word)
+    return shlex.join(words)
+
+
+_ALONE = {"--non-interactive", "--dry-run"}
+_WITH_VALUE = {"--pre-hook", "--post-hook", "--config-dir", "--work-dir", "--logs-dir"}
 
 
 def refused(host: Host, result: Completed, log: str = LOG, since: int = 0) -> tuple[str, str]:
@@ -157,7 +179,7 @@ class LineageChange:
 
     def _run(self, host: Host, argv: tuple[str, ...], say: Say) -> None:
         before = len(host.text(LOG))
-        result = ask(host, argv, self.name, say)
+        result = ask(host, argv, say)
         if result.code != 0:
             means, remedy = refused(host, result, since=before)
             raise ChangeError(

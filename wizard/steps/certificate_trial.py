@@ -34,7 +34,7 @@ def trial(host: Host, plan: Plan, wanted: Certificate, say: Say) -> tuple[str, b
         words = obtaining(wanted, lineage.names, f"/bin/sh {hook}" if lineage.rules else "")
         own = (word for kind in ("config", "work", "logs") for word in (f"--{kind}-dir", f"{folder}/{kind}"))
         try:
-            result = ask(host, [*words, "--dry-run", *own], lineage.name, say)
+            result = ask(host, [*words, "--dry-run", *own], say)
         except HostError as error:
             raise HostError(
                 ". And ".join(filter(None, (str(error), port_not_closed(host, lineage.rules))))

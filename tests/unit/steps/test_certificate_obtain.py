@@ -619,16 +619,41 @@ def test_certbot_may_wait_for_the_dns_name_by_name(tmp_path: Path) -> None:
                 raise Overdue(f"certbot did not end within {timeout:.0f} s and was stopped")
             return super().run(argv, **how)
 
-    with pytest.raises(
-        ChangeError, match=f"within 1800 s.*_acme-challenge.*certbot certonly --cert-name {NAME}"
+    wanted = replace(ASKED, challenge="dns-rfc2136", credentials="/root/my dns.ini")
+    by_hand = (
+        f"`certbot certonly --cert-name {NAME} --domain {NAME} --authenticator dns-rfc2136 --preferred-challenges dns "
+        f"--dns-rfc2136-credentials '/root/my dns.ini' --email admin@example.org --agree-tos --no-eff-email --server {LETS_ENCRYPT}`"
+    )
+    lineage = replace(LINEAGE, commands=(obtaining(wanted, (NAME,), "/x"),))
+    made = replace(plan(host()), changes=(lineage,))
+    for run in (
+        lambda: lineage.apply(Waits(tmp_path), print),
+        lambda: trial(Waits(tmp_path), made, wanted, print),
     ):
-        LINEAGE.apply(Waits(tmp_path), print)
-    made = replace(plan(host()), changes=(LINEAGE,))
-    with pytest.raises(
-        HostError, match=f"within 1800 s.*_acme-challenge.*certbot certonly --cert-name {NAME}"
-    ):
-        trial(Waits(tmp_path), made, ASKED, print)
+        with pytest.raises((ChangeError, HostError), match=r"within 1800 s.*_acme-challenge") as failed:
+            run()
+        assert by_hand in str(failed.value)
     assert min(given) >= 10 * 120
+
+
+def test_an_authority_that_does_not_come_to_port_80_is_not_waited_for_as_long(tmp_path: Path) -> None:
+    """There is no record in the DNS then, and nothing that would take longer by hand."""
+
+    class Waits(Certbot):
+        def run(self, argv: Sequence[str], timeout: float = 60.0, **how: Any) -> Completed:
+            if argv[0] == PROGRAM:
+                raise Overdue(f"certbot did not end within {timeout:.0f} s and was stopped")
+            return super().run(argv, **how)
+
+    lineage = replace(LINEAGE, commands=(obtaining(ASKED, (NAME,), "/x"),))
+    with pytest.raises(ChangeError, match=f"within 300 s.*in {LOG}, what it waited for") as failed:
+        lineage.apply(Waits(tmp_path), print)
+    made = replace(plan(host()), changes=(lineage,))
+    with pytest.raises(HostError, match=r"within 300 s.*see above what it waited for") as tried_first:
+        trial(Waits(tmp_path), made, ASKED, print)
+    for error in (failed, tried_first):
+        assert "_acme-challenge" not in str(error.value)
+        assert "certonly" not in str(error.value)
 
 
 def test_the_authority_is_always_named() -> None:
