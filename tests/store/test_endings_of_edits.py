@@ -471,6 +471,33 @@ def test_edits_that_cannot_be_rolled_back_are_a_failure_and_wait_for_recovery(
     assert mc.file(MC).read_text() == "dnl\n" * 20
 
 
+@pytest.mark.parametrize("finish", [False, True])
+def test_edits_that_somebody_has_changed_since_stay_with_a_word_of_it(mc: Mc, finish: bool) -> None:
+    def others() -> None:
+        text = mc.file(MC).read_text()
+        mc.file(MC).write_text(text.replace("mc-includes\n", "mc-includes edited by admin\n"))
+        mc.steps["submission-port"].ends = (SENDS,)
+
+    mc.steps["mc-includes"].others = others
+    run = mc.apply()
+    assert (run.failed, run.undecided, run.rolled_back) == ("submission-port", None, ())
+    assert list(run.applied) == ["mend-listeners", "mc-includes"]
+    assert mc.file(MC).read_text().splitlines()[20:] == ["mend-listeners", "mc-includes edited by admin"]
+    failed = next(event for event in mc.place.events if isinstance(event, Failed))
+    assert failed.not_undone == (
+        "/etc/mail/sendmail.mc stays as it is where you have changed the same (content): fix it by hand",
+    )
+    assert "`msa-wizard recover`" in failed.next
+    mc.steps["submission-port"].ends = ()
+    mc.steps["mc-includes"].others = lambda: None
+    if finish:
+        assert not getattr(recovery(mc).finish(), "stopped", "")
+    else:
+        assert not recovery(mc).undo().not_undone
+    assert "mc-includes edited by admin" in mc.file(MC).read_text().splitlines()
+    assert unfinished(mc.place.at) is None
+
+
 def recovery(mc: Mc) -> Recovery:
     """Of the run that was killed there."""
     place, told = mc.place, unfinished(mc.place.at)

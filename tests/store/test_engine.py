@@ -559,6 +559,30 @@ def test_an_earlier_step_is_rolled_back_when_a_later_one_needs_it(bench: Bench) 
     assert not session.applied
 
 
+def test_of_an_earlier_step_what_is_generated_goes_back_and_what_others_have_changed_stays(
+    bench: Bench,
+) -> None:
+    def others() -> bool:
+        (bench.root / "etc/mail/a").write_text("mine\n")
+        return True
+
+    (bench.root / "etc/mail/sendmail.cf").write_text("old cf\n")
+    one = Made(
+        "one",
+        bench.host,
+        {"/etc/mail/a": "new a\n", "/etc/mail/sendmail.cf": "new cf\n", "/etc/mail/c": "c\n"},
+        verify=others,
+    )
+    two = Made("two", bench.host, {"/etc/b": "new b\n"}, verify=lambda: False)
+    two.also_reverts = ("one",)  # type: ignore[misc]
+    run = bench.apply(one, two)
+    assert (run.failed, list(run.applied)) == ("two", ["one"])
+    kept = "/etc/mail/a stays as it is where you have changed the same (content): fix it by hand"
+    assert bench.failure().not_undone == (kept,)
+    texts = [bench.text(path) for path in ("/etc/mail/a", "/etc/mail/sendmail.cf", "/etc/mail/c", "/etc/b")]
+    assert texts == ["mine\n", "old cf\n", "c\n", "old b\n"]
+
+
 def test_a_named_step_does_not_get_past_an_obstacle(bench: Bench) -> None:
     class Blocked(Made):
         def plan(self, facts: Facts, answers: Answers) -> Plan:

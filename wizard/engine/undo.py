@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
 from snapshots.live.entry import Entry
+from snapshots.merge.path_merge import EntryMerge
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import Dates, FileEffect, dates_of, in_turn, kept_sentence
 from wizard.changes.packages import EVERYWHERE, Packages, PackagesBefore, PackagesReversal
@@ -172,13 +173,18 @@ class Undo:
         return {path: entry for path, entry in (gone | targets).items() if path not in wanted}
 
     def _roll_back(self, commits: Sequence[Commit]) -> States:
-        """The files of steps of this run as they were before them, later work of others kept; what they are then."""
-        from snapshots.merge.three_way import Choice
-
+        """The files of steps of this run as they were before them, later work of others kept; what they are then. Where others
+        have changed the same, all stay but generated ones: an edit may include a file that another one has brought."""
         store = self.recorder.store
-        reversal = store.reverse(commits, choice=Choice.KEEP, derived=derived, dated=DATED)
-        self._write(reversal.targets, dates_before(store, commits))
-        return {path: wanted for path, (_, wanted) in reversal.targets.items()}
+        reversal = store.reverse(commits, derived=derived, dated=DATED)
+        targets = reversal.targets
+        if reversal.conflicts:
+            targets = {path: pair for path, pair in targets.items() if derived(path)}
+        for path in dict.fromkeys(conflict.path for conflict in reversal.conflicts):
+            met = tuple(conflict for conflict in reversal.conflicts if conflict.path == path)
+            self.failed.append(kept_sentence(f"/{path}", EntryMerge(None, met)))
+        self._write(targets, dates_before(store, commits))
+        return {path: wanted for path, (_, wanted) in targets.items()}
 
     def _write(
         self, targets: Mapping[str, tuple[Entry | None, Entry | None]], dates: Dates | None = None
