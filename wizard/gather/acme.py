@@ -41,9 +41,9 @@ _UPLINKS = "/run/systemd/resolve/resolv.conf"
 _VERSIONS = {".git", ".gitignore", ".hg", ".hgignore", ".bzr", ".bzrignore", "_darcs", ".etckeeper"}
 """What holds the versions of /etc: etckeeper names each file with its mode."""
 _OPTION = re.compile(
-    r"^[ \t]*(authenticator|server|preferred-challenges)[ \t]*[ \t:=][ \t]*[\"']?([^\"'\s#;]+)", re.MULTILINE
+    r"""^\s*(?:--)?(authenticator|server|preferred-challenges)\s*[:=\s]\s*(['"]?)(.+?)?\2\s*(?:\s[;#].*)?$"""
 )
-"""Of cli.ini."""
+"""A line of cli.ini, as certbot's ConfigArgParse reads it."""
 _SERVER = re.compile(r"^server\s*=\s*(\S+)", re.MULTILINE)
 _COPY = re.compile(r".*(?:~|\.bak|\.(?:dpkg|ucf)-\w+)")
 """Copies by editors and packages, which no service reads."""
@@ -97,13 +97,17 @@ def _renews_by(host: Host, wanted: Certificate) -> Iterator[str]:
     """`certbot renew` takes these from cli.ini, where they stand there, and not from what it was told when it got it."""
     server, kind = wanted.server or LETS_ENCRYPT, answered_by(wanted.challenge)
     for path in SETTINGS:
-        for option, value in _OPTION.findall(host.text(path)):
+        # Of several the last counts.
+        lines = filter(None, map(_OPTION.match, host.text(path).splitlines()))
+        for option, value in {line[1]: line[3] or "" for line in lines}.items():
             right = {
                 "authenticator": value == wanted.challenge,
                 "server": value == server,
-                "preferred-challenges": kind in value,
+                "preferred-challenges": not {kind, f"{kind}-01"}.isdisjoint(
+                    each.strip() for each in value.split(",")
+                ),
             }
-            if not right[option]:
+            if value and not right[option]:
                 yield clean(f"`{option} = {value}` in {path}")
 
 

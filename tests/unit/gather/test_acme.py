@@ -233,6 +233,33 @@ def test_what_certbot_would_renew_by_is_seen(tmp_path: Path, monkeypatch: pytest
     assert seen("dns-rfc2136", "https://x/dir") == [webroot]
 
 
+@pytest.mark.parametrize(
+    ("line", "challenge", "seen"),
+    [
+        ("preferred-challenges = dns, http", STANDALONE, ""),
+        ("preferred-challenges = dns, http", MANUAL, ""),
+        ("preferred-challenges = 'tls-alpn , http-01'  # by port 80", WEBROOT, ""),
+        ("preferred-challenges dns , tls-alpn ; only", STANDALONE, "preferred-challenges = dns , tls-alpn"),
+        ("--preferred-challenges dns", STANDALONE, "preferred-challenges = dns"),
+        ("authenticator =", STANDALONE, ""),
+        ("authenticator =   \t", STANDALONE, ""),
+        ("authenticator = webroot\nauthenticator = standalone", STANDALONE, ""),
+        ("server = https://x/dir#a;b", STANDALONE, "server = https://x/dir#a;b"),
+        ("preferred-challenges-too = dns", STANDALONE, ""),
+        ("; server = https://x/dir", STANDALONE, ""),
+    ],
+)
+def test_its_settings_are_read_as_certbot_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, challenge: str, seen: str
+) -> None:
+    nobody_is_asked(monkeypatch)
+    host = Host(tmp_path)
+    host.path("/etc/letsencrypt").mkdir(parents=True)
+    host.path("/etc/letsencrypt/cli.ini").write_text(f"max-log-backups = 0\n{line}\n")
+    said = look_at_acme(host, Certificate(challenge, webroot="/srv"), (NAME,)).renews_by
+    assert said == ((f"`{seen}` in /etc/letsencrypt/cli.ini",) if seen else ())
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
 @pytest.mark.parametrize(
     ("mode", "owner", "unfit"),
