@@ -19,7 +19,7 @@ from wizard.certificates.acme import (
     reached_from_outside,
 )
 from wizard.changes.file import FileChange
-from wizard.changes.lineage import MINUTES, LineageChange, port_script
+from wizard.changes.lineage import MINUTES, LineageChange, by_hand, port_script
 from wizard.changes.packages import PackagesChange
 from wizard.changes.rules import LiveRule
 from wizard.errors import HostError
@@ -149,11 +149,11 @@ class CertificateObtain(Step):
         why = f"certbot keeps a certificate for {acme.name} that is not fit for sendmail: {acme.unfit}"
         name, server = shlex.quote(acme.name), wanted.server or LETS_ENCRYPT
         ways = f"`certbot renew --cert-name {name}`, or away with it: `certbot delete --cert-name {name}`"
-        again = f"certbot certonly --cert-name {name}"
+        again = f"certbot certonly --cert-name {name}{_server(wanted)}"
         if acme.kept_from not in ("", server):
             why = f"{why}. It is of {authority(acme.kept_from)}"
             ways = f"away with it: `certbot delete --cert-name {name}`; then run the same command again"
-            again = f"{again} --server {shlex.quote(server)} --force-renewal"
+            again = f"certbot certonly --cert-name {name} --server {shlex.quote(server)} --force-renewal"
         if acme.users:
             ways = f"do not delete it, for {they_use(acme.users)} it: `{again}` gets it again"
         return Plan.blocked(self.id, why, ways)
@@ -238,10 +238,15 @@ def _lacks(facts: Facts, wanted: Certificate, acme: Acme) -> Plan | None:
         return None
     why = f"certbot keeps a certificate by the name {acme.name} that is not for {', '.join(lacking)}"
     domains = [word for name in names for word in ("-d", name)]
-    extend = shlex.join(["certbot", "certonly", "--cert-name", acme.name, *domains])
+    extend = shlex.join(["certbot", "certonly", "--cert-name", acme.name, *domains]) + _server(wanted)
     return Plan.blocked(
         CertificateObtain.id, why, f"let certbot extend it: `{extend}`, then run the same command again"
     )
+
+
+def _server(wanted: Certificate) -> str:
+    """Which authority certbot is to ask, behind a command for a shell: of itself it asks Let's Encrypt."""
+    return f" --server {shlex.quote(wanted.server)}" if wanted.server else ""
 
 
 def _source(name: str) -> Source:
@@ -289,11 +294,11 @@ def _remains(facts: Facts, name: str) -> tuple[str, ...] | None:
 
 def _obstacle(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...] | None:
     """Why the authority must not be asked, and what to do."""
+    ask = obtaining(wanted, [each.name for each in acme.names] or [acme.name], "", rsa=only_rsa(facts))
     if acme.beside:
-        names = shlex.join(word for each in acme.names for word in ("--domain", each.name))
         return (
             f"{acme.beside} is another certbot than Debian's, which would come beside it: then two renew the same certificates",
-            f"get the certificate with that one: `{acme.beside} certonly --cert-name {acme.name} {names}`;",
+            f"get the certificate with that one: `{by_hand(ask, acme.beside)}`;",
             "then run the same command again: what is kept by that name is used, and nobody is asked",
         )
     if not wanted.email:
@@ -308,17 +313,22 @@ def _obstacle(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...] 
             "if you do: --agree-tos, the box on the screen, or certificate.agree_tos=true in the settings",
         )
     if acme.unreachable and acme.proxied:
-        names = shlex.join(word for each in acme.names for word in ("--domain", each.name))
         return (
             f"{acme.unreachable}. The proxy of your shell (https_proxy) is not used, for certbot.timer renews without it",
+            *(
+                (f"`apt-get install {shlex.join(acme.missing)}`, for that is not here yet;",)
+                if acme.missing
+                else ()
+            ),
             "give certbot the proxy for its renewals: `systemctl edit certbot.service`, [Service], Environment=https_proxy=...;",
-            f"get the certificate in your shell, with the proxy: `certbot certonly --cert-name {acme.name} {names}`;",
+            f"get the certificate in your shell, with the proxy: `{by_hand(ask)}`;",
             "then run the same command again: what is kept by that name is used, and nobody is asked",
         )
     if acme.unreachable:
         return (
             acme.unreachable,
-            "see that this host reaches it (https), and that the address of its ACME directory is right",
+            "see that this host reaches it (https), and that the address of its ACME directory is right;",
+            "behind a proxy: say so by https_proxy (sudo takes it along by --preserve-env=https_proxy), and run the same command again",
         )
     if forbidden := next((each.forbidden for each in acme.names if each.forbidden), ""):
         return (
@@ -467,7 +477,7 @@ def _commands(
     wanted: Certificate, names: Sequence[str], hook: str, *, rsa: bool
 ) -> Iterator[tuple[str, ...]]:
     """certbot's, a trial with Let's Encrypt's staging before that authority itself: of another the staging is not known."""
-    ask = (*obtaining(wanted, names, hook), *(("--key-type", "rsa") if rsa else ()))
+    ask = obtaining(wanted, names, hook, rsa=rsa)
     if has_staging(wanted):
         yield (*ask, "--dry-run")
     yield ask
@@ -478,7 +488,7 @@ def has_staging(wanted: Certificate) -> bool:
     return wanted.server in ("", LETS_ENCRYPT)
 
 
-def obtaining(wanted: Certificate, names: Sequence[str], hook: str) -> tuple[str, ...]:
+def obtaining(wanted: Certificate, names: Sequence[str], hook: str, *, rsa: bool = False) -> tuple[str, ...]:
     """The command by which certbot asks the authority; `hook` opens port 80 meanwhile, where it is closed."""
     kind = answered_by(wanted.challenge)
     # So that it overrules cli.ini: --standalone and the like would be a second choice beside the one there.
@@ -494,9 +504,10 @@ def obtaining(wanted: Certificate, names: Sequence[str], hook: str) -> tuple[str
         *(PROGRAM, "certonly", "--non-interactive", "--cert-name", names[0]),
         *(word for name in names for word in ("--domain", name)),
         *way,
-        *("--email", wanted.email, "--agree-tos", "--no-eff-email"),
+        *("--email", wanted.email, *(("--agree-tos",) if wanted.agree_tos else ()), "--no-eff-email"),
         # Without it the one in cli.ini would be asked, by terms that nobody has seen.
         *("--server", wanted.server or LETS_ENCRYPT),
+        *(("--key-type", "rsa") if rsa else ()),
         *(("--pre-hook", f"{hook} open", "--post-hook", f"{hook} close") if hook else ()),
     )
 

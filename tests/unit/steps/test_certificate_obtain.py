@@ -191,7 +191,49 @@ def test_behind_a_proxy_certbot_can_get_it_itself() -> None:
     made = plan(host(replace(FINE, unreachable="https://x cannot be reached", proxied=True)))
     assert (made.outcome, "https_proxy" in made.reason) == (Outcome.BLOCKED, True)
     remedy = " ".join(made.remedy)
-    assert ("certbot.service" in remedy, f"--cert-name {NAME} --domain {NAME}`" in remedy) == (True, True)
+    assert ("certbot.service" in remedy, "apt-get" in remedy) == (True, False)
+    own = (
+        f"`certbot certonly --cert-name {NAME} --domain {NAME} --authenticator standalone --preferred-challenges http --email "
+        f"admin@example.org --agree-tos --no-eff-email --server {LETS_ENCRYPT}`"
+    )
+    assert own in remedy
+
+
+def test_what_is_got_by_hand_is_what_was_chosen() -> None:
+    """Of the authority that was chosen, on a host that has no certbot yet, or another than Debian's."""
+    server, packages = "https://ca.example.org/acme", ("certbot", "python3-certbot-dns-rfc2136")
+    behind = replace(FINE, missing=packages, unreachable="https://x cannot be reached", proxied=True)
+    rsa = {f.SENDMAIL_CF: file(f"{CF}O CipherList=kRSA+AESGCM\n")}
+    chosen = {"server": server, "challenge": "dns-rfc2136", "credentials": "/root/my dns.ini"}
+    steps = plan(host(behind, files=rsa), **chosen).remedy
+    installs, edits, gets, _ = steps
+    assert "`apt-get install certbot python3-certbot-dns-rfc2136`" in installs
+    assert "systemctl edit certbot.service" in edits
+    words = "--authenticator dns-rfc2136 --preferred-challenges dns --dns-rfc2136-credentials '/root/my dns.ini' --email"
+    for remedy in (gets, " ".join(plan(host(replace(FINE, beside="/snap/bin/certbot")), **chosen).remedy)):
+        assert f"certbot certonly --cert-name {NAME} --domain {NAME} {words}" in remedy
+        assert f" --server {server}" in remedy
+        assert "--non-interactive" not in remedy
+    assert "--key-type rsa" in gets
+    unasked = plan(host(replace(FINE, beside="/snap/bin/certbot")), email="", agree_tos=False).remedy[0]
+    assert ("--email" in unasked, "--agree-tos" in unasked) == (False, False), "certbot asks"
+    unfit = Acme(NAME, kept=True, unfit="it has expired", kept_from=server, users=("/etc/nginx/nginx.conf",))
+    assert f"certonly --cert-name {NAME} --server {server}`" in plan(host(unfit), server=server).remedy[0]
+
+
+def test_certbot_extends_what_it_keeps_with_the_authority_that_was_chosen(tmp_path: Path) -> None:
+    leaf = Authority(tmp_path).leaf(NAME)
+    kept = Acme(NAME, kept=True, pair=KeptPair(leaf.certificate.encode(), leaf.key.encode(), 0, (), ()))
+    chosen: dict[str, Any] = {"name": f"{NAME},smtp.example.org"}
+    extends = f"`certbot certonly --cert-name {NAME} -d {NAME} -d smtp.example.org"
+    assert f"{extends}`" in plan(host(kept), **chosen).remedy[0]
+    server = "https://ca.example.org/acme"
+    assert f"{extends} --server {server}`" in plan(host(kept), server=server, **chosen).remedy[0]
+
+
+def test_a_proxy_that_sudo_does_not_take_along_is_thought_of() -> None:
+    remedy = " ".join(plan(host(replace(FINE, unreachable="https://x cannot be reached"))).remedy)
+    assert "--preserve-env=https_proxy" in remedy
 
 
 def test_a_certificate_that_others_use_is_not_to_be_deleted() -> None:
