@@ -12,6 +12,8 @@ from wizard.changes.records import dates_before
 from wizard.engine.in_force import applied
 from wizard.model.facts import SENDMAIL_CF, SENDMAIL_MC, Facts
 from wizard.model.plan import Ending, Outcome, Plan, Step, after, ids
+from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.m4 import expand_text
 from wizard.steps.order import STEPS
 from wizard.steps.sendmailconfig import EDITS, Sendmailconfig
 
@@ -49,18 +51,26 @@ def edits_behind(step: Step, steps: Sequence[Step]) -> Iterator[Step]:
 
 
 def half_edited(host: Host, store: Store, run: str) -> list[Commit]:
-    """The steps of the run that have written sendmail.mc since sendmail.cf was last made, whoever did that: by their commits,
-    newest first. The dates of the two tell, as they do to a start of sendmail. Raises StoreError."""
+    """The steps of the run that have written sendmail.mc since sendmail.cf was last made of it, whoever did that: by their
+    commits, newest first. A sendmail.cf that was only edited is made of none of them. Raises StoreError, HostError."""
     of_mc = {commit.id for commit in store.history(path=SENDMAIL_MC.lstrip("/"))}
     made, written = host.dated(SENDMAIL_CF), host.dated(SENDMAIL_MC)
     edits = []
-    for commit in takewhile(lambda commit: commit.run == run, applied(store.history())):
-        if made is not None and written is not None and written <= made:
+    of_run = takewhile(lambda commit: commit.run == run, applied(store.history()))
+    for commit in (commit for commit in of_run if commit.id in of_mc):
+        if made is not None and written is not None and written <= made and _made_of(host, store, commit):
             break
-        if commit.id in of_mc:
-            edits.append(commit)
-            written = dates_before(store, [commit]).get(SENDMAIL_MC.lstrip("/"), (None, None))[1]
+        edits.append(commit)
+        written = dates_before(store, [commit]).get(SENDMAIL_MC.lstrip("/"), (None, None))[1]
     return edits
+
+
+def _made_of(host: Host, store: Store, commit: Commit) -> bool:
+    """Whether the sendmail.cf of now is what m4 makes of the sendmail.mc that the commit has. Raises StoreError, HostError."""
+    mc, cf = store.entry(commit.id, SENDMAIL_MC.lstrip("/")), host.entry(SENDMAIL_CF)
+    if mc is None or cf is None:
+        return False
+    return sendmail_cf.same(expand_text(host, mc.content).text, cf.content.decode("latin-1"))
 
 
 def looking_ahead(
