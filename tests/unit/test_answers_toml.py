@@ -33,6 +33,32 @@ attempts = 9 # see 4711
 
 
 @pytest.mark.parametrize(
+    ("before", "name", "value", "after"),
+    [
+        (
+            "# own\r\n[ guess ]\r\nattempts = 9\r\n",
+            "guess.attempts",
+            7,
+            "# own\r\n[ guess ]\r\nattempts = 7\r\n",
+        ),
+        ("[guess]\r\nattempts = 9\r\n", "guess.window", "1h", '[guess]\r\nattempts = 9\r\nwindow = "1h"\r\n'),
+        ("[guess]\r\nattempts = 9", "guess.window", "1h", '[guess]\r\nattempts = 9\r\nwindow = "1h"\r\n'),
+        ("[guess]\r\nattempts = 9\r\n# x\r\n", "guess.attempts", None, "[guess]\r\n# x\r\n"),
+        ("# of vi\n[guess]\r\nattempts = 9\r\n", "guess.attempts", 7, "# of vi\n[guess]\r\nattempts = 7\r\n"),
+        (
+            "[listen]\r\nsmtp = [  # all\r\n  '::1',\r\n]\r\n",
+            "listen.smtp",
+            ["::2"],
+            '[listen]\r\n# all\r\nsmtp = ["::2"]\r\n',
+        ),
+        ("", "guess.attempts", 7, "\n\n[guess]\nattempts = 7\n"),
+    ],
+)
+def test_lines_end_as_they_did(before: str, name: str, value: Value | None, after: str) -> None:
+    assert set_value(before, name, value) == after
+
+
+@pytest.mark.parametrize(
     ("name", "value", "before", "after"),
     [
         ("guess.attempts", 7, "attempts = 9 # see", "attempts = 7 # see"),
@@ -72,7 +98,7 @@ def test_a_section_in_one_line_becomes_a_line_for_each() -> None:
     text = "# ours\r\nguess = {attempts = 9, limit = true} # 4711\r\ntest = {}\r\n"
     text = set_value(set_value(set_value(text, "guess.attempts", 7), "guess.ban", "1h"), "test.user", "a")
     assert text == (
-        '# ours\nguess.attempts = 7\nguess.limit = true # 4711\nguess.ban = "1h"\ntest.user = "a"\n'
+        '# ours\r\nguess.attempts = 7\r\nguess.limit = true # 4711\r\nguess.ban = "1h"\r\ntest.user = "a"\r\n'
     )
 
 

@@ -15,7 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from snapshots.live.entry import Entry, Kind
+from tests.unit.steps.recorded import machine
 from wizard.errors import AnswersError
+from wizard.steps.absent import not_there_yet
 from wizard.system.output_file import AlreadyThere, OutputError, check_output, keep, save
 
 PROJECT = Path(__file__).parents[2]
@@ -191,6 +194,24 @@ def test_what_is_in_the_way_of_the_settings_goes_by_the_command_that_is_named(
     keep(path, "new")
     assert path.read_text() == "new"
     assert not other.exists() or other.read_text() == "stays"
+
+
+def test_the_way_from_a_link_to_the_file_itself_is_one_for_a_shell(tmp_path: Path) -> None:
+    kept, place = tmp_path / "my settings", tmp_path / "own answers.toml"
+    kept.mkdir()
+    (kept / "answers.toml").write_text("# own\n")
+    place.symlink_to(kept / "answers.toml")
+    with pytest.raises(OutputError) as refused:
+        keep(place, "x")
+    command = str(refused.value).split("`")[1]
+    subprocess.run(["sh", "-c", command], check=True)
+    assert (place.is_symlink(), place.read_text()) == (False, "# own\n")
+    keep(place, "x")
+    step = not_there_yet(
+        machine("13", files={"/etc/x": Entry(Kind.SYMLINK, 0o777, 0, 0, b"y z")}), "step", "/etc/x"
+    )
+    assert step is not None
+    assert '"$(readlink -f /etc/x)"' in step.remedy[0]
 
 
 @pytest.mark.parametrize("make", [folder, link_to_file, link_to_nothing, link_to_device, a_socket])

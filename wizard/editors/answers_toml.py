@@ -18,18 +18,21 @@ def set_value(text: str, name: str, value: Value | None) -> str:
     """The setting `name` (listen.ipv6, accept) set to `value`, or left out with None. Its comments stay, and those within a
     list are above it then. A new one comes below a commented-out one, else at the end of its section. Raises EditError where
     `text` is no TOML."""
-    lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
+    written = text.rstrip("\r\n").split("\n")
+    lines, end = [line.removesuffix("\r") for line in written], "\r" if "\r\n" in text else ""
+    written[-1] += end
     statements = list(_statements(lines))
     section = name.rpartition(".")[0]
     there = next((each for each in statements if name in each.values), None)
     if there is None and value is not None:
         there = next((each for each in statements if each.inline == section != ""), None)
     if there is not None:
-        lines[there.start : there.end] = _changed(there, lines[there.start : there.end], name, value)
+        new = _changed(there, lines[there.start : there.end], name, value)
+        written[there.start : there.end] = [line + end for line in new]
     elif value is not None:
         at, new = _place(lines, statements, name, value)
-        lines[at:at] = new
-    return "\n".join(lines) + "\n"
+        written[at:at] = [line + end for line in new]
+    return "\n".join(written) + "\n"
 
 
 @dataclass(frozen=True)

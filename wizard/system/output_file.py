@@ -88,7 +88,7 @@ def _way_to_keep(path: Path) -> str:
     if path.is_symlink() and not path.exists():
         return f"remove the link: `rm {where}`"
     if path.is_symlink():
-        return f"put the file itself there: `cp --remove-destination $(readlink -f {where}) {where}`"
+        return f'put the file itself there: `cp --remove-destination "$(readlink -f {where})" {where}`'
     if os.path.lexists(path) and not path.is_file():
         return f"move it away: `mv {where} {where}.old`"
     return "make room for it, then save the settings again"
