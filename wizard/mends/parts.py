@@ -43,7 +43,7 @@ def restart(facts: Facts, name: str, signal: Literal["", "CONT", "KILL"] = "") -
 
 def not_regular(step: str, path: str, what: str = "is not a regular file") -> Plan:
     """Blocked, since the file at `path` is none that can be written."""
-    return Plan.blocked(step, f"{path} {what}", f"look at it: `ls -l {path}")
+    return Plan.blocked(step, f"{path} {what}", f"look at it: `ls -l {path}`")
 
 
 def verdict(name: str, fine: bool, says: str) -> list[Check]:

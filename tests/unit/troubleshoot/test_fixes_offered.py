@@ -12,6 +12,7 @@ from tests.unit.steps.recorded import file
 from tests.unit.troubleshoot.pictures import CF, facts, picture
 from wizard.engine.engine import Engine
 from wizard.mends.order import find
+from wizard.mends.parts import not_regular
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import McFault, Service
@@ -173,3 +174,7 @@ def test_m4_is_asked_again_only_for_the_step_that_needs_it(
     monkeypatch.setattr("wizard.engine.engine.mc_repair.fault", lambda *_: asked.append(1))
     Engine(Host(), Answers(), lambda _: None, (find(step),)).plan(facts=facts())
     assert bool(asked) is (step == "mend-sendmail-mc")
+
+
+def test_a_file_that_no_fix_can_write_is_to_be_looked_at() -> None:
+    assert not_regular("mend-x", "/etc/x").remedy == ("look at it: `ls -l /etc/x`",)
