@@ -322,7 +322,8 @@ recorded, and the run is closed.
     def _stopped(self, run: Run) -> str:
         if run.undecided:
             where = "y on the steps asks" if self._on_the_steps else "begun again, it asks"
-            return f"Stopped before {run.undecided}: something that works would end ({where})"
+            why = "something that works would end" if run.ends else "nobody was asked about it yet"
+            return f"Stopped before {run.undecided}: {why} ({where})"
         return f"Stopped at {run.stopped}"
 
 
@@ -354,7 +355,13 @@ def ways(killed: Unfinished, commits: Sequence[Commit]) -> dict[str, Way]:
     if killed.operation == "apply":
         finish += [f"Stays: {done}.\n"] if done else []
         finish += [f"Done again: {clean(killed.step)}.\n"] if killed.step else []
-        finish += ["Then the steps that were left follow, without another question.\n"]
+        finish += [f"Stays left out: {', '.join(map(clean, killed.declined))}.\n"] if killed.declined else []
+        whole = killed.request.get("unattended") is True
+        finish += [
+            "Then the steps that were left follow, without another question.\n"
+            if whole
+            else "It ends before the first step that nobody was asked about.\n"
+        ]
     elif killed.operation == "rollback":
         finish += ["The rollback is done once more, exactly as it was asked for.\n"]
     else:

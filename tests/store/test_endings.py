@@ -98,7 +98,7 @@ class Place:
         accept: tuple[str, ...] = (),
         consent: Callable[[Step, Plan, tuple[Ending, ...]], bool] = nobody,
     ) -> Run:
-        engine = self.engine(*steps, accept=accept)
+        engine = replace(self.engine(*steps, accept=accept), unattended=True)
         return engine.apply(
             self.store, Journal(self.at), (), lambda _s, _p: True, lambda: None, consent=consent
         )
@@ -238,7 +238,7 @@ def test_a_killed_run_is_finished_with_what_was_accepted(place: Place, by_name: 
 
 def killed_in_one(place: Place, *steps: Ends, answers: Answers) -> None:
     steps[0].die = True
-    engine = replace(place.engine(*steps), answers=answers)
+    engine = replace(place.engine(*steps), answers=answers, unattended=True)
     with pytest.raises(Killed):
         engine.apply(place.store, Journal(place.at), ("one", "two"), lambda *_: True, lambda: None)
     steps[0].die = False

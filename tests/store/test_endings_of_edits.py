@@ -458,7 +458,7 @@ def test_a_run_killed_while_the_edits_are_rolled_back_can_be_recovered(
     mc.steps["smtp-port"].ends = ()
     mc.steps["auth-options"].others = lambda: None
     if finish:
-        assert not getattr(recovery(mc).finish(), "stopped", "")
+        assert not getattr(recovery(mc).finish(yes), "stopped", "")
         assert sorted(mc.file(MC).read_text().splitlines()[20:]) == sorted((*NAMES, "mend-listeners"))
     else:
         assert not recovery(mc).undo().not_undone
@@ -508,7 +508,7 @@ def test_edits_that_somebody_has_changed_since_stay_with_a_word_of_it(mc: Mc, fi
     mc.steps["submission-port"].ends = ()
     mc.steps["mc-includes"].others = lambda: None
     if finish:
-        assert not getattr(recovery(mc).finish(), "stopped", "")
+        assert not getattr(recovery(mc).finish(yes), "stopped", "")
     else:
         assert not recovery(mc).undo().not_undone
     assert "mc-includes edited by admin" in mc.file(MC).read_text().splitlines()

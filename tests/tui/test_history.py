@@ -238,7 +238,7 @@ def killed_in_three(bench: Bench, effect: Mapping[str, object] = HALF) -> None:
     head = bench.commits()[0].id
     lines = [
         {"schema": 1, "operation": "apply", "run": "f" * 12, "who": "carol", "since": 1.0, "head": head,
-         "request": {"wanted": [], "answers": asdict(Answers())}},
+         "request": {"wanted": [], "answers": asdict(Answers()), "unattended": True}},
         {"step": "three", "head": head},
         {"change": {"touches": ["/etc/d"], "expected": effect}},
     ]  # fmt: skip

@@ -93,6 +93,21 @@ def test_a_finished_run_that_stops_is_over_and_leads_to_the_steps(
     play(bench, story)
 
 
+def test_a_finished_run_stops_before_what_nobody_was_asked_about(bench: Bench) -> None:
+    journal = bench.root / "state/journal"
+    journal.write_text(journal.read_text().replace(', "unattended": true', ""))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_the_interrupted(pilot, app)
+        assert shows(app, "It ends before the first step that nobody was asked about.")
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "Stopped before four: nobody was asked about it"))
+        await until(pilot, lambda: shows(app, "Esc goes back; the rest is on the steps."))
+
+    play(bench, story)
+    assert not (bench.root / "etc/f").exists()
+
+
 @pytest.mark.parametrize("ends", [False, True])
 def test_a_finished_run_beyond_the_howto_that_stops_does_not_lead_to_the_steps(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, ends: bool

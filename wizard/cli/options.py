@@ -7,7 +7,7 @@ import dataclasses
 import difflib
 import getpass
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from wizard import log
 from wizard.changes.confirm_or_revert import LONGEST
 from wizard.console import alone, clean, error, out
-from wizard.engine.engine import Consent, Enough, nobody
+from wizard.engine.engine import Consent, Decide, Enough, nobody, not_asked
 from wizard.engine.local_edits import own_edits
 from wizard.errors import AnswersError, UsageError
 from wizard.model.answers import Answers, ending_id, load, saved
@@ -174,7 +174,7 @@ def say(line: str) -> None:
 
 def consent(arguments: argparse.Namespace, interrupt: Interrupt) -> Consent:
     """Whom to ask about what would end: the terminal, unless there is none or `--yes` says not to ask."""
-    if arguments.yes or not asks(arguments):
+    if getattr(arguments, "yes", False) or not asks(arguments):
         return nobody
 
     def agrees(_step: Step, _plan: Plan, ends: tuple[Ending, ...]) -> bool:
@@ -198,12 +198,12 @@ _REPLIES_BEGUN = """   y  apply the rest of this step
    q  undo what is done of it, and end here: earlier steps stay"""
 
 
-def decide(
-    arguments: argparse.Namespace, host: Host, store: Store, interrupt: Interrupt
-) -> Callable[[Step, Plan], bool]:
-    """Whom to ask before a step's changes: nobody with `--yes`, else the terminal."""
-    if arguments.yes:
+def decide(arguments: argparse.Namespace, host: Host, store: Store, interrupt: Interrupt) -> Decide:
+    """Whom to ask before a step's changes: nobody with `--yes`, else the terminal; where there is none the run ends there."""
+    if getattr(arguments, "yes", False):
         return lambda _step, _plan: True
+    if not asks(arguments):
+        return not_asked
     rest = False
 
     def wants(step: Step, plan: Plan) -> bool:

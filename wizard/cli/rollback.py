@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from snapshots.merge.three_way import Choice
-from wizard.cli.options import agreed, ask, asks, must_be_asked
-from wizard.cli.steps import exit_code, stopped_text, undecided_text
+from wizard.cli.options import agreed, ask, asks, consent, decide, must_be_asked
+from wizard.cli.steps import ended_text, exit_code, stopped_text, undecided_text
 from wizard.console import clean, clean_block, command, error, fold, out
 from wizard.engine.engine import AGAIN, BY_HAND, Run
 from wizard.engine.in_force import Target
@@ -180,7 +180,8 @@ def _show(arguments: argparse.Namespace, plan: Rollback, result: RollbackResult 
 
 
 def recover(arguments: argparse.Namespace) -> int:
-    """`recover`: 0 done or nothing to recover, 1 when something could not be, 4 when something that works would end."""
+    """`recover`: 0 done or nothing to recover, 1 when something could not be, 4 when something that works would end, or
+    nobody can be asked about what follows."""
     if arguments.show:
         must_be_root("read what an interrupted run had done", reads=True)
     must_be_root()
@@ -218,7 +219,11 @@ def recover(arguments: argparse.Namespace) -> int:
                 out(f"Accepted as it is, recorded as {commit}.")
             return DONE
         waits_for(f"{'finishing' if arguments.finish else 'undoing'} the interrupted run")
-        result = recovery.finish() if arguments.finish else recovery.undo()
+        if arguments.finish:
+            asked = decide(arguments, recovery.host, store, interrupt), consent(arguments, interrupt)
+            result: RollbackResult | Run = recovery.finish(*asked)
+        else:
+            result = recovery.undo()
         shown.end()
     if isinstance(result, Run):
         return _finished(arguments, killed, result, events)
@@ -249,7 +254,7 @@ def _finished(arguments: argparse.Namespace, killed: Unfinished, run: Run, event
         if run.stopped:
             error("\n".join([*fold(stopped_text(run)), *_then(killed)]), whole=True)
         else:
-            out("Finished.")
+            out(ended_text(run) if run.enough else "Finished.")
     return FAILED if run.stopped else DONE
 
 
@@ -321,6 +326,8 @@ def _killed_text(killed: Unfinished, commits: Sequence[Commit]) -> str:
     if killed.step:
         lines.append(f"In hand: {killed.step}, with these changes begun:")
         lines += [f"  {begun_text(change)}" for change in killed.changes] or ["  none yet"]
+    if killed.declined:
+        lines += fold(f"Left out: {', '.join(killed.declined)}.")
     then = f"undoes {'all of that' if steps else 'it'}; `recover --finish` finishes it"
     if killed.operation == OPERATION:
         then = "restores what was changed for a limited time"

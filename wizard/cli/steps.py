@@ -178,6 +178,12 @@ def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
             f"If that may end: run the command that was interrupted again, with {clean(shlex.join(names))}"
         )
     done = f"Nothing of {run.undecided} was changed. {rolled_back_text(run.rolled_back)}{_applied_text(run.applied)}"
+    if not run.ends:
+        why = f"Stopped before {run.undecided}: nobody was asked about it before the run was interrupted."
+        goes_on = command_lines(clean(shlex.join(["msa-wizard", *command])), first="To go on:  ")
+        if not command:
+            goes_on = fold("To go on, run the command that was interrupted again.")
+        return "\n".join([*fold(why), *fold(done), *goes_on])
     if later := left_out(run.ends):
         done += f" To leave out {later}, press s on it on the screens (`msa-wizard`)."
     after = "\n".join(fold(done))
@@ -230,13 +236,16 @@ def _summary(run: Run, answers: Answers) -> None:
     if run.blocked or run.failed:
         error(stopped_text(run))
     elif run.enough:
-        out(
-            f"\nEnded before {run.enough}. {_applied_text(run.applied)} `msa-wizard apply` goes on from there."
-        )
+        out(f"\n{ended_text(run)}")
     elif run.applied or run.skipped:
         out(f"\n{_ending(run, answers)}")
     else:
         out("\nNothing to do: no step has anything to change. `msa-wizard test --user NAME` proves a login.")
+
+
+def ended_text(run: Run) -> str:
+    """Before which step somebody has ended a run."""
+    return f"Ended before {run.enough}. {_applied_text(run.applied)} `msa-wizard apply` goes on from there."
 
 
 def stopped_text(run: Run) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import threading
 import time
@@ -53,10 +54,15 @@ AHEAD_AFTER = 0.5
 """Seconds until then: by that time apt is at work, and loading is in nobody's way."""
 
 Decide = Callable[[Step, Plan], bool]
-"""Asked before a step's changes, after they were shown; False leaves the step as it is."""
+"""Asked before a step's changes, after they were shown; False leaves the step as it is. May raise Enough, Undecided."""
 
 Consent = Callable[[Step, Plan, tuple[Ending, ...]], bool]
 """Asked when something that works would end with the plan, and was not accepted by name; False ends the run there."""
+
+
+def not_asked(_step: Step, _plan: Plan) -> bool:
+    """The decision of a run that can ask nobody: it ends before what nobody has agreed to."""
+    raise Undecided
 
 
 def nobody(_step: Step, _plan: Plan, _ends: tuple[Ending, ...]) -> bool:
@@ -79,9 +85,9 @@ class Run:
     failed: str | None = None
     blocked: str | None = None
     undecided: str | None = None
-    """The step that waits until what would end with it is accepted; nothing of it was changed."""
+    """The step that waits for a decision, as a rule until what would end with it is accepted; nothing of it was changed."""
     ends: tuple[Ending, ...] = ()
-    """What would end with that."""
+    """What would end with that; nothing where a killed run is finished, and nobody has been asked about the step."""
     rolled_back: tuple[str, ...] = ()
     """The edits of sendmail.mc that were rolled back, since the run ended before a sendmail.cf was made of them."""
 
@@ -148,6 +154,8 @@ class Session:
     """The ids of what may end with the edits of sendmail.mc, as somebody has agreed at one of them."""
     left: dict[str, str] = field(default_factory=dict)
     """The steps that the run goes without; see `needs_met`."""
+    declined: list[str] = field(default_factory=list)
+    """The steps that nobody wants, for the journal: who finishes a killed run goes without them, too."""
 
     def steps(self, chosen: Sequence[Step]) -> None:
         """One after the other, until one ends the run, also by what it raises."""
@@ -178,6 +186,8 @@ class Session:
         except Enough:
             self.run.enough = step.id
             return False
+        except Undecided:
+            return self._undecided(work)
         if not wanted:
             return self._skipped(step, plan)
         if not self._agreed(step, plan):
@@ -190,7 +200,7 @@ class Session:
                 self.recorder.drift()
             work.before = self.recorder.head()
             self.journal.begin("apply", self.run.id, self.recorder.who, work.before, self.request)
-            self.journal.step(step.id, work.before, [ending.id for ending in self.agreed])
+            self._noted(work)
             self._change(work, plan)
             checks = self._checked(step)
             self.recorder.settle(work.effects, work.say)
@@ -199,9 +209,9 @@ class Session:
             )
             self.journal.settled()
         except Declined:
-            return self._taken_back(work) and self._skipped(step, plan)
+            return self._given_up(work) and self._skipped(step, plan)
         except Enough:
-            if self._taken_back(work):
+            if self._given_up(work):
                 self.run.enough = step.id
             return False
         except Undecided:
@@ -223,7 +233,24 @@ class Session:
         """The run goes on without the step, and without those that need it."""
         self.run.skipped.append(step.id)
         leave_out(step, plan, self.left)
+        if step.id not in self.declined:
+            self.declined.append(step.id)
+            # A step that is taken up again is still in hand, in the journal, until it is its turn: its line says this, too.
+            if self.resume is None or not self.resume.effects or self.resume.step in self.run.plans:
+                self.journal.settled(self.declined)
         return True
+
+    def _noted(self, work: Work, *, agreed: bool = True) -> None:
+        """The journal knows that the step is in hand."""
+        accepted = [ending.id for ending in self.agreed]
+        self.journal.step(work.step.id, work.before, accepted, self.declined, agreed=agreed)
+
+    def _given_up(self, work: Work) -> bool:
+        """Take back a step that was declined half-way, which is noted first: its way back may be killed, too."""
+        self.declined.append(work.step.id)
+        with contextlib.suppress(OSError):
+            self._noted(work)
+        return self._taken_back(work)
 
     def _look(self) -> Facts:
         return replace(self.engine.look(), starts_later=self.facts.starts_later)
@@ -282,7 +309,7 @@ class Session:
                 return True
             self.recorder.drift()
             back.before = self.recorder.head()
-            self.journal.step(step.id, back.before, [ending.id for ending in self.agreed])
+            self._noted(back, agreed=False)
         except (HostError, StoreError, OSError) as error:
             self._undo_failed_step(back, HostError(f"{why}: {error}"))
             return False
@@ -475,7 +502,7 @@ def leave_out(step: Step, plan: Plan, left: dict[str, str]) -> None:
 
 
 class Undecided(Exception):
-    """What would end was not accepted, and came to light when the step had begun."""
+    """What would end was not accepted, and came to light when the step had begun; or nobody can be asked about the step."""
 
 
 class Declined(Exception):
@@ -581,11 +608,13 @@ class Engine:
             "wanted": list(wanted),
             "answers": asdict(self.answers),
             "started_with": recorder.started_with,
+            "unattended": self.unattended,
         }
         if self.steps is not STEPS:
             request["extra"] = [[step.id, step.request()] for step in self.steps]
         asked = wanted, decide, consent, interrupt
         session = Session(engine, recorder, journal, request, *asked, run, facts, resume)
+        session.declined += sorted(self.skipped)
         first = self.steps[0]
         if wanted and first not in chosen and engine.plan_step(first, facts).outcome is Outcome.BLOCKED:
             chosen = [first]  # it says what is in the way, and ends the run

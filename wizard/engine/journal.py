@@ -47,6 +47,10 @@ class Unfinished:
     """The changes of it that may have begun, in order: `touches`, and the record of the effect to expect."""
     accepted: list[str] = field(default_factory=list)
     """Ids of endings that somebody was asked about in the run, and accepted."""
+    begun: list[str] = field(default_factory=list)
+    """The steps that were in hand, now or before, and that somebody has agreed to."""
+    declined: list[str] = field(default_factory=list)
+    """The steps that were left out, or declined, also half-way."""
 
     def words(self) -> str:
         """One sentence for the admin."""
@@ -92,21 +96,33 @@ class Journal:
         )
         _sync_folder(self.path.parent)
 
-    def step(self, name: str, head: str, accepted: Sequence[str] = ()) -> None:
-        """A step begins; `head` is the commit that holds what it will change, `accepted` what was agreed to end."""
-        self._write(step=name, head=head, **({"accepted": list(accepted)} if accepted else {}))
+    def step(
+        self,
+        name: str,
+        head: str,
+        accepted: Sequence[str] = (),
+        declined: Sequence[str] = (),
+        *,
+        agreed: bool = True,
+    ) -> None:
+        """A step begins; `head` is the commit that holds what it will change, `accepted` what was agreed to end, `declined` the
+        steps that the run goes without so far. It is not `agreed` to where only others are rolled back before it."""
+        ends = {"accepted": list(accepted)} if accepted else {}
+        self._write(
+            step=name, head=head, **ends, **_without(declined), **({} if agreed else {"agreed": False})
+        )
         self.in_hand = True
 
     def change(self, touches: tuple[str, ...], expected: dict[str, object]) -> None:
         """A change of the step begins: the paths it may write, and what it needs to be undone."""
         self._write(change={"touches": list(touches), "expected": expected})
 
-    def settled(self) -> None:
-        """The step is recorded, or undone. Should this line not get to the disk: recovery sees the commit, and undoes
-        a second time what is undone."""
+    def settled(self, declined: Sequence[str] = ()) -> None:
+        """The step is recorded, or undone; or one between steps is among those `declined`. Should this line not get to the disk:
+        recovery sees the commit, undoes a second time what is undone, and asks a second time."""
         if self._descriptor is not None:  # else not even the first line got to the disk
             with contextlib.suppress(OSError):
-                self._write(settled=True)
+                self._write(settled=True, **_without(declined))
         self.in_hand = False
 
     def finish(self) -> None:
@@ -135,6 +151,10 @@ class Journal:
             with contextlib.suppress(OSError):  # the next line must not be joined to half of this one
                 os.ftruncate(self._descriptor, end)
             raise
+
+
+def _without(declined: Sequence[str]) -> dict[str, list[str]]:
+    return {"declined": list(declined)} if declined else {}
 
 
 def unfinished(path: Path) -> Unfinished | None:
@@ -179,7 +199,12 @@ def _read(lines: list[bytes]) -> Unfinished | None:
     unfinished = Unfinished(*(first[name] for name in _FIRST.must))
     for number, line in enumerate(lines[1:], 2):
         fields = later_line(line, number)
+        unfinished.declined += [
+            name for name in fields.get("declined", ()) if name not in unfinished.declined
+        ]
         if "step" in fields:
+            if fields.get("agreed", True):
+                unfinished.begun.append(fields["step"])
             unfinished.accepted += [str(ending) for ending in fields.get("accepted", ())]
             step = fields["step"], fields["head"]
             if step != (unfinished.step, unfinished.step_head):  # else it was taken up again
@@ -245,7 +270,7 @@ _FIRST = Fields(
 _REQUESTS: dict[str, Fields] = {
     "apply": Fields(
         {"wanted": _TEXTS, "answers": Names(Either((_ANSWER, Names(_ANSWER))))},
-        {"extra": Each(Each(Either((str, Fields({})))))},
+        {"extra": Each(Each(Either((str, Fields({}))))), "unattended": bool},
     ),
     "rollback": Fields(
         {
@@ -311,7 +336,8 @@ def later_line(line: bytes, number: int) -> dict[str, Any]:
     fields, where = _object(line), f"line {number}"
     match [name for name in ("step", "change", "settled") if name in fields]:
         case ["step"]:
-            _check(fields, Fields({"step": str, "head": str}, {"accepted": _TEXTS}), where)
+            may: dict[str, Shape] = {"accepted": _TEXTS, "declined": _TEXTS, "agreed": bool}
+            _check(fields, Fields({"step": str, "head": str}, may), where)
             for name in ("step", "head"):
                 _printable(fields[name], f"{where}: {name}")
         case ["change"]:
@@ -320,8 +346,11 @@ def later_line(line: bytes, number: int) -> dict[str, Any]:
         case ["settled"]:
             if fields["settled"] is not True:
                 raise ValueError(f"{where}: settled is not true")
+            _check(fields, Fields({}, {"declined": _TEXTS}), where)
         case _:
             raise ValueError(f"{where} is of a kind that is not known")
+    for name in fields.get("declined", ()):
+        _printable(name, f"{where}: declined")
     return fields
 
 

@@ -26,7 +26,8 @@ RunStepState = Literal[
 ]
 PlanOutcome = Literal["pending", "done", "not-applicable", "later", "blocked"]
 RunOutcome = Literal["done", "nothing", "failed", "blocked", "undecided"]
-"""`nothing`: there was nothing to do, or nobody wanted it; `undecided`: something that works would end."""
+"""`nothing`: there was nothing to do, or nobody wanted it; `undecided`: something that works would end, or a killed run is finished, and nobody
+can be asked about what follows."""
 
 UndoOutcome = Literal["done", "incomplete", "failed"]
 """`incomplete`: done, but something had to stay, or could not be undone."""

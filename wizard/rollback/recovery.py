@@ -8,7 +8,7 @@ import contextlib
 import functools
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from wizard.changes.records import recall
 from wizard.changes.rules import RulesEffect
 from wizard.changes.service import reload_units
 from wizard.engine import temporary as for_a_while
-from wizard.engine.engine import Engine, Resume, Run
+from wizard.engine.engine import Consent, Decide, Engine, Resume, Run, nobody, not_asked
 from wizard.engine.in_force import Target, commits_in_force
 from wizard.engine.journal import Journal, Unfinished
 from wizard.engine.recorder import Recorder
@@ -33,7 +33,7 @@ from wizard.gather.host import DAEMONS, look
 from wizard.mends.order import find
 from wizard.model.answers import answers_from
 from wizard.model.events import Report
-from wizard.model.plan import Effect
+from wizard.model.plan import Effect, Plan, Step
 from wizard.packages.apt import settle
 from wizard.packages.apt_history import FIX_UP
 from wizard.packages.start_policy import remove_left_over
@@ -112,14 +112,16 @@ class Recovery:
         forget()
         return commit
 
-    def finish(self) -> RollbackResult | Run:
-        """Go on with it; what was changed for a while is put back, for there is nothing to go on with."""
+    def finish(self, decide: Decide = not_asked, consent: Consent = nobody) -> RollbackResult | Run:
+        """Go on with it; what was changed for a while is put back, for there is nothing to go on with. `decide` is asked about
+        the steps of an `apply` that nobody has decided on yet, `consent` about what would end."""
         if self.killed.operation == "apply":
-            return self.finish_apply()
+            return self.finish_apply(decide, consent)
         return self.undo() if self.killed.operation == for_a_while.OPERATION else self.finish_rollback()
 
-    def finish_apply(self) -> Run:
-        """The run of `apply` goes on where it was; what packages it had brought stays. Raises HostError."""
+    def finish_apply(self, decide: Decide = not_asked, consent: Consent = nobody) -> Run:
+        """The run of `apply` goes on where it was; what packages it had brought stays. A step that was declined stays left out, and
+        so does what needs it; see `finish`. Raises HostError."""
         self._begin()
         engine = self._engine()
         kept: tuple[Effect, ...] = ()
@@ -127,26 +129,39 @@ class Recovery:
             _must_be_whole(self._all_undone())
         elif self._in_hand():
             self._bring_back()
-            kept = self._kept()
+            kept = () if self.killed.step in self.killed.declined else self._kept()
             if not kept:
                 _must_be_whole(self._in_hand_undone())
         if not kept:  # else the journal still knows what was there before the packages
             self.journal.settled()
         resume = Resume(self.killed.run, self.killed.step, kept, self.recorder.started_with)
         wanted = _texts(self.killed.request["wanted"])
-        run = engine.apply(self.store, self.journal, wanted, lambda *_: True, self.interrupt, resume)
+        order = [step.id for step in engine.steps]
+        passed = order[: max((order.index(name) for name in self.killed.begun if name in order), default=0)]
+        decided = functools.partial(self._decided, decide, passed)
+        run = engine.apply(self.store, self.journal, wanted, decided, self.interrupt, resume, consent)
         if not self.journal.in_hand:
             self.journal.close()
         return run
 
+    def _decided(self, decide: Decide, passed: Sequence[str], step: Step, plan: Plan) -> bool:
+        """As it was decided in the killed run, also by `--yes`; else somebody is asked. What it had `passed`, and not begun, it was
+        not to do: an earlier version noted no more of it."""
+        killed = self.killed
+        if step.id in killed.declined:
+            return False
+        if killed.request.get("unattended") is True or step.id in killed.begun:
+            return True
+        return step.id not in passed and decide(step, plan)
+
     def _engine(self) -> Engine:
         """That of the killed run, with its steps. Raises HostError when one of them cannot be made again."""
-        extra_steps = self.killed.request.get("extra")
+        extra_steps, skipped = self.killed.request.get("extra"), frozenset(self.killed.declined)
         try:
             answers = answers_from(self.killed.request["answers"])
             answers = replace(answers, accept=(*answers.accept, *self.killed.accepted))
             if extra_steps is None:
-                return Engine(self.host, answers, self.report)
+                return Engine(self.host, answers, self.report, skipped=skipped)
             steps = [find(name).rebuild(self.host, kept) for name, kept in extra_steps]  # type: ignore[attr-defined]
         except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise StoreError(
@@ -156,7 +171,7 @@ class Recovery:
             raise HostError(
                 f"the interrupted run cannot be finished: {error}. `msa-wizard recover` undoes it"
             ) from error
-        return Engine(self.host, answers, self.report, steps)
+        return Engine(self.host, answers, self.report, steps, skipped=skipped)
 
     def finish_rollback(self) -> RollbackResult:
         """The rollback is done once more from the commit it began at: the same in every detail."""

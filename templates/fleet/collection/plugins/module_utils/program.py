@@ -174,7 +174,8 @@ def _why(document):
     if blocked in steps:
         lines += [f"{blocked}: {steps[blocked]['reason']}", *steps[blocked]["remedy"]]
     if document.get("undecided"):
-        lines.append(f"stopped before {document['undecided']}: something that works would end")
+        why = "something that works would end" if document.get("ends") else "nobody was asked about it"
+        lines.append(f"stopped before {document['undecided']}: {why}")
     if document.get("rolled_back"):
         lines.append(f"rolled back, for sendmail.mc was half edited: {', '.join(document['rolled_back'])}")
     lines += [f"{ending['says']} (accept: {ending['id']})" for ending in document.get("ends", ())]
