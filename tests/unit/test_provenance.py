@@ -19,8 +19,8 @@ def entry(content: str) -> Entry:
 
 
 def ours(tmp_path: Path, before: dict[str, str], live: dict[str, str]) -> dict[str, str]:
-    """What a command that made the account smmta made of these files of /etc."""
-    claims = (Claim(accounts=frozenset({"smmta"})),)
+    """What a command that made the accounts smmta and smmsp made of these files of /etc."""
+    claims = (Claim(accounts=frozenset({"smmta", "smmsp"})),)
     provenance = Provenance((), claims, partial(merged, Host(tmp_path)))
     states = [{f"etc/{name}": entry(text) for name, text in files.items()} for files in (before, live)]
     made = provenance.ours(*states)
@@ -57,6 +57,22 @@ def test_a_backup_that_lagged_behind_has_a_group_as_the_step_left_it(tmp_path: P
     before = {"gshadow": "root:*::\nsasl:*::\n", "gshadow-": "root:*::\n"}
     live = dict.fromkeys(before, "root:*::\nsasl:*::smmta\n")
     assert ours(tmp_path, before, live) == live
+
+
+def test_a_backup_may_have_a_group_as_it_was_between_two_members_of_the_step(tmp_path: Path) -> None:
+    """On a fresh Debian 13 the backups are older than the shadow groups."""
+    before = {"group": "sasl:x:45:\n", "group-": "sasl:*:45:\n"}
+    live = {"group": "sasl:x:45:smmta,smmsp\n", "group-": "sasl:x:45:smmta\n"}
+    assert ours(tmp_path, before, live) == live
+    before = {"gshadow": "root:*::\nsasl:*::\n", "gshadow-": "root:*::\n"}
+    live = {"gshadow": "root:*::\nsasl:*::smmta,smmsp\n", "gshadow-": "root:*::\nsasl:*::smmta\n"}
+    assert ours(tmp_path, before, live) == live
+
+
+def test_a_member_whom_others_add_meanwhile_is_not_the_steps_in_a_backup_either(tmp_path: Path) -> None:
+    before = {"group": "sasl:x:45:\n", "group-": "sasl:*:45:\n"}
+    live = {"group": "sasl:x:45:smmta,bob,smmsp\n", "group-": "sasl:x:45:smmta,bob\n"}
+    assert ours(tmp_path, before, live) == {"group": "sasl:x:45:smmta,smmsp\n", "group-": "sasl:*:45:smmta\n"}
 
 
 def test_what_the_system_keeps_up_changes_with_packages_and_is_left_to_it(tmp_path: Path) -> None:

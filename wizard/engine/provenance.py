@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from snapshots.live.entry import Entry, Kind
-from snapshots.merge.accounts import alike, database, records_of
+from snapshots.merge.accounts import alike, between, database, records_of
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
 from wizard.model.claim import Claim
@@ -98,8 +98,8 @@ class Provenance:
                 start = own.get(path, before.get(path))
                 old = start.content if start else b""
                 brought = own.get(path[:-1]) or was
-                names = alike(name, was.content, entry.content, old) | alike(
-                    name, brought.content, entry.content, old
+                names = between(name, was.content, brought.content, entry.content).union(
+                    *(alike(name, each.content, entry.content, old) for each in (was, brought))
                 )
                 copies[path] = replace(entry, content=records_of(name, old, entry.content, names))
         return {path: copy for path, copy in copies.items() if copy != before.get(path)}
