@@ -24,7 +24,7 @@ MOMENTS = (
     ("task", "Bring the program", ""),
     ("task", "Gather how the host is set up", ""),
     ("task", "Ask what is to be done", ""),
-    ("step", "saslauthd-config", ""),
+    ("step", "saslauthd-start", ""),
     ("step", "submission-port", "undo"),
     ("step", "sendmailconfig", ""),
     ("step", "restart", "finish"),

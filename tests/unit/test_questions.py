@@ -21,6 +21,7 @@ def test_who_is_asked_for_the_rest_of_a_step_learns_that_a_no_undoes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], begun: bool
 ) -> None:
     replies = iter(["?", ""])
+    monkeypatch.setattr(options, "asks", lambda _: True)
     monkeypatch.setattr(options, "ask", lambda *_: next(replies))
     store = Store.open(tmp_path / "etc.git", root=tmp_path)
     wants = options.decide(argparse.Namespace(yes=False), Host(tmp_path), store, Interrupt())
