@@ -55,7 +55,7 @@ def is_presented_and_renewed(debian: Machine) -> None:
 def test_by_hooks_of_the_admins(machine: BootMachine, tmp_path: Path) -> None:
     debian = machine("certbot")
     for path, does in ((ADD, "set-txt"), (REMOVE, "clear-txt")):
-        debian.put(path, _HOOK % does, 0o775)
+        debian.put(path, _HOOK % does, 0o777)
     with acme(debian, tmp_path) as authority:
         authority.says("add-a", host=f"{NAME}.", addresses=["198.51.100.77"])  # a web server elsewhere
         found, before = tree(debian), contents(debian)
