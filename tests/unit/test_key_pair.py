@@ -11,7 +11,9 @@ import pytest
 from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority
 from tests.unit.steps.recorded import machine
-from wizard.certificates import DAYS, SOON, certificates, fits, judge, judged, link_name, new_key, self_signed
+from wizard.certificates import SOON, certificates, judge
+from wizard.certificates.handshake import fits, judged
+from wizard.certificates.self_signed import DAYS, link_name, new_key, self_signed
 from wizard.changes.file import FileChange
 from wizard.engine.overview import found
 from wizard.errors import HostError, PemError

@@ -1,6 +1,5 @@
 """Certificates, private keys and DH parameters: read from PEM files (RFC 7468), judged as a mail client would judge them (howto
-5.4; RFC 6125 for the names), made as Debian's update_tls makes them, and tried by OpenSSL as sendmail tries them. A key is
-on no disk meanwhile, and in no argument."""
+5.4; RFC 6125 for the names)."""
 
 from __future__ import annotations
 
@@ -17,12 +16,10 @@ from itertools import pairwise
 from typing import Any
 
 from snapshots.visible import visible
-from templates import render
 from wizard.console import clean, count
-from wizard.errors import HostError, PemError
+from wizard.errors import PemError
 from wizard.model.answers import MOST_NAMES
 from wizard.model.plan import Sign, worst
-from wizard.system.host import Host
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9. ]+)-----\s*?\n(.*?)-----END \1-----", re.DOTALL)
 _KEY = b"PRIVATE KEY"
@@ -70,26 +67,6 @@ class Certificate:
         """Plain values, dates in ISO 8601."""
         dates = {"not_before": self.not_before.isoformat(), "not_after": self.not_after.isoformat()}
         return {**{name: value for name, value in vars(self).items() if name != "covered"}, **dates}
-
-
-def client_context(*, verify: bool) -> ssl.SSLContext:
-    """The TLS settings of a client: with `verify` those of a careful one, which trusts no common name."""
-    if verify:
-        context = ssl.create_default_context()
-        context.hostname_checks_common_name = False
-        # Since Python 3.13 more is asked for than mail clients ask: the same certificate is judged alike everywhere.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    else:  # without the host's trusted authorities, which take 30 ms to read and would not be asked
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
-
-
-def sent_chain(tls: ssl.SSLSocket) -> list[bytes]:
-    """DER of the certificates the server sent, its own first; only its own before Python 3.13."""
-    own = tls.getpeercert(binary_form=True) or b""
-    chain: Callable[[], list[bytes]] | None = getattr(tls, "get_unverified_chain", None)
-    return [bytes(der) for der in chain()] if chain else [own]
 
 
 def read(
@@ -388,130 +365,3 @@ def _der(body: bytes) -> bytes:
         return binascii.a2b_base64(body)
     except binascii.Error:
         return b""
-
-
-_REASONS = {
-    "KEY_VALUES_MISMATCH": "the key is not the key of this certificate",
-    "KEY_TYPE_MISMATCH": "the key is not the key of this certificate",
-    "NO_CERTIFICATE_ASSIGNED": "the key is not the key of this certificate",  # RSA beside EC
-    "EE_KEY_TOO_SMALL": "its key is too short for today's OpenSSL",
-    "CA_MD_TOO_WEAK": "it is signed with an algorithm that is too weak for today's OpenSSL",
-    "BAD_DECRYPT": "the key is encrypted with a passphrase, and sendmail cannot ask for it",
-}
-_ROUNDS = 10
-"""Messages that pass in a TLS handshake at most, each way."""
-
-
-def server_context(chain: bytes, key: bytes) -> ssl.SSLContext:
-    """A server's TLS with this certificate chain and key (PEM). Raises PemError when they cannot be used together."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with Host.in_memory(chain) as chain_path, Host.in_memory(key) as key_path:
-        try:
-            context.load_cert_chain(chain_path, key_path, password=_asked)
-        except ssl.SSLError as error:
-            raise PemError(
-                _REASONS.get(error.reason or "", "OpenSSL refuses this certificate and key")
-            ) from None
-    return context
-
-
-def judged(
-    chain: bytes,
-    key: bytes,
-    name: str,
-    shown: Callable[[str], str],
-    root: bytes | None = None,
-    authorities: bytes = b"",
-) -> Certificate:
-    """What a client that knows the server as `name` gets and thinks of it; with `root` (DER), one that trusts that one
-    too. `authorities` are those of CACertFile (PEM): OpenSSL completes the chain with them, as it does for sendmail.
-
-    Raises PemError."""
-    server_side, context = server_context(chain, key), client_context(verify=True)
-    with suppress(ssl.SSLError, ValueError):  # where it holds none
-        server_side.load_verify_locations(cadata=authorities.decode("ascii", "ignore"))
-    if root is not None:
-        context.load_verify_locations(cadata=root)
-    refusal: ssl.SSLCertVerificationError | None = None
-    try:
-        name.encode("idna")
-        asked = name
-    except UnicodeError:  # mail..example.test in /etc/hosts: no client can ask for it
-        asked = "localhost"
-    try:
-        _shake(context, server_side, asked)
-    except ssl.SSLCertVerificationError as error:
-        refusal = error
-    except ssl.SSLError as error:
-        raise PemError(f"a TLS handshake with it fails ({error.reason or 'broken off'})") from None
-    try:
-        return read(certificates(chain), name, refusal, refusal is None, shown)
-    except ValueError as error:
-        raise PemError("cannot be read") from error
-
-
-def _shake(client_side: ssl.SSLContext, server_side: ssl.SSLContext, name: str) -> None:
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = client_side.wrap_bio(to_client, to_server, server_hostname=name)
-    server = server_side.wrap_bio(to_server, to_client, server_side=True)
-    for _ in range(_ROUNDS):
-        waiting = False
-        for side in (client, server):
-            try:
-                side.do_handshake()
-            except ssl.SSLWantReadError:
-                waiting = True
-        if not waiting:
-            return
-    raise ssl.SSLError("the handshake does not end")
-
-
-def fits(chain: bytes, key: bytes) -> str | None:
-    """Why OpenSSL does not use the key with the first of the certificates (PEM), None when it does."""
-    try:
-        server_context(as_pem(certificates(chain)), key)
-    except PemError as error:
-        return str(error)
-    return None
-
-
-def _asked() -> str:
-    raise PemError("the key is encrypted with a passphrase, and sendmail cannot ask for it")
-
-
-BITS = 2048
-"""Of a new RSA key: as Debian's."""
-DAYS = 825
-"""The default validity: Apple's clients refuse a certificate that is valid for longer."""
-MOST_DAYS = 3650
-"""The validity of Debian's own."""
-
-
-def new_key(host: Host) -> bytes:
-    """An RSA private key as PEM. Raises HostError."""
-    return _openssl(host, ["genpkey", "-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{BITS}"])
-
-
-def self_signed(host: Host, key: bytes, names: Sequence[str], days: int, *, client: bool = False) -> bytes:
-    """The certificate as PEM, for these names. Raises HostError."""
-    config = render(
-        "server_certificate.cnf.j2", names=names, client=client, rsa=key_words(key).startswith("RSA")
-    )
-    with host.in_memory(key) as key_path, host.in_memory(config.encode()) as config_path:
-        options = ["-sha256", "-days", str(days), "-key", key_path, "-config", config_path]
-        return _openssl(host, ["req", "-x509", "-new", *options])
-
-
-def link_name(host: Host, certificate: bytes) -> str:
-    """Where update_tls links it, so that programs of this host trust it (openssl-rehash(1)). Raises HostError."""
-    with host.in_memory(certificate) as path:
-        digest = _openssl(host, ["x509", "-noout", "-subject_hash", "-in", path]).decode("ascii", "replace")
-    return f"/etc/ssl/certs/{digest.strip()}.0"
-
-
-def _openssl(host: Host, arguments: Sequence[str]) -> bytes:
-    result = host.run(["openssl", *arguments], timeout=60)
-    if result.code != 0 or not result.stdout:
-        errors = result.stderr.strip().splitlines()  # never its output, which may be a key
-        raise HostError(f"openssl {arguments[0]} failed: {errors[-1] if errors else f'status {result.code}'}")
-    return result.stdout.encode()

@@ -10,8 +10,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from wizard.certificates import MOST_DAYS
 from wizard.certificates.acme import LETS_ENCRYPT, authority
+from wizard.certificates.self_signed import MOST_DAYS
 from wizard.changes.lineage import LineageChange
 from wizard.cli.options import accepted, answers_of, ask, asks, entered, must_be_asked, saved_to_look, say
 from wizard.cli.steps import applied, exit_code, undecided_text

@@ -15,14 +15,13 @@ from wizard.certificates import (
     as_pem,
     certificates,
     dh_bits,
-    fits,
     judge,
-    judged,
     key_words,
     parsed,
     private_key,
     read,
 )
+from wizard.certificates.handshake import fits, judged
 from wizard.console import clean, count
 from wizard.errors import HostError, PemError
 from wizard.gather.renewal import kept_as

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 from snapshots.live.entry import Entry, Kind
 from templates import render
-from wizard.certificates import Certificate, certificates, common_name, fits, private_key, read
+from wizard.certificates import Certificate, certificates, common_name, private_key, read
+from wizard.certificates.handshake import fits
 from wizard.changes.command import CommandChange
 from wizard.changes.file import FileChange
 from wizard.console import clean

@@ -27,7 +27,7 @@ from pathlib import PurePosixPath
 
 from snapshots.format.layout import Owners
 from snapshots.live.entry import Entry, Kind
-from wizard.certificates import fits
+from wizard.certificates.handshake import fits
 from wizard.errors import HostError
 from wizard.model import facts as f
 from wizard.model.facts import Facts, TlsRefusal

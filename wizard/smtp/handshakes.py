@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wizard.certificates import client_context
+from wizard.certificates.handshake import client_context
 from wizard.errors import HostError
 from wizard.sendmail.cf import Daemon
 from wizard.smtp.connection import Deadline, WireError

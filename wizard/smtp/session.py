@@ -13,7 +13,8 @@ from typing import Any, Self
 
 from snapshots.visible import visible
 from templates import render
-from wizard.certificates import Certificate, client_context, read, sent_chain
+from wizard.certificates import Certificate, read
+from wizard.certificates.handshake import client_context, sent_chain
 from wizard.errors import HostError
 from wizard.model.answers import host_name
 from wizard.model.facts import SENDMAIL_CF

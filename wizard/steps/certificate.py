@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from snapshots.live.entry import Entry, Kind
-from wizard import certificates as maker
-from wizard.certificates import certificates, fits, parsed, private_key, self_issued
+from wizard.certificates import certificates, parsed, private_key, self_issued
+from wizard.certificates import self_signed as maker
 from wizard.certificates.acme import CERTBOT, HOOK, lineage_of
+from wizard.certificates.handshake import fits
 from wizard.changes.file import FileChange
 from wizard.changes.service import ServiceChange
 from wizard.console import count

@@ -20,11 +20,11 @@ from wizard.certificates import (
     certificates,
     chain_error,
     judge,
-    judged,
     private_key,
     self_issued,
 )
 from wizard.certificates.acme import CERTBOT, HOOK
+from wizard.certificates.handshake import judged
 from wizard.console import clean
 from wizard.errors import HostError, PemError, UsageError
 from wizard.gather.certificates import CHAIN, whole_chain

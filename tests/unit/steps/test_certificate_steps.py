@@ -14,8 +14,8 @@ import pytest
 from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority
 from tests.unit.steps.recorded import file, machine
-from wizard.certificates import DAYS, new_key, self_signed
 from wizard.certificates.acme import HOOK
+from wizard.certificates.self_signed import DAYS, new_key, self_signed
 from wizard.changes.file import FileChange
 from wizard.engine.overview import found
 from wizard.errors import HostError
