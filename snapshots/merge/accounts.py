@@ -77,7 +77,7 @@ def between(name: str, one: bytes, other: bytes, copy: bytes) -> frozenset[str]:
     """The groups whose records in `copy` lie between those of `one` and `other`, which add or remove members one by one: the
     fields of one of these, all the members that both have, and none that neither has."""
     sides, lists = (_records(name, one), _records(name, other)), _LISTS.get(name, ())
-    found = []
+    groups = []
     for key, record in _records(name, copy).items():
         then, since, copied = (each.get(key, b"").split(b":") for each in (*sides, {key: record}))
         if not (lists and len(then) == len(since) == len(copied) == _GROUP_FIELDS):
@@ -87,8 +87,8 @@ def between(name: str, one: bytes, other: bytes, copy: bytes) -> frozenset[str]:
         if copied[:first] in (then[:first], since[:first]) and all(
             old & new <= seen <= old | new for old, new, seen in members
         ):
-            found.append(key[0].decode(errors="replace"))
-    return frozenset(found)
+            groups.append(key[0].decode(errors="replace"))
+    return frozenset(groups)
 
 
 def _with_members(old: bytes, new: bytes, lists: tuple[int, ...], names: Set[bytes]) -> bytes:
