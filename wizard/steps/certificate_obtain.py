@@ -4,7 +4,7 @@ into sendmail, as `certificate install` puts it. Only where the answers ask for 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from snapshots.live.entry import Entry, Kind
@@ -14,34 +14,32 @@ from wizard.certificates.acme import (
     HOOK,
     LETS_ENCRYPT,
     PORT_HOOK,
-    PROGRAM,
     authority,
     reached_from_outside,
 )
 from wizard.changes.file import FileChange
-from wizard.changes.lineage import MINUTES, LineageChange, by_hand, port_script
+from wizard.changes.lineage import MINUTES, LineageChange, port_script
 from wizard.changes.packages import PackagesChange
 from wizard.changes.rules import LiveRule
 from wizard.errors import HostError
 from wizard.firewalls.kinds import FIREWALLS
 from wizard.firewalls.opening import CannotOpenError, PortRequest
-from wizard.gather.acme import answered_by, keeps, kept_from, look_at_acme, they_use, users
+from wizard.gather.acme import keeps, kept_from, look_at_acme, they_use, users
 from wizard.gather.firewall import read_entries
 from wizard.gather.renewal import TIMER, idle, is_of, runner
 from wizard.model import facts as f
 from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Answers, Certificate, certified_name
-from wizard.model.facts import Acme, Facts, KeptPair, NameInDns
+from wizard.model.facts import Acme, Facts, KeptPair
 from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
 from wizard.sendmail.cf_needs import TlsFiles, certificate
-from wizard.steps.certificate import Pair, brings, no_folder, put
+from wizard.steps.certbot_command import command_lines, server_option
+from wizard.steps.certificate import Pair, brings, put
 from wizard.steps.certificate_endings import issuer, names_lost, only_rsa, tlsa_lost, trusted_now, with_tlsa
 from wizard.steps.certificate_install import CertificateInstall, Source, UnfitError, chosen, hook
+from wizard.steps.certificate_obstacles import FOLDERS, PORT, lineage_paths, obstacle_to, remains_of
 from wizard.steps.firewall import chosen as chosen_firewalls
 from wizard.system.host import Host
 
-PORT = 80
-FOLDERS = (CERTBOT, *(f"{CERTBOT}/{name}" for name in ("accounts", "archive", "live", "renewal")))
-"""Where certbot makes things: in each itself, not where a link leads to."""
 _BEFORE = frozenset({"install", "mc-includes", "sendmailconfig"})
 """Steps that make the sendmail.cf which names the server's certificate."""
 CHOOSE = "msa-wizard certificate obtain --email ADDRESS --agree-tos"
@@ -77,7 +75,7 @@ class CertificateObtain(Step):
             return self._with_pair(host, facts, name)
         if acme is not None and not acme.kept and names == tuple(each.name for each in acme.names):
             return facts
-        paths = {PORT_HOOK, *FOLDERS, *_lineage(name), *_install(facts, Acme(name)).reads}
+        paths = {PORT_HOOK, *FOLDERS, *lineage_paths(name), *_install(facts, Acme(name)).reads}
         files, unreadable = read_entries(host, paths - facts.files.keys())
         return replace(
             with_tlsa(facts, certificate(facts), names),
@@ -130,7 +128,7 @@ class CertificateObtain(Step):
             return Plan.blocked(self.id, *obstacle)
         if acme.kept:
             return _lacks(facts, wanted, acme) or self._installation(facts, answers, acme)
-        if obstacle := _remains(facts, acme.name) or _obstacle(facts, wanted, acme):
+        if obstacle := remains_of(facts, acme.name) or obstacle_to(facts, wanted, acme):
             return Plan.blocked(self.id, *obstacle)
         return self._obtaining(facts, answers, acme)
 
@@ -149,7 +147,7 @@ class CertificateObtain(Step):
         why = f"certbot keeps a certificate for {acme.name} that is not fit for sendmail: {acme.unfit}"
         name, server = shlex.quote(acme.name), wanted.server or LETS_ENCRYPT
         ways = f"`certbot renew --cert-name {name}`, or away with it: `certbot delete --cert-name {name}`"
-        again = f"certbot certonly --cert-name {name}{_server(wanted)}"
+        again = f"certbot certonly --cert-name {name}{server_option(wanted)}"
         if acme.kept_from not in ("", server):
             why = f"{why}. It is of {authority(acme.kept_from)}"
             ways = f"away with it: `certbot delete --cert-name {name}`; then run the same command again"
@@ -172,7 +170,7 @@ class CertificateObtain(Step):
             changes.append(PackagesChange(acme.missing, acme.apt_plan, recommends=False))
         changes += _port_hook(facts, rules)
         names = names_of(facts, wanted)
-        commands = tuple(_commands(wanted, names, PORT_HOOK if rules else "", rsa=only_rsa(facts)))
+        commands = tuple(command_lines(wanted, names, PORT_HOOK if rules else "", rsa=only_rsa(facts)))
         details = [
             "staging is asked first, a trial that counts against no limit" if len(commands) > 1 else "",
             f"port 80 is open in the firewall meanwhile, {MINUTES} minutes at most" if rules else "",
@@ -238,25 +236,15 @@ def _lacks(facts: Facts, wanted: Certificate, acme: Acme) -> Plan | None:
         return None
     why = f"certbot keeps a certificate by the name {acme.name} that is not for {', '.join(lacking)}"
     domains = [word for name in names for word in ("-d", name)]
-    extend = shlex.join(["certbot", "certonly", "--cert-name", acme.name, *domains]) + _server(wanted)
+    extend = shlex.join(["certbot", "certonly", "--cert-name", acme.name, *domains]) + server_option(wanted)
     return Plan.blocked(
         CertificateObtain.id, why, f"let certbot extend it: `{extend}`, then run the same command again"
     )
 
 
-def _server(wanted: Certificate) -> str:
-    """Which authority certbot is to ask, behind a command for a shell: of itself it asks Let's Encrypt."""
-    return f" --server {shlex.quote(wanted.server)}" if wanted.server else ""
-
-
 def _source(name: str) -> Source:
     live = f"{CERTBOT}/live/{name}"
     return Source(f"{live}/fullchain.pem", f"{live}/privkey.pem", name=name)
-
-
-def _lineage(name: str) -> tuple[str, ...]:
-    """Where certbot keeps what it has by this name."""
-    return f"{CERTBOT}/renewal/{name}.conf", f"{CERTBOT}/live/{name}", f"{CERTBOT}/archive/{name}"
 
 
 def _install(facts: Facts, acme: Acme) -> CertificateInstall:
@@ -274,147 +262,6 @@ def _install(facts: Facts, acme: Acme) -> CertificateInstall:
         beside=kept.beside,
         notes=kept.notes,
     )
-
-
-def _remains(facts: Facts, name: str) -> tuple[str, ...] | None:
-    """Why certbot would keep what it gets by another name, or nowhere; and how that ends."""
-    if obstacle := no_folder(facts, FOLDERS):
-        return obstacle
-    remains = [path for path in _lineage(name) if facts.files.get(path) is not None]
-    if not remains:
-        return None
-    why = f"of a certificate for {name} parts alone are left: {', '.join(remains)}. Beside them certbot keeps no other by that name"
-    if remains[0].endswith(".conf"):
-        return why, f"away with them: `certbot delete --cert-name {shlex.quote(name)}`"
-    return (
-        why,
-        f"put them away: `mkdir /root/certbot-{name} && mv {shlex.join(remains)} /root/certbot-{name}`",
-    )
-
-
-def _obstacle(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...] | None:
-    """Why the authority must not be asked, and what to do."""
-    ask = obtaining(wanted, [each.name for each in acme.names] or [acme.name], "", rsa=only_rsa(facts))
-    if acme.beside:
-        return (
-            f"{acme.beside} is another certbot than Debian's, which would come beside it: then two renew the same certificates",
-            f"get the certificate with that one: `{by_hand(ask, acme.beside)}`;",
-            "then run the same command again: what is kept by that name is used, and nobody is asked",
-        )
-    if not wanted.email:
-        return (
-            "no e-mail address is chosen for the authority",
-            "--email ADDRESS, the field E-mail address on the screen, or certificate.email in the settings",
-        )
-    if not wanted.agree_tos:
-        terms = f" They are at {acme.terms}" if acme.terms else ""
-        return (
-            f"{authority(wanted.server)} gives a certificate only to whom agrees to its terms of service.{terms}",
-            "if you do: --agree-tos, the box on the screen, or certificate.agree_tos=true in the settings",
-        )
-    if acme.unreachable and acme.proxied:
-        return (
-            f"{acme.unreachable}. The proxy of your shell (https_proxy) is not used, for certbot.timer renews without it",
-            *(
-                (f"`apt-get install {shlex.join(acme.missing)}`, for that is not here yet;",)
-                if acme.missing
-                else ()
-            ),
-            "give certbot the proxy for its renewals: `systemctl edit certbot.service`, [Service], Environment=https_proxy=...;",
-            f"get the certificate in your shell, with the proxy: `{by_hand(ask)}`;",
-            "then run the same command again: what is kept by that name is used, and nobody is asked",
-        )
-    if acme.unreachable:
-        return (
-            acme.unreachable,
-            "see that this host reaches it (https), and that the address of its ACME directory is right;",
-            "behind a proxy: say so by https_proxy (sudo takes it along by --preserve-env=https_proxy), and run the same command again",
-        )
-    if forbidden := next((each.forbidden for each in acme.names if each.forbidden), ""):
-        return (
-            forbidden,
-            "change these records, or do as they say: another authority (--server URL), another way to prove the name (--challenge)",
-        )
-    if wanted.challenge == MANUAL:
-        return _no_hook(wanted, acme)
-    if wanted.challenge not in (STANDALONE, WEBROOT):
-        lacks = wanted.credentials and not acme.credentials
-        return (
-            (f"{wanted.credentials} is not there", "give the file with the plug-in's credentials")
-            if lacks
-            else None
-        )
-    ways = (_no_way_in(facts, wanted, named) for named in acme.names)
-    return next(filter(None, ways), None) or _wrong_holder(facts, wanted, acme)
-
-
-def _no_hook(wanted: Certificate, acme: Acme) -> tuple[str, ...] | None:
-    """Why nobody would write the record into the DNS."""
-    if not wanted.auth_hook:
-        return (
-            f"with the challenge {MANUAL} a hook of yours writes certbot's record into the DNS, and none is chosen",
-            "give the program: --auth-hook FILE (certificate.auth_hook in the settings)",
-        )
-    if acme.unfit_hook:
-        return acme.unfit_hook, (
-            "give a program that root alone can write, as all folders on its way, and that can be run: such as one in /root, "
-            "with chmod 755"
-        )
-    return None
-
-
-def _no_way_in(facts: Facts, wanted: Certificate, named: NameInDns) -> tuple[str, ...] | None:
-    """Why what the DNS says of the name would not bring the authority here."""
-    if not named.addresses:
-        why = named.unresolved or f"the DNS has no address for {named.name}"
-        return (
-            why,
-            "make an A record (and AAAA) for it that leads to this host; or prove the name by DNS: --challenge dns-PLUGIN",
-        )
-    for family, sign in ((4, "."), (6, ":")) if not named.hearsay else ():
-        there = [each for each in named.addresses if sign in each]
-        own = [each for each in facts.addresses if sign in each and reached_from_outside(each)]
-        # Where nobody outside reaches any of them, the authority gets another answer than this host.
-        strange = any(map(reached_from_outside, there)) and not set(there) & set(own)
-        if wanted.challenge == STANDALONE and strange and (own or family == 6):
-            here = (
-                f"this host has {', '.join(own)}"
-                if own
-                else "this host has no IPv6 address that is reached from outside"
-            )
-            record = "A" if family == 4 else "AAAA"
-            return (
-                f"{named.name} leads to {', '.join(there)}, and {here}",
-                f"correct its {record} record, or remove it",
-            )
-    return None
-
-
-def _wrong_holder(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...] | None:
-    """Why nobody could answer the authority at port 80."""
-    holders = {
-        f"{each.process or 'a program'} (pid {each.pid})" for each in facts.listeners if each.port == PORT
-    }
-    if wanted.challenge == STANDALONE and holders:
-        return (
-            f"port 80 is held by {', '.join(sorted(holders))}, and certbot needs it for itself",
-            "let that web server answer: --challenge webroot --webroot DIR, the folder that it serves for the name;",
-            "or stop it for that while",
-        )
-    if wanted.challenge == WEBROOT:
-        if not holders:
-            return (
-                "no web server listens on port 80",
-                "start it, or let certbot answer: --challenge standalone",
-            )
-        if not acme.webroot:
-            missing = (
-                f"{wanted.webroot} is not there"
-                if wanted.webroot
-                else "no folder of the web server is chosen"
-            )
-            return missing, "give the folder that it serves for the name: --webroot DIR"
-    return None
 
 
 def _notes(facts: Facts, wanted: Certificate, acme: Acme) -> Iterator[str]:
@@ -471,45 +318,6 @@ def _port_hook(facts: Facts, rules: tuple[LiveRule, ...]) -> Iterator[FileChange
         return
     folder, script = Entry(Kind.DIRECTORY, 0o755, 0, 0), port_script(rules).encode()
     yield from put(facts, ((CERTBOT, folder), (PORT_HOOK, Entry(Kind.FILE, 0o755, 0, 0, script))))
-
-
-def _commands(
-    wanted: Certificate, names: Sequence[str], hook: str, *, rsa: bool
-) -> Iterator[tuple[str, ...]]:
-    """certbot's, a trial with Let's Encrypt's staging before that authority itself: of another the staging is not known."""
-    ask = obtaining(wanted, names, hook, rsa=rsa)
-    if has_staging(wanted):
-        yield (*ask, "--dry-run")
-    yield ask
-
-
-def has_staging(wanted: Certificate) -> bool:
-    """Whether certbot knows a staging of the authority: with --dry-run it asks any other authority itself."""
-    return wanted.server in ("", LETS_ENCRYPT)
-
-
-def obtaining(wanted: Certificate, names: Sequence[str], hook: str, *, rsa: bool = False) -> tuple[str, ...]:
-    """The command by which certbot asks the authority; `hook` opens port 80 meanwhile, where it is closed."""
-    kind = answered_by(wanted.challenge)
-    # So that it overrules cli.ini: --standalone and the like would be a second choice beside the one there.
-    way: tuple[str, ...] = ("--authenticator", wanted.challenge, "--preferred-challenges", kind)
-    if wanted.challenge == WEBROOT:
-        way += ("--webroot-path", wanted.webroot)
-    elif wanted.challenge == MANUAL:
-        way += ("--manual-auth-hook", wanted.auth_hook)
-        way += ("--manual-cleanup-hook", wanted.cleanup_hook) if wanted.cleanup_hook else ()
-    elif wanted.credentials and kind == "dns":
-        way += (f"--{wanted.challenge}-credentials", wanted.credentials)
-    return (
-        *(PROGRAM, "certonly", "--non-interactive", "--cert-name", names[0]),
-        *(word for name in names for word in ("--domain", name)),
-        *way,
-        *("--email", wanted.email, *(("--agree-tos",) if wanted.agree_tos else ()), "--no-eff-email"),
-        # Without it the one in cli.ini would be asked, by terms that nobody has seen.
-        *("--server", wanted.server or LETS_ENCRYPT),
-        *(("--key-type", "rsa") if rsa else ()),
-        *(("--pre-hook", f"{hook} open", "--post-hook", f"{hook} close") if hook else ()),
-    )
 
 
 def _hook_runs(host: Host, name: str) -> Check:

@@ -13,7 +13,7 @@ from wizard.changes.packages import PackagesChange
 from wizard.errors import HostError
 from wizard.model.answers import Certificate
 from wizard.model.plan import Plan
-from wizard.steps.certificate_obtain import has_staging, obtaining
+from wizard.steps.certbot_command import has_staging, obtaining
 from wizard.system.host import Host, Say
 
 

@@ -34,8 +34,9 @@ from wizard.model.answers import Answers, Certificate
 from wizard.model.facts import Acme, Facts, KeptPair, NameInDns, Tlsa
 from wizard.model.plan import Outcome, Plan
 from wizard.steps import certificate_obtain
+from wizard.steps.certbot_command import obtaining
 from wizard.steps.certificate_install import HOOKS
-from wizard.steps.certificate_obtain import OPTIONAL, CertificateObtain, obtaining
+from wizard.steps.certificate_obtain import OPTIONAL, CertificateObtain
 from wizard.steps.certificate_trial import trial
 from wizard.system.host import Completed, Host
 from wizard.system.sockets import Listener

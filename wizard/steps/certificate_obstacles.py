@@ -1,0 +1,164 @@
+"""Why an authority is not to be asked for a certificate, or could not find this host; and what to do about it."""
+
+from __future__ import annotations
+
+import shlex
+
+from wizard.certificates.acme import CERTBOT, authority, reached_from_outside
+from wizard.changes.lineage import by_hand
+from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Certificate
+from wizard.model.facts import Acme, Facts, NameInDns
+from wizard.steps.certbot_command import obtaining
+from wizard.steps.certificate import no_folder
+from wizard.steps.certificate_endings import only_rsa
+
+PORT = 80
+"""Where an authority asks a name's host by http (RFC 8555, 8.3)."""
+FOLDERS = (CERTBOT, *(f"{CERTBOT}/{name}" for name in ("accounts", "archive", "live", "renewal")))
+"""Where certbot makes things: in each itself, not where a link leads to."""
+
+
+def lineage_paths(name: str) -> tuple[str, ...]:
+    """Where certbot keeps what it has by this name."""
+    return f"{CERTBOT}/renewal/{name}.conf", f"{CERTBOT}/live/{name}", f"{CERTBOT}/archive/{name}"
+
+
+def remains_of(facts: Facts, name: str) -> tuple[str, ...] | None:
+    """Why certbot would keep what it gets by another name, or nowhere; and how that ends."""
+    if obstacle := no_folder(facts, FOLDERS):
+        return obstacle
+    remains = [path for path in lineage_paths(name) if facts.files.get(path) is not None]
+    if not remains:
+        return None
+    why = f"of a certificate for {name} parts alone are left: {', '.join(remains)}. Beside them certbot keeps no other by that name"
+    if remains[0].endswith(".conf"):
+        return why, f"away with them: `certbot delete --cert-name {shlex.quote(name)}`"
+    return (
+        why,
+        f"put them away: `mkdir /root/certbot-{name} && mv {shlex.join(remains)} /root/certbot-{name}`",
+    )
+
+
+def obstacle_to(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...] | None:
+    """Why the authority must not be asked, and what to do."""
+    ask = obtaining(wanted, [each.name for each in acme.names] or [acme.name], "", rsa=only_rsa(facts))
+    if acme.beside:
+        return (
+            f"{acme.beside} is another certbot than Debian's, which would come beside it: then two renew the same certificates",
+            f"get the certificate with that one: `{by_hand(ask, acme.beside)}`;",
+            "then run the same command again: what is kept by that name is used, and nobody is asked",
+        )
+    if not wanted.email:
+        return (
+            "no e-mail address is chosen for the authority",
+            "--email ADDRESS, the field E-mail address on the screen, or certificate.email in the settings",
+        )
+    if not wanted.agree_tos:
+        terms = f" They are at {acme.terms}" if acme.terms else ""
+        return (
+            f"{authority(wanted.server)} gives a certificate only to whom agrees to its terms of service.{terms}",
+            "if you do: --agree-tos, the box on the screen, or certificate.agree_tos=true in the settings",
+        )
+    if acme.unreachable and acme.proxied:
+        return (
+            f"{acme.unreachable}. The proxy of your shell (https_proxy) is not used, for certbot.timer renews without it",
+            *(
+                (f"`apt-get install {shlex.join(acme.missing)}`, for that is not here yet;",)
+                if acme.missing
+                else ()
+            ),
+            "give certbot the proxy for its renewals: `systemctl edit certbot.service`, [Service], Environment=https_proxy=...;",
+            f"get the certificate in your shell, with the proxy: `{by_hand(ask)}`;",
+            "then run the same command again: what is kept by that name is used, and nobody is asked",
+        )
+    if acme.unreachable:
+        return (
+            acme.unreachable,
+            "see that this host reaches it (https), and that the address of its ACME directory is right;",
+            "behind a proxy: say so by https_proxy (sudo takes it along by --preserve-env=https_proxy), and run the same command again",
+        )
+    if forbidden := next((each.forbidden for each in acme.names if each.forbidden), ""):
+        return (
+            forbidden,
+            "change these records, or do as they say: another authority (--server URL), another way to prove the name (--challenge)",
+        )
+    if wanted.challenge == MANUAL:
+        return _no_hook(wanted, acme)
+    if wanted.challenge not in (STANDALONE, WEBROOT):
+        lacks = wanted.credentials and not acme.credentials
+        return (
+            (f"{wanted.credentials} is not there", "give the file with the plug-in's credentials")
+            if lacks
+            else None
+        )
+    ways = (_no_way_in(facts, wanted, named) for named in acme.names)
+    return next(filter(None, ways), None) or _wrong_holder(facts, wanted, acme)
+
+
+def _no_hook(wanted: Certificate, acme: Acme) -> tuple[str, ...] | None:
+    """Why nobody would write the record into the DNS."""
+    if not wanted.auth_hook:
+        return (
+            f"with the challenge {MANUAL} a hook of yours writes certbot's record into the DNS, and none is chosen",
+            "give the program: --auth-hook FILE (certificate.auth_hook in the settings)",
+        )
+    if acme.unfit_hook:
+        return acme.unfit_hook, (
+            "give a program that root alone can write, as all folders on its way, and that can be run: such as one in /root, "
+            "with chmod 755"
+        )
+    return None
+
+
+def _no_way_in(facts: Facts, wanted: Certificate, named: NameInDns) -> tuple[str, ...] | None:
+    """Why what the DNS says of the name would not bring the authority here."""
+    if not named.addresses:
+        why = named.unresolved or f"the DNS has no address for {named.name}"
+        return (
+            why,
+            "make an A record (and AAAA) for it that leads to this host; or prove the name by DNS: --challenge dns-PLUGIN",
+        )
+    for family, sign in ((4, "."), (6, ":")) if not named.hearsay else ():
+        there = [each for each in named.addresses if sign in each]
+        own = [each for each in facts.addresses if sign in each and reached_from_outside(each)]
+        # Where nobody outside reaches any of them, the authority gets another answer than this host.
+        strange = any(map(reached_from_outside, there)) and not set(there) & set(own)
+        if wanted.challenge == STANDALONE and strange and (own or family == 6):
+            here = (
+                f"this host has {', '.join(own)}"
+                if own
+                else "this host has no IPv6 address that is reached from outside"
+            )
+            record = "A" if family == 4 else "AAAA"
+            return (
+                f"{named.name} leads to {', '.join(there)}, and {here}",
+                f"correct its {record} record, or remove it",
+            )
+    return None
+
+
+def _wrong_holder(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...] | None:
+    """Why nobody could answer the authority at port 80."""
+    holders = {
+        f"{each.process or 'a program'} (pid {each.pid})" for each in facts.listeners if each.port == PORT
+    }
+    if wanted.challenge == STANDALONE and holders:
+        return (
+            f"port 80 is held by {', '.join(sorted(holders))}, and certbot needs it for itself",
+            "let that web server answer: --challenge webroot --webroot DIR, the folder that it serves for the name;",
+            "or stop it for that while",
+        )
+    if wanted.challenge == WEBROOT:
+        if not holders:
+            return (
+                "no web server listens on port 80",
+                "start it, or let certbot answer: --challenge standalone",
+            )
+        if not acme.webroot:
+            missing = (
+                f"{wanted.webroot} is not there"
+                if wanted.webroot
+                else "no folder of the web server is chosen"
+            )
+            return missing, "give the folder that it serves for the name: --webroot DIR"
+    return None
