@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from snapshots.store import Commit, Store
     from wizard.certificates import Certificate
     from wizard.debug import ConversationResult, DebugResult
-    from wizard.engine.engine import Decide, Run
     from wizard.engine.in_force import Target
     from wizard.engine.journal import Journal, Unfinished
     from wizard.engine.local_edits import OwnEdit
     from wizard.engine.overview import Overview
+    from wizard.engine.run import Decide, Run
     from wizard.engine.summary import Summary
     from wizard.engine.temporary import ForAWhile
     from wizard.gather.certificates import CertificateReport

@@ -18,7 +18,7 @@ from screens.widgets.fitted import Fitted
 from wizard.console import clean
 
 if TYPE_CHECKING:
-    from wizard.engine.engine import Run
+    from wizard.engine.run import Run
     from wizard.gather.certificates import CertificateReport
 
 

@@ -19,7 +19,7 @@ from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Answers
 from wizard.model.set_option import as_options, with_set
 
 if TYPE_CHECKING:
-    from wizard.engine.engine import Run
+    from wizard.engine.run import Run
 
 FIELDS = (
     Field(

@@ -202,7 +202,7 @@ class Job:
         except Stopped:
             if not plan.begun:
                 raise
-            from wizard.engine.engine import Enough
+            from wizard.engine.run import Enough
 
             raise Enough from None
 

@@ -26,7 +26,7 @@ from wizard.model.plan import Outcome
 from wizard.render.text import DIFF_INDENT, event_text, plan_text, rolled_back_text
 
 if TYPE_CHECKING:
-    from wizard.engine.engine import Run
+    from wizard.engine.run import Run
     from wizard.model.answers import Answers
     from wizard.model.plan import Plan, Step
 
@@ -241,7 +241,7 @@ done is a commit in the history and can be rolled back from there. If it fails, 
         self.start(self._command, lambda job: apply(job, partial(self._decide, job)))
 
     def _decide(self, job: Job, step: Step, plan: Plan) -> bool:
-        from wizard.engine.engine import Enough
+        from wizard.engine.run import Enough
 
         if job.agreed(StepWaits(step, plan, self.backend.own_edits(plan))):
             return True
@@ -300,7 +300,7 @@ done is a commit in the history and can be rolled back from there. If it fails, 
 
     def ended(self, result: object) -> None:
         """Say how it ended."""
-        from wizard.engine.engine import Run
+        from wizard.engine.run import Run
 
         assert isinstance(result, Run)
         self._run = run = result

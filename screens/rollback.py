@@ -25,8 +25,8 @@ from screens.widgets.contents import check_content, diff_content, folded, hangin
 from screens.widgets.rows import Rows
 from screens.widgets.table import Table
 from wizard.console import clean, width
-from wizard.engine.engine import Run
 from wizard.engine.in_force import commits_in_force
+from wizard.engine.run import Run
 from wizard.render.text import (
     DIFF_INDENT,
     begun_text,

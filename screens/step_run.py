@@ -12,8 +12,8 @@ from screens.review_and_run import event_line
 from screens.widgets.step_board import StepBoard, StepPanes
 from wizard.console import clean
 from wizard.engine.edits import left_out
-from wizard.engine.engine import Run
 from wizard.engine.overview import REMAINING, state
+from wizard.engine.run import Run
 from wizard.engine.state_dir import InterruptedRun
 from wizard.errors import Interrupted
 from wizard.model.events import Checked, Failed, Planned, Progress, Recorded

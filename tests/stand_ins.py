@@ -11,6 +11,8 @@ from wizard.system.host import Host
 
 _STEPS = (
     "engine.engine",
+    "engine.planner",
+    "engine.session",
     "rollback.apply",
     "rollback.rollback",
     "cli.options",

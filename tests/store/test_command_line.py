@@ -25,10 +25,10 @@ from tests.store.test_endings_of_edits import AT_25, Mc
 from wizard.changes.command import CommandChange
 from wizard.changes.file import FileEffect
 from wizard.cli import completion, remove
-from wizard.engine.engine import AGAIN, BY_HAND, Resume
 from wizard.engine.journal import Journal, unfinished
 from wizard.engine.recorder import Recorder
 from wizard.engine.removal import Removal
+from wizard.engine.run import AGAIN, BY_HAND, Resume
 from wizard.engine.settings import save_settings
 from wizard.engine.undo import undo_effects
 from wizard.errors import AnswersError, ChangeError, Interrupted
@@ -246,7 +246,7 @@ def test_a_step_that_was_declined_half_way_is_undone_where_its_way_back_was_kill
     place.engine(Ends(place.host, "one", late=True), Ends(place.host, "two"))
     answer("y", reply)
     with monkeypatch.context() as patch:
-        patch.setattr("wizard.engine.engine.undo_effects", die)
+        patch.setattr("wizard.engine.session.undo_effects", die)
         with pytest.raises(Killed):
             place.main("apply")
     told = unfinished(place.at)

@@ -18,8 +18,9 @@ from tests import stand_ins
 from wizard.changes.command import CommandChange
 from wizard.changes.file import FileChange, FileEffect
 from wizard.cli import main as cli
-from wizard.engine.engine import Engine, Resume, Run, nobody
+from wizard.engine.engine import Engine
 from wizard.engine.journal import Journal, unfinished
+from wizard.engine.run import Resume, Run, nobody
 from wizard.errors import HostError
 from wizard.model.answers import Answers, Listen, answers_from
 from wizard.model.events import Event

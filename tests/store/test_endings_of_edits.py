@@ -13,10 +13,11 @@ from tests.store.test_endings import Ends, Killed, Place
 from wizard.changes.file import FileChange
 from wizard.cli.steps import stopped_text
 from wizard.engine import edits as engine_edits
-from wizard.engine.engine import Consent, Decide, Engine, Enough, Run, nobody
+from wizard.engine.engine import Engine
 from wizard.engine.in_force import applied
 from wizard.engine.journal import Journal, unfinished
 from wizard.engine.recorder import Recorder
+from wizard.engine.run import Consent, Decide, Enough, Run, nobody
 from wizard.errors import HostError, Interrupted
 from wizard.model.answers import Answers
 from wizard.model.events import Failed, Planned, RolledBack

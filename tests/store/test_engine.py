@@ -13,13 +13,15 @@ from snapshots.errors import StoreError
 from snapshots.live.entry import Entry, Kind
 from snapshots.live.held import HeldFile
 from snapshots.store import Store
+from tests.stand_ins import use_steps
 from wizard.changes.command import CommandChange, CommandEffect
 from wizard.changes.file import FileChange
-from wizard.engine import engine
-from wizard.engine.engine import FRESH, Engine, Run
+from wizard.engine.engine import Engine
 from wizard.engine.journal import Journal
 from wizard.engine.local_edits import OwnEdit, own_edits
 from wizard.engine.recorder import Recorder, _whole
+from wizard.engine.run import Run
+from wizard.engine.session import FRESH
 from wizard.errors import HostError, Interrupted, NeededError, UsageError
 from wizard.mends.order import extra
 from wizard.model.answers import Answers
@@ -89,7 +91,7 @@ class Bench:
         decide: Callable[[Step, Plan], bool] = lambda _s, _p: True,
         signal: Callable[[], None] = lambda: None,
     ) -> Run:
-        self.monkeypatch.setattr(engine, "STEPS", steps)
+        use_steps(self.monkeypatch, steps)
         return Engine(self.host, Answers(), self.events.append).apply(
             self.store, Journal(self.root / "journal"), wanted, decide, signal
         )

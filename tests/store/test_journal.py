@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-import wizard.engine.engine
 from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
+from tests.stand_ins import use_steps
 from wizard.changes.file import FileChange, FileEffect
 from wizard.engine.engine import Engine
 from wizard.engine.journal import Journal, Unfinished, unfinished
@@ -252,7 +252,7 @@ def test_no_change_is_made_whose_line_is_not_on_the_disk(
 
     monkeypatch.setattr(FileChange, "apply", apply)
     monkeypatch.setattr(os, call, refusing)
-    monkeypatch.setattr(wizard.engine.engine, "STEPS", [Two(Host(tmp_path))])
+    use_steps(monkeypatch, [Two(Host(tmp_path))])
     store = Store.open(tmp_path / "home/etc.git", root=tmp_path)
     engine = Engine(Host(tmp_path), Answers(), lambda _: None)
     run = engine.apply(store, Journal(place), (), lambda _s, _p: True, lambda: None)

@@ -33,7 +33,7 @@ from wizard.system.lock import held
 from wizard.system.signals import Interrupt
 
 LOOKING = (
-    "wizard.engine.engine",
+    "wizard.engine.planner",
     "wizard.engine.overview",
     "wizard.rollback.rollback",
     "wizard.rollback.apply",

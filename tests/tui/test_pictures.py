@@ -90,7 +90,7 @@ class Recorded(Bench):
         seen = [item for item in checks(facts, self.answers) if item.id != "clock"]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
-                "wizard.engine.engine.tried", lambda _host, _facts, plan: plan
+                "wizard.engine.planner.tried", lambda _host, _facts, plan: plan
             )  # m4 is not on every host
             planned = plans(self.host, self.answers, facts)
         return Overview(facts, (*seen, *found(facts, self.answers)), planned, ())

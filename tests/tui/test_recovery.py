@@ -161,7 +161,7 @@ def test_a_run_that_failed_and_is_undone_in_the_same_session_is_neither_done_nor
     steps = Writes("one", bench.host, "/etc/a", "a\n"), Writes("two", bench.host, "/etc/b", "b\n")
     steps[1].good = lambda: False
     use(monkeypatch, bench, *steps)
-    monkeypatch.setattr("wizard.engine.engine.undo_effects", lambda *_: ((), ("service sendmail",)))
+    monkeypatch.setattr("wizard.engine.session.undo_effects", lambda *_: ((), ("service sendmail",)))
     parting: list[str] = []
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:

@@ -16,7 +16,7 @@ from screens.review_and_run import RunSteps
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from wizard.changes.command import CommandChange
 from wizard.console import WIDTH, width
-from wizard.engine.engine import FRESH
+from wizard.engine.session import FRESH
 from wizard.errors import HostError
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts

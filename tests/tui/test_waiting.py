@@ -53,7 +53,7 @@ def apt(monkeypatch: pytest.MonkeyPatch) -> Iterator[Apt]:
 
     asked = Apt()
     monkeypatch.setattr("wizard.engine.overview.look", look)
-    monkeypatch.setattr("wizard.engine.engine.look", look)
+    monkeypatch.setattr("wizard.engine.planner.look", look)
     monkeypatch.setattr("wizard.engine.overview.apt_simulation", asked)
     yield asked
     asked.may_answer.set()

@@ -31,7 +31,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Store, lis
         asked.append(ask_apt)
         return bare("12", apt_plan=APT if ask_apt else None)
 
-    monkeypatch.setattr("wizard.engine.engine.look", look)
+    monkeypatch.setattr("wizard.engine.planner.look", look)
     (tmp_path / "etc").mkdir()
     (tmp_path / "state").mkdir(mode=0o700)
     return Store.open(tmp_path / "state/etc.git", root=tmp_path), asked

@@ -47,8 +47,8 @@ def test_who_did_not_confirm_is_told_how(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: ChangeError, then: str
 ) -> None:
     events: list[Event] = []
-    monkeypatch.setattr("wizard.engine.engine.look", lambda _host, **_: machine("12"))
-    monkeypatch.setattr("wizard.engine.engine.carry_out", lambda *_: None)
+    monkeypatch.setattr("wizard.engine.planner.look", lambda _host, **_: machine("12"))
+    monkeypatch.setattr("wizard.engine.session.carry_out", lambda *_: None)
     (tmp_path / "etc").mkdir()
     (tmp_path / "state").mkdir(mode=0o700)
     store = Store.open(tmp_path / "state/etc.git", root=tmp_path)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.steps.recorded import bare
-from wizard.engine.engine import Engine, Run
+from wizard.engine.engine import Engine
+from wizard.engine.run import Run
 from wizard.model.answers import Answers
 from wizard.model.plan import NOT_NOW, Outcome, Plan
 from wizard.render.as_json import run

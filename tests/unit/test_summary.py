@@ -19,10 +19,10 @@ from tests.unit.test_commits_in_force import History
 from wizard import log
 from wizard.certificates import parsed
 from wizard.cli import steps
-from wizard.engine.engine import Run
 from wizard.engine.in_force import Target
 from wizard.engine.journal import Unfinished
 from wizard.engine.overview import Overview, _history, _opened, found
+from wizard.engine.run import Run
 from wizard.engine.summary import summary
 from wizard.model import facts as f
 from wizard.model.answers import Answers

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from wizard import log
 from wizard.changes.confirm_or_revert import LONGEST
 from wizard.console import alone, clean, error, out
-from wizard.engine.engine import Consent, Decide, Enough, nobody, not_asked
 from wizard.engine.local_edits import own_edits
+from wizard.engine.run import Consent, Decide, Enough, nobody, not_asked
 from wizard.errors import AnswersError, UsageError
 from wizard.model.answers import Answers, ending_id, load, saved
 from wizard.model.plan import Ending, Plan, Step

@@ -11,9 +11,9 @@ from snapshots.merge.three_way import Choice
 from wizard.cli.options import agreed, ask, asks, consent, decide, must_be_asked
 from wizard.cli.steps import ended_text, exit_code, stopped_text, undecided_text
 from wizard.console import clean, clean_block, command, error, fold, out
-from wizard.engine.engine import AGAIN, BY_HAND, Run
 from wizard.engine.in_force import Target
 from wizard.engine.journal import Unfinished
+from wizard.engine.run import AGAIN, BY_HAND, Run
 from wizard.engine.state_dir import (
     at_work,
     existing_store,

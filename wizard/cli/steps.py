@@ -21,8 +21,9 @@ from wizard.console import clean, count, data, error, fold, out, page, terminal_
 from wizard.console import command as command_lines
 from wizard.engine import in_force
 from wizard.engine.edits import left_out
-from wizard.engine.engine import Engine, Run
+from wizard.engine.engine import Engine
 from wizard.engine.overview import plans, state
+from wizard.engine.run import Run
 from wizard.engine.state_dir import (
     InterruptedRun,
     alone,

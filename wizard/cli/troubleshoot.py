@@ -11,7 +11,7 @@ from wizard.cli import options
 from wizard.cli.options import answers_of, asks, known, unasked
 from wizard.cli.steps import applied, exit_code, guarded, interrupted, readable_store, undecided_text
 from wizard.console import clean, data, error, out, width
-from wizard.engine.engine import Run
+from wizard.engine.run import Run
 from wizard.engine.state_dir import must_be_root, must_not_wait
 from wizard.engine.trial import CF_LINES
 from wizard.errors import AnswersError, UsageError

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wizard.engine.engine import Run
 from wizard.engine.recorder import Recorder
+from wizard.engine.run import Run
 from wizard.engine.undo import carry_out, undo_effects
 from wizard.errors import ChangeError, NotPutBackError
 from wizard.model.plan import Change, Effect

@@ -26,9 +26,10 @@ from wizard.changes.command import CommandChange, DialogueChange
 from wizard.console import clean
 from wizard.editors import EditError
 from wizard.editors.pam_service import Policy, present
-from wizard.engine.engine import Engine, Run
+from wizard.engine.engine import Engine
 from wizard.engine.journal import Journal
 from wizard.engine.overview import REMAINING, plans, state
+from wizard.engine.run import Run
 from wizard.engine.state_dir import at_work
 from wizard.errors import HostError, NeededError, NothingToRollBack, UsageError
 from wizard.gather.accounts import uid_min

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wizard.console import data
-from wizard.engine.engine import Run
+from wizard.engine.run import Run
 from wizard.mends.order import find
 from wizard.model.events import Event, Failed
 from wizard.model.plan import Change, Check, Ending, Plan

@@ -23,10 +23,11 @@ from wizard.changes.records import recall
 from wizard.changes.rules import RulesEffect
 from wizard.changes.service import reload_units
 from wizard.engine import temporary as for_a_while
-from wizard.engine.engine import Consent, Decide, Engine, Resume, Run, nobody, not_asked
+from wizard.engine.engine import Engine
 from wizard.engine.in_force import Target, commits_in_force
 from wizard.engine.journal import Journal, Unfinished
 from wizard.engine.recorder import Recorder
+from wizard.engine.run import Consent, Decide, Resume, Run, nobody, not_asked
 from wizard.engine.undo import undo_effects
 from wizard.errors import ChangeError, HostError
 from wizard.gather.host import DAEMONS, look

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
-from wizard.engine.engine import Run
 from wizard.engine.in_force import Target, applied, commits_in_force
 from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder
+from wizard.engine.run import Run
 from wizard.errors import NothingToRollBack, UsageError
 from wizard.gather.host import look
 from wizard.mends.order import extra

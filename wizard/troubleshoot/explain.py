@@ -7,7 +7,8 @@ import dataclasses
 import ipaddress
 import os
 
-from wizard.engine.engine import Engine, Run
+from wizard.engine.engine import Engine
+from wizard.engine.run import Run
 from wizard.errors import HostError
 from wizard.model import facts as f
 from wizard.model.answers import Answers

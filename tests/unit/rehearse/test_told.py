@@ -10,7 +10,7 @@ import pytest
 
 from wizard.cli import main, rehearse
 from wizard.cli.rehearse import Told
-from wizard.engine.engine import Run
+from wizard.engine.run import Run
 from wizard.errors import USAGE, NeededError
 from wizard.model.answers import Answers
 from wizard.rehearse import worker as in_the_clone

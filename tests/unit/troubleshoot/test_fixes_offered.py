@@ -171,7 +171,7 @@ def test_m4_is_asked_again_only_for_the_step_that_needs_it(
     step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
-    monkeypatch.setattr("wizard.engine.engine.mc_repair.fault", lambda *_: asked.append(1))
+    monkeypatch.setattr("wizard.engine.planner.mc_repair.fault", lambda *_: asked.append(1))
     Engine(Host(), Answers(), lambda _: None, (find(step),)).plan(facts=facts())
     assert bool(asked) is (step == "mend-sendmail-mc")
 
