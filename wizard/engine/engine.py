@@ -46,10 +46,10 @@ class Engine(Planner):
         run = Run(resume.run) if resume else Run()
         recorder = Recorder(self.host, store, run.id, self.report)
         recorder.baseline()
-        engine = replace(self, store=store)
+        planner = replace(self, store=store)
         chosen = [step for step in self.steps if not wanted or step.id in wanted]
         installs, restarts = (any(step.id == each.id for step in chosen) for each in (Install, Restart))
-        facts = engine.look(ask_apt=installs and self.apt_plan is None)
+        facts = planner.look(ask_apt=installs and self.apt_plan is None)
         if installs and self.apt_plan is not None:
             facts = replace(facts, apt_plan=self.apt_plan)
         starts_later = self.unattended and installs and restarts and "sendmail-bin" not in facts.packages
@@ -64,10 +64,10 @@ class Engine(Planner):
         if self.steps is not STEPS:
             request["extra"] = [[step.id, step.request()] for step in self.steps]
         asked = wanted, decide, consent, interrupt
-        session = Session(engine, recorder, journal, request, *asked, run, facts, resume)
+        session = Session(planner, recorder, journal, request, *asked, run, facts, resume)
         session.declined += sorted(self.skipped)
         first = self.steps[0]
-        if wanted and first not in chosen and engine.plan_step(first, facts).outcome is Outcome.BLOCKED:
+        if wanted and first not in chosen and planner.plan_step(first, facts).outcome is Outcome.BLOCKED:
             chosen = [first]  # it says what is in the way, and ends the run
         elif wanted:
             self._needs(chosen, facts)

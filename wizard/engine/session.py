@@ -83,7 +83,7 @@ class Session:
     Whatever ends the run before sendmailconfig, which was to come, but enough: edits of sendmail.mc before it are rolled back.
     The journal knows the step from `begin` to `settled`; what could not be undone keeps it open for `recover`."""
 
-    engine: Planner
+    planner: Planner
     recorder: Recorder
     journal: Journal
     request: dict[str, object]
@@ -119,7 +119,7 @@ class Session:
         """One step. False ends the run."""
         plan = self._show(step, self._planned(step))
         if plan.outcome is Outcome.BLOCKED:
-            if step.id in self.engine.skipped:
+            if step.id in self.planner.skipped:
                 return self._skipped(step, plan)
             self.run.blocked = step.id
             return False
@@ -151,7 +151,7 @@ class Session:
             checks = self._checked(step)
             self.recorder.settle(work.effects, work.say)
             commit = self.recorder.record(
-                step, plan, work.effects, checks, work.before, asdict(self.engine.answers)
+                step, plan, work.effects, checks, work.before, asdict(self.planner.answers)
             )
             self.journal.settled()
         except Declined:
@@ -172,7 +172,7 @@ class Session:
                 return False
             raise
         self.run.applied[step.id] = commit
-        self.engine.report(Recorded(step, commit, time.monotonic() - started))
+        self.planner.report(Recorded(step, commit, time.monotonic() - started))
         return True
 
     def _skipped(self, step: Step, plan: Plan) -> bool:
@@ -199,12 +199,12 @@ class Session:
         return self._taken_back(work)
 
     def _look(self) -> Facts:
-        return replace(self.engine.look(), starts_later=self.facts.starts_later)
+        return replace(self.planner.look(), starts_later=self.facts.starts_later)
 
     def _say(self, step: Step) -> Say:
         def say(line: str) -> None:
             progress = progress_of(line)
-            self.engine.report(Progress(step, *progress) if progress else Output(step, line))
+            self.planner.report(Progress(step, *progress) if progress else Output(step, line))
 
         return say
 
@@ -216,7 +216,7 @@ class Session:
 
     def _agreed(self, step: Step, plan: Plan, announced: Sequence[Ending] = ()) -> bool:
         """Whether all that would end may: by the answers, because somebody says so now, or where it was `announced` and may."""
-        unasked = plan.waits_for({*self.engine.answers.accept, *(ending.id for ending in announced)})
+        unasked = plan.waits_for({*self.planner.answers.accept, *(ending.id for ending in announced)})
         waits = tuple(ending for ending in unasked if ending not in self.agreed)
         if waits and not self.consent(step, plan, waits):
             self.run.ends = waits
@@ -240,7 +240,7 @@ class Session:
     def _ended_before(self, step: Step, rest: Sequence[Step]) -> None:
         """The run has ended before this step, and the `rest` behind it: edits of sendmail.mc that no sendmail.cf was made of, as
         was to come, are rolled back. The next start of sendmail would make one."""
-        left_out = {*self.run.skipped, *self.engine.skipped}
+        left_out = {*self.run.skipped, *self.planner.skipped}
         to_come = any(each.id == Sendmailconfig.id for each in rest) and Sendmailconfig.id not in left_out
         if to_come and not (self.run.enough or self.journal.in_hand) and not self._edits_rolled_back(step):
             self.run.failed, self.run.blocked, self.run.undecided, self.run.ends = step.id, None, None, ()
@@ -250,7 +250,7 @@ class Session:
         back = Work(step, [], self._say(step))
         why = "the edits of sendmail.mc before it could not be rolled back"
         try:
-            edits = half_edited(self.engine.host, self.recorder.store, self.run.id)
+            edits = half_edited(self.planner.host, self.recorder.store, self.run.id)
             if not edits:
                 return True
             self.recorder.drift()
@@ -264,7 +264,7 @@ class Session:
         self.run.rolled_back = tuple(str(commit.step) for commit in reversed(edits))
         for name in self.run.rolled_back:
             self.run.applied.pop(name, None)
-        self.engine.report(RolledBack(self.run.rolled_back))
+        self.planner.report(RolledBack(self.run.rolled_back))
         return True
 
     def _taken_back(
@@ -278,7 +278,7 @@ class Session:
         undone, not_undone = self._undo(work, edits)
         if not_undone:
             self.run.failed = work.step.id
-            self.engine.report(Failed(work.step, why, undone, not_undone, BY_HAND))
+            self.planner.report(Failed(work.step, why, undone, not_undone, BY_HAND))
         return not not_undone
 
     def _undo(self, work: Work, earlier: Sequence[Commit] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -290,7 +290,7 @@ class Session:
 
     def _show(self, step: Step, plan: Plan, *, again: bool = False) -> Plan:
         self.run.plans[step.id] = plan
-        self.engine.report(Planned(step, plan, again))
+        self.planner.report(Planned(step, plan, again))
         return plan
 
     def _change(self, work: Work, plan: Plan) -> None:
@@ -325,7 +325,7 @@ class Session:
             self.facts = replace(self.facts, taken=0.0)
             try:
                 carry_out(
-                    plan.changes, work.effects, self.engine.host, self.journal, work.say, self.interrupt
+                    plan.changes, work.effects, self.planner.host, self.journal, work.say, self.interrupt
                 )
             except StaleError:
                 continue  # planned, and shown, once more
@@ -337,16 +337,16 @@ class Session:
 
     def _planned(self, step: Step) -> Plan:
         """The plan; of the first edit of sendmail.mc with what would end with the others of this run."""
-        plan = self._but_asked(self.engine.plan_step(step, self.facts))
+        plan = self._but_asked(self.planner.plan_step(step, self.facts))
         plan = needs_met(step, plan, self.left, self.run.applied)
         if step.id not in EDITS or plan.outcome is not Outcome.PENDING or self.run.applied.keys() & EDITS:
             return plan
         behind = (
             each
-            for each in edits_behind(step, self.engine.steps)
-            if each.id not in self.engine.skipped and (not self.wanted or each.id in self.wanted)
+            for each in edits_behind(step, self.planner.steps)
+            if each.id not in self.planner.skipped and (not self.wanted or each.id in self.wanted)
         )
-        return looking_ahead(plan, self.facts, behind, self.engine.plan_step)
+        return looking_ahead(plan, self.facts, behind, self.planner.plan_step)
 
     def _but_asked(self, plan: Plan) -> Plan:
         """The plan; of an edit of sendmail.mc behind another, and of sendmailconfig behind one, without what may end since that:
@@ -360,7 +360,7 @@ class Session:
         if time.monotonic() - self.facts.taken < FRESH:
             return plan
         self.facts = self._look()
-        return self._but_asked(self.engine.plan_step(step, self.facts))
+        return self._but_asked(self.planner.plan_step(step, self.facts))
 
     def _checked(self, step: Step) -> list[Check]:
         """The checks of a step that was applied. Raises ChangeError when one failed."""
@@ -380,17 +380,17 @@ class Session:
         if bad:
             self.run.failed = step.id
             says, to_do = "; ".join(check.says for check in bad), _remedies(bad) or AGAIN
-            self.engine.report(Failed(step, says, (), (), to_do, reported=True))
+            self.planner.report(Failed(step, says, (), (), to_do, reported=True))
         return not bad
 
     def _verify(self, step: Step) -> list[Check]:
         try:
-            checks = step.verify(self.engine.host, self.facts, self.engine.answers)
+            checks = step.verify(self.planner.host, self.facts, self.planner.answers)
         except HostError as error:
             checks = [Check(step.id, Sign.FAILED, str(error))]
         self.run.checks[step.id] = checks
         for check in checks:
-            self.engine.report(Checked(step, check))
+            self.planner.report(Checked(step, check))
         return checks
 
     def _undo_failed_step(self, work: Work, error: Exception) -> None:
@@ -419,7 +419,7 @@ class Session:
         if self.facts.starts_later and Install.id in self.run.applied:
             to_do += ". sendmail has not been started yet"
         why = str(error) or type(error).__name__
-        self.engine.report(Failed(step, why, undone, not_undone, to_do, rolled_back))
+        self.planner.report(Failed(step, why, undone, not_undone, to_do, rolled_back))
 
 
 def _remedies(checks: Sequence[Check]) -> str:
