@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from wizard.gather.certificates import CertificateReport
     from wizard.maillog.correlate import ConversationLine
     from wizard.maillog.read import LogLine
-    from wizard.model.facts import AptPlan, Facts
+    from wizard.model.facts import Facts
     from wizard.model.plan import Change, Check, Plan, Step
+    from wizard.model.step_facts import AptPlan
     from wizard.rehearse.outcome import Rehearsal
     from wizard.rehearse.rehearsal import Tell
     from wizard.rollback.apply import RollbackResult

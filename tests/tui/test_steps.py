@@ -20,8 +20,9 @@ from screens.widgets.step_board import StepBoard
 from tests.tui.bench import Bench, Stuck, Writes, at, counts, play, press_apply, shows, until, use
 from wizard.changes.packages import PackagesChange
 from wizard.model.answers import Answers
-from wizard.model.facts import AptPlan, Facts
+from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Step
+from wizard.model.step_facts import AptPlan
 from wizard.steps.order import step
 from wizard.system.host import Host
 from wizard.system.lock import held

@@ -22,7 +22,8 @@ from tests.tui.bench import Bench, Writes, at, counts, play, shows, until, use
 from tests.unit.steps.recorded import bare
 from wizard.engine.overview import Overview
 from wizard.model.answers import Answers
-from wizard.model.facts import AptPlan, Facts
+from wizard.model.facts import Facts
+from wizard.model.step_facts import AptPlan
 from wizard.steps.order import STEPS, step
 from wizard.system.host import Host
 

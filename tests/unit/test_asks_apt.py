@@ -14,8 +14,9 @@ from wizard.cli import steps
 from wizard.engine.engine import Engine
 from wizard.engine.journal import Journal
 from wizard.model.answers import Answers
-from wizard.model.facts import AptPlan, Facts
+from wizard.model.facts import Facts
 from wizard.model.plan import Plan, Step
+from wizard.model.step_facts import AptPlan
 from wizard.steps.order import step
 from wizard.system.host import Host
 from wizard.system.signals import Interrupt

@@ -16,8 +16,8 @@ from wizard.cli import main as cli
 from wizard.cli.parser import parser
 from wizard.errors import USAGE, NeededError
 from wizard.model.answers import Answers, Certificate, Tls
-from wizard.model.facts import Acme
 from wizard.model.set_option import with_set
+from wizard.model.step_facts import Acme
 
 TERMS = "https://ca.example.org/terms"
 

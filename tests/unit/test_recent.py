@@ -15,7 +15,7 @@ from wizard.editors.fail2ban import Limit
 from wizard.errors import HostError
 from wizard.maillog import guessing, read, recent
 from wizard.maillog.read import LOG
-from wizard.model.facts import HandedIn
+from wizard.model.step_facts import HandedIn
 from wizard.system.host import Completed, Host
 
 CF = "O LogLevel=9\n"

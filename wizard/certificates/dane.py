@@ -8,7 +8,7 @@ from typing import Any
 
 from wizard.certificates import certificates
 from wizard.errors import PemError
-from wizard.model.facts import Tlsa
+from wizard.model.step_facts import Tlsa
 
 _SELECTED: dict[int, Callable[[Any], bytes]] = {
     0: lambda each: each.dump(),

@@ -11,8 +11,8 @@ from wizard.console import count
 from wizard.errors import ChangeError, HostError
 from wizard.gather.host import apt_state
 from wizard.model.claim import Claim, below
-from wizard.model.facts import AptPlan
 from wizard.model.plan import Description
+from wizard.model.step_facts import AptPlan
 from wizard.packages.apt import (
     advice,
     apt_get,

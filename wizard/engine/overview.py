@@ -16,8 +16,9 @@ from wizard.gather.certificates import another
 from wizard.gather.host import apt_simulation, look, packages_missing
 from wizard.model import facts as f
 from wizard.model.answers import Answers
-from wizard.model.facts import AptPlan, Facts
+from wizard.model.facts import Facts
 from wizard.model.plan import Check, Outcome, Plan, Sign, worst
+from wizard.model.step_facts import AptPlan
 from wizard.sendmail.cf_needs import certificate, certificate_is_there
 from wizard.sendmail.client_name import client_name
 from wizard.steps.certificate import brings

@@ -11,8 +11,9 @@ from wizard.engine.trial import tried
 from wizard.gather.host import look
 from wizard.model.answers import Answers
 from wizard.model.events import Planned, Report
-from wizard.model.facts import AptPlan, Facts
+from wizard.model.facts import Facts
 from wizard.model.plan import UNKNOWN, Outcome, Plan, Step, after
+from wizard.model.step_facts import AptPlan
 from wizard.sendmail import mc_repair
 from wizard.sendmail.m4 import earlier
 from wizard.steps.install import Install

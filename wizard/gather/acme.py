@@ -24,7 +24,8 @@ from wizard.console import clean
 from wizard.errors import HostError
 from wizard.gather.host import ASK_DPKG, apt_simulation, installed
 from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Certificate
-from wizard.model.facts import HOSTS, Acme, NameInDns
+from wizard.model.facts import HOSTS
+from wizard.model.step_facts import Acme, NameInDns
 from wizard.sendmail.cf_needs import MOST
 from wizard.system.host import Host
 

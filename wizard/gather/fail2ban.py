@@ -15,7 +15,8 @@ from wizard.editors import fail2ban as conf
 from wizard.editors.fail2ban import Jail, Limit
 from wizard.errors import HostError
 from wizard.gather.firewall import ssh_client
-from wizard.model.facts import JAIL, Fail2ban
+from wizard.model.facts import JAIL
+from wizard.model.step_facts import Fail2ban
 from wizard.packages.apt import installed
 from wizard.system.host import Completed, Host
 from wizard.system.services import rc_enabled

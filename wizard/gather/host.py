@@ -22,7 +22,8 @@ from wizard.errors import HostError
 from wizard.gather.firewall import look_at_firewalls, read_entries, ssh_port
 from wizard.gather.origin import foreign
 from wizard.model import facts as f
-from wizard.model.facts import AptPlan, Facts, Process, Release, Service
+from wizard.model.facts import Facts, Process, Release, Service
+from wizard.model.step_facts import AptPlan
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.asked_saslauthd import is_stopped, named_socket, places
 from wizard.sendmail.cf_needs import TlsFiles, mail_owner, refused, without_start, without_tls

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from wizard.model.facts import Tlsa
+from wizard.model.step_facts import Tlsa
 
 PATIENCE = 5.0
 """Seconds for each name."""

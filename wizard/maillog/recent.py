@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from wizard.errors import HostError
 from wizard.maillog.read import Logged, LogLine, journal_begin, matching, matching_in_file, where
-from wizard.model.facts import HandedIn, WeakLogin
+from wizard.model.step_facts import HandedIn, WeakLogin
 from wizard.sendmail import cf as sendmail_cf
 from wizard.system.host import Host
 

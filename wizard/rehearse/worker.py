@@ -39,8 +39,8 @@ from wizard.maillog.watched_login import target_of
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Certificate, Guess, answers_from
 from wizard.model.events import Checked, Event, Failed, Planned, Recorded
-from wizard.model.facts import AptPlan
 from wizard.model.plan import Change, Outcome, Sign
+from wizard.model.step_facts import AptPlan
 from wizard.packages.apt import installed
 from wizard.packages.apt_history import bare
 from wizard.rehearse import syscalls as kernel

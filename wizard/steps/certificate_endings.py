@@ -11,8 +11,9 @@ from wizard.certificates import Certificate, common_names, covers, parsed
 from wizard.certificates.dane import fits
 from wizard.gather.tls import key_kinds
 from wizard.gather.tlsa import tlsa_records
-from wizard.model.facts import SENDMAIL_CF, Facts, Tlsa
+from wizard.model.facts import SENDMAIL_CF, Facts
 from wizard.model.plan import Ending
+from wizard.model.step_facts import Tlsa
 
 KEY = "certificate-key"
 NAMES = "certificate-names"

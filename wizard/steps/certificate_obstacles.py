@@ -7,7 +7,8 @@ import shlex
 from wizard.certificates.acme import CERTBOT, authority, reached_from_outside
 from wizard.changes.lineage import by_hand
 from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Certificate
-from wizard.model.facts import Acme, Facts, NameInDns
+from wizard.model.facts import Facts
+from wizard.model.step_facts import Acme, NameInDns
 from wizard.steps.certbot_command import obtaining
 from wizard.steps.certificate import no_folder
 from wizard.steps.certificate_endings import only_rsa

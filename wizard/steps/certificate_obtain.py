@@ -29,8 +29,9 @@ from wizard.gather.firewall import read_entries
 from wizard.gather.renewal import TIMER, idle, is_of, runner
 from wizard.model import facts as f
 from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Answers, Certificate, certified_name
-from wizard.model.facts import Acme, Facts, KeptPair
+from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
+from wizard.model.step_facts import Acme, KeptPair
 from wizard.sendmail.cf_needs import TlsFiles, certificate
 from wizard.steps.certbot_command import command_lines, server_option
 from wizard.steps.certificate import Pair, brings, put

@@ -25,8 +25,9 @@ from wizard.maillog.read import UNPROVED, arrives, where
 from wizard.maillog.recent import DAYS, unknown
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Guess, seconds
-from wizard.model.facts import Facts, Fail2ban
+from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
+from wizard.model.step_facts import Fail2ban
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.strays import stray_sentence
 from wizard.steps.listeners import login_at_25

@@ -31,8 +31,9 @@ from wizard.gather.accounts import LocalAccount, group_id, local_accounts, uid_m
 from wizard.maillog.recent import DAYS, recent_logins
 from wizard.model import facts as f
 from wizard.model.answers import EVERYBODY, GROUPS, Answers, Login
-from wizard.model.facts import Facts, Logins, RecentLogin
+from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
+from wizard.model.step_facts import Logins, RecentLogin
 from wizard.sendmail.asked_saslauthd import asked_saslauthd, of_another_service, socket_of
 from wizard.sendmail.password_source import past_pam, wanted
 from wizard.steps.saslauthd import answers_on_socket

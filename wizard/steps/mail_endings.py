@@ -11,8 +11,9 @@ from wizard.console import count
 from wizard.editors.daemon_options import is_loopback, plain_address
 from wizard.maillog.recent import DAYS, mail_after_login, mail_without_login
 from wizard.model import facts as f
-from wizard.model.facts import Facts, HandedIn, MailLately
+from wizard.model.facts import Facts
 from wizard.model.plan import Ending
+from wizard.model.step_facts import HandedIn, MailLately
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.cf import Daemon
 from wizard.sendmail.local_mail import LOOPBACK, destination, taking

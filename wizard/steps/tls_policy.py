@@ -19,8 +19,9 @@ from wizard.gather.tls import ciphers, suites
 from wizard.maillog.recent import DAYS, recent_tls
 from wizard.model import facts as f
 from wizard.model.answers import UNCHANGED, Answers
-from wizard.model.facts import Facts, TlsTaken, WeakLogin
+from wizard.model.facts import Facts
 from wizard.model.plan import Check, Ending, Plan, Sign, Step
+from wizard.model.step_facts import TlsTaken, WeakLogin
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail import tls_rules
 from wizard.sendmail.m4 import expand_text

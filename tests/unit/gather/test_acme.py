@@ -21,7 +21,7 @@ from wizard.certificates.acme import Caa
 from wizard.gather import acme
 from wizard.gather.acme import directory, look_at_acme, needed
 from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Certificate
-from wizard.model.facts import Acme, NameInDns
+from wizard.model.step_facts import Acme, NameInDns
 from wizard.system.host import Completed, Host
 
 SERVER = "https://ca.example.org/dir"

@@ -16,7 +16,7 @@ import pytest
 from tests.authority import Authority
 from wizard.certificates.dane import fits
 from wizard.gather.tlsa import tlsa_records
-from wizard.model.facts import Tlsa
+from wizard.model.step_facts import Tlsa
 
 NAME = "mail.example.test"
 

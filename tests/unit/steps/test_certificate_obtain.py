@@ -31,8 +31,9 @@ from wizard.engine.trial import tried
 from wizard.errors import ChangeError, HostError, Overdue
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Certificate
-from wizard.model.facts import Acme, Facts, KeptPair, NameInDns, Tlsa
+from wizard.model.facts import Facts
 from wizard.model.plan import Outcome, Plan
+from wizard.model.step_facts import Acme, KeptPair, NameInDns, Tlsa
 from wizard.steps import certificate_obtain
 from wizard.steps.certbot_command import obtaining
 from wizard.steps.certificate_install import HOOKS

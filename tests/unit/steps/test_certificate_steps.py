@@ -24,8 +24,9 @@ from wizard.mends.certificate import MendCertificate
 from wizard.mends.order import extra
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Certificate
-from wizard.model.facts import Facts, Tlsa
+from wizard.model.facts import Facts
 from wizard.model.plan import Outcome, Plan
+from wizard.model.step_facts import Tlsa
 from wizard.render import as_json
 from wizard.sendmail.cf_needs import TlsFiles, unsafe
 from wizard.sendmail.client_name import client_name

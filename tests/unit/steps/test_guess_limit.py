@@ -19,8 +19,9 @@ from wizard.errors import GateError
 from wizard.maillog.read import Logged, LogLine
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Guess, Listen, Login
-from wizard.model.facts import Facts, Fail2ban
+from wizard.model.facts import Facts
 from wizard.model.plan import Check, Outcome, Plan, Sign
+from wizard.model.step_facts import Fail2ban
 from wizard.steps import guess_limit
 from wizard.steps.guess_limit import CHOOSE, ENDS, OPTIONAL, RECIDIVE, GuessLimit, jail_file, ports
 from wizard.system.host import Completed, Host

@@ -22,8 +22,9 @@ from wizard.gather.pam import Pam, PamLine
 from wizard.mends.saslauthd import MendPamService
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Auth, Guess, Login
-from wizard.model.facts import Facts, Logins, Process, RecentLogin
+from wizard.model.facts import Facts, Process
 from wizard.model.plan import Outcome, Plan, Sign
+from wizard.model.step_facts import Logins, RecentLogin
 from wizard.steps import login_policy
 from wizard.steps.login_policy import OPTIONAL, LoginPolicy
 from wizard.system import pam_account

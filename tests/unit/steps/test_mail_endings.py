@@ -11,8 +11,9 @@ from tests.unit.steps.recorded import NOW, bare, file, machine
 from wizard.engine.edits import looking_ahead
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Listen
-from wizard.model.facts import Facts, HandedIn, MailLately
+from wizard.model.facts import Facts
 from wizard.model.plan import Outcome, Plan, Step
+from wizard.model.step_facts import HandedIn, MailLately
 from wizard.steps import mail_endings
 from wizard.steps.listeners import SmtpPort, SubmissionPort
 from wizard.steps.mc_edit import AuthOptions

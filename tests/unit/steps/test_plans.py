@@ -13,8 +13,9 @@ from wizard.changes.file import FileChange
 from wizard.mends.generated import MendDaemonMode
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Auth, Install, Listen
-from wizard.model.facts import AptPlan, Facts, Process, Release
+from wizard.model.facts import Facts, Process, Release
 from wizard.model.plan import UNKNOWN, UNTESTED, Outcome, Plan, Sign, after
+from wizard.model.step_facts import AptPlan
 from wizard.rollback.apply import running as daemons_running
 from wizard.steps.order import STEPS, step
 from wizard.steps.preflight import checks

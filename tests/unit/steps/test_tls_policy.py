@@ -14,8 +14,9 @@ from wizard.maillog import recent
 from wizard.maillog.read import Logged, LogLine
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Tls
-from wizard.model.facts import Facts, TlsTaken, WeakLogin
+from wizard.model.facts import Facts
 from wizard.model.plan import Check, Outcome, Plan, Sign
+from wizard.model.step_facts import TlsTaken, WeakLogin
 from wizard.sendmail.m4 import Expansion
 from wizard.sendmail.mc_gate import Gate
 from wizard.sendmail.tls_rules import listed, rules, with_rules
