@@ -9,7 +9,7 @@ from snapshots.live.entry import Entry, Kind
 from tests.survival.fake_host import LINK, SASL, UPDATE_AUTH, FakeHost, expanded
 from wizard.changes.command import CommandChange, DialogueChange
 from wizard.changes.file import FileChange
-from wizard.changes.packages import PackagesChange
+from wizard.changes.install_packages import PackagesChange
 from wizard.changes.service import ServiceChange
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts

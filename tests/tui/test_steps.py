@@ -18,7 +18,7 @@ from screens.summary import Summary
 from screens.widgets.contents import diff_content
 from screens.widgets.step_board import StepBoard
 from tests.tui.bench import Bench, Stuck, Writes, at, counts, play, press_apply, shows, until, use
-from wizard.changes.packages import PackagesChange
+from wizard.changes.install_packages import PackagesChange
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Step

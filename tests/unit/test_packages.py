@@ -14,9 +14,9 @@ from tests.survival.fake_files import put, text
 from tests.survival.fake_host import FakeHost
 from tests.survival.fake_packages import CATALOGUE, Package
 from tests.survival.machine import make_machine
+from wizard.changes.install_packages import PackagesChange
 from wizard.changes.packages import (
     PackagesBefore,
-    PackagesChange,
     PackagesEffect,
     PackagesReversal,
     as_one,

@@ -18,8 +18,8 @@ from wizard.certificates.acme import (
     reached_from_outside,
 )
 from wizard.changes.file import FileChange
+from wizard.changes.install_packages import PackagesChange
 from wizard.changes.lineage import MINUTES, LineageChange, port_script
-from wizard.changes.packages import PackagesChange
 from wizard.changes.rules import LiveRule
 from wizard.errors import HostError
 from wizard.firewalls.kinds import FIREWALLS

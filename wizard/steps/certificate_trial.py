@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 from wizard.certificates.acme import authority
+from wizard.changes.install_packages import PackagesChange
 from wizard.changes.lineage import LineageChange, ask, port_not_closed, port_script, refused
-from wizard.changes.packages import PackagesChange
 from wizard.errors import HostError
 from wizard.model.answers import Certificate
 from wizard.model.plan import Plan

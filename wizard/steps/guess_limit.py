@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from snapshots.live.entry import Entry, Kind
 from templates import render
 from wizard.changes.file import FileChange
-from wizard.changes.packages import PackagesChange
+from wizard.changes.install_packages import PackagesChange
 from wizard.changes.service import ServiceChange
 from wizard.console import count
 from wizard.editors.fail2ban import LOOPBACK, NAME, NFT, Jail, Limit, connection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wizard.changes.packages import PackagesChange
+from wizard.changes.install_packages import PackagesChange
 from wizard.changes.service import ServiceChange
 from wizard.gather.host import WANTED
 from wizard.model import facts as f

@@ -11,7 +11,7 @@ import pytest
 from snapshots.live.entry import Entry, Kind
 from tests.unit.steps.recorded import NOW, bare, file, machine
 from wizard.changes.file import FileChange
-from wizard.changes.packages import PackagesChange
+from wizard.changes.install_packages import PackagesChange
 from wizard.changes.service import ServiceChange
 from wizard.editors.fail2ban import Jail
 from wizard.editors.pam_service import Policy, set_policy
