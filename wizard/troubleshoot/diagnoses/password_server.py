@@ -10,7 +10,7 @@ import re
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail.asked_saslauthd import defaults_file, of_another_service
-from wizard.troubleshoot.diagnoses.saslauthd import restarted
+from wizard.troubleshoot.asked_saslauthd import restarted
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend

@@ -2,47 +2,36 @@
 
 from __future__ import annotations
 
-import re
-import shlex
-
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail.asked_saslauthd import (
     argument,
     defaults_file,
     folder_of,
-    of_another_service,
     own_saslauthd,
     own_saslauthds,
     own_socket,
     serves,
-    service_of,
 )
 from wizard.sendmail.password_source import configured_mechanism
 from wizard.steps.saslauthd import asks_start
+from wizard.troubleshoot.asked_saslauthd import (
+    argument_of,
+    default,
+    is_debians,
+    is_wanted,
+    restarting,
+    service_state,
+    started_with,
+)
 from wizard.troubleshoot.diagnoses.listener import OUTSIDE, outside, overridden, unmasked
+from wizard.troubleshoot.diagnoses.saslauthd_options import ends_at_once, option_misread
 from wizard.troubleshoot.diagnosis import Diagnosis, of_unknown
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
 
 RESTART = ("saslauthd-config", "saslauthd-start")
 USERS_OF_THIS_HOST = ("pam", "shadow", "getpwent")
-
-
-def default(picture: Picture, key: str) -> str:
-    """A setting of the defaults file of the saslauthd that is asked, empty where there is none."""
-    path = defaults_file(picture.facts)
-    none = (
-        of_another_service(picture.facts) and path == f.SASLAUTHD_DEFAULT
-    )  # which is of one that nobody asks
-    return "" if none else picture.setting(path, key)
-
-
-def _argument(picture: Picture, letter: str) -> str:
-    """An argument of the saslauthd that serves sendmail, else of ours that listens elsewhere: it may be left over from
-    before, for its init script looks for it where the configuration of now says."""
-    process = own_saslauthd(picture.facts)
-    return argument(process, letter) if process is not None else ""
 
 
 def _missing(picture: Picture) -> Finding | None:
@@ -58,7 +47,7 @@ def _missing(picture: Picture) -> Finding | None:
 
 
 def _no_start(picture: Picture) -> Finding | None:
-    if not _of_debian(picture) or not asks_start(picture.facts) or default(picture, "START") == "yes":
+    if not is_debians(picture) or not asks_start(picture.facts) or default(picture, "START") == "yes":
         return None
     runs = not picture.mux_problem
     return Finding(
@@ -66,132 +55,18 @@ def _no_start(picture: Picture) -> Finding | None:
         + (": it will not come up at the next boot" if runs else ""),
         (
             Evidence(f"START={default(picture, 'START') or '(nothing)'}", defaults_file(picture.facts)),
-            *_word(picture),
+            *service_state(picture),
         ),
         Mend(RESTART),
     )
 
 
-def _wanted(picture: Picture) -> bool:
-    return picture.asks_saslauthd and "sasl2-bin" in picture.facts.packages
-
-
-def _of_debian(picture: Picture) -> bool:
-    """Whether it is wanted, and Debian's service is what starts it."""
-    return _wanted(picture) and not of_another_service(picture.facts)
-
-
-def _again(picture: Picture, steps: tuple[str, ...]) -> Mend:
-    """These steps on Debian's service; where another one starts the saslauthd that is asked, what a person does."""
-    if not of_another_service(picture.facts):
-        return Mend(steps)
-    return Mend(text=f"saslauthd.service does not start the one that sendmail asks: {restarted(picture)}")
-
-
-def _started_with(picture: Picture, steps: tuple[str, ...], how: str) -> Mend:
-    """The same, where it must be started otherwise."""
-    if not of_another_service(picture.facts):
-        return Mend(steps)
-    return Mend(text=f"have its own service start it {how}, then: {restarted(picture)}")
-
-
-def restarted(picture: Picture) -> str:
-    """How the saslauthd that is asked is restarted, by the service that starts it."""
-    if name := service_of(picture.facts):
-        return f"`systemctl restart {shlex.quote(name)}`"
-    return (
-        f"restart the service that puts its socket into {folder_of(picture.mux)} "
-        "(`grep -l saslauthd /etc/systemd/system/*.service` may find it)"
-    )
-
-
-def _word(picture: Picture) -> tuple[Evidence, ...]:
-    service = None if of_another_service(picture.facts) else picture.facts.services.get("saslauthd")
-    return (Evidence(f"saslauthd.service is {service.active}", "systemctl"),) if service else ()
-
-
-_INIT = re.compile(
-    r"\s*(?:saslauthd\[\d+\] ?)?: ?(?:unknown authentication mechanism: (\S+)|failed to initialize mechanism (\S+))\Z"
-)
-
-
-def _option(picture: Picture) -> Finding | None:
-    """The init script puts -O before MECH_OPTIONS; the unit of Debian 13 and newer takes it as it is, so an upgrade breaks it."""
-    service, words = picture.facts.services.get("saslauthd"), default(picture, "MECH_OPTIONS").split()
-    mechanism = default(picture, "MECHANISMS").split()[:1]
-    if not _of_debian(picture) or service is None or mechanism not in (["rimap"], ["ldap"], ["httpform"]):
-        return None
-    if not words or (words[0] == "-O") == service.native or (words[0][0] == "-" and service.native):
-        return None
-    how = "needs -O before it" if service.native else "puts -O before it, so that there are two"
-    who = "saslauthd.service" if service.native else "its init script"
-    return Finding(
-        f"saslauthd is not given what MECH_OPTIONS says: {who} {how}",
-        (
-            Evidence(f'MECH_OPTIONS="{" ".join(words)}"', defaults_file(picture.facts)),
-            *picture.logged(f"{mechanism[0]}_init", limit=1, proved=True),
-        ),
-        Mend(("mend-saslauthd-option",)),
-        Sign.WARNING if picture.login else Sign.FAILED,
-    )
-
-
-def _getpwent(picture: Picture) -> Finding | None:
-    """It reads /etc/passwd alone, where Debian has an `x` in the place of each hash."""
-    owner = picture.account
-    if not _wanted(picture) or picture.backend.mechanism != "getpwent" or picture.login:
-        return None
-    if owner is not None and owner.shadow is None:
-        return None
-    return Finding(
-        "saslauthd asks getpwent, which reads /etc/passwd alone, and the passwords are in /etc/shadow",
-        (Evidence(f'MECHANISMS="{default(picture, "MECHANISMS")}"', defaults_file(picture.facts)),),
-        Mend(
-            text='the same users by a mechanism that can read it: MECHANISMS="pam" (or "shadow") in '
-            f"{defaults_file(picture.facts)}, then: {restarted(picture)}"
-        ),
-        Sign.FAILED if owner is not None else Sign.WARNING,
-    )
-
-
-def _ends_at_once(picture: Picture) -> Finding | None:
-    """What it said last as it started: a mechanism that it has not, or cannot do without an option."""
-    if not _wanted(picture) or own_saslauthd(picture.facts) is not None or not picture.mux_problem:
-        return None
-    if _option(picture):
-        return None
-    configured, asked = default(picture, "MECHANISMS").split()[:1], picture.backend
-    own = [x for x in picture.log or () if x.name == "saslauthd" and not x.file]
-    when, last = next(((x.time, match) for x in reversed(own) if (match := _INIT.match(x.text))), (0.0, None))
-    if last is None or [last[1] or last[2]] != configured:
-        return None
-    if last[2] and asked.option and not any(server.problem for server in asked.servers):
-        return None  # the server was not to be found then, and is now: a start will do
-    path = defaults_file(picture.facts)
-    text = f"`saslauthd -v` lists what this release has: set MECHANISMS in {path} to the one that has your passwords"
-    if last[2]:
-        text = f'name the server in {path} (rimap: MECH_OPTIONS="NAME/PORT", on Debian 13 and newer "-O NAME/PORT"), and see that this name is known: getent hosts NAME'
-    return Finding(
-        f"saslauthd exits as soon as it starts: {'it has no mechanism' if last[1] else 'it cannot begin with'} {configured[0]}",
-        (
-            Evidence(last.string.strip().removeprefix(": "), "journal, saslauthd"),
-            *picture.logged(f"{configured[0]}_init", since=when - 5, limit=1, proved=True),
-            *(
-                Evidence(f"{server.name}: {server.problem}", "its name and port")
-                for server in asked.servers
-                if server.problem
-            ),
-        ),
-        Mend(text=f"{text}; then: {restarted(picture)}"),
-    )
-
-
 def _dead(picture: Picture) -> Finding | None:
-    if _ends_at_once(picture) or _option(picture):
+    if ends_at_once(picture) or option_misread(picture):
         return None
-    if not _wanted(picture) or own_saslauthd(picture.facts) is not None or not picture.mux_problem:
+    if not is_wanted(picture) or own_saslauthd(picture.facts) is not None or not picture.mux_problem:
         return None
-    service = picture.facts.services.get("saslauthd") if _of_debian(picture) else None
+    service = picture.facts.services.get("saslauthd") if is_debians(picture) else None
     trap = service is not None and service.active.startswith("active")
     lie = ", although systemd calls it active, so that `start` does nothing" if trap else ""
     masked, steps = unmasked(picture, "saslauthd", RESTART) if service is not None else ("", RESTART)
@@ -199,17 +74,17 @@ def _dead(picture: Picture) -> Finding | None:
     return Finding(
         f"{'the saslauthd that sendmail asks' if others else 'saslauthd'} does not run{masked or lie}: every login ends in 535",
         (
-            *_word(picture),
+            *service_state(picture),
             Evidence(f"no saslauthd{f' with its socket in {folder_of(picture.mux)}' * others}", "/proc"),
             Evidence(picture.mux_problem, picture.mux),
             *picture.logged("generic failure", since=picture.began),
         ),
-        _again(picture, steps),
+        restarting(picture, steps),
     )
 
 
 def _elsewhere(picture: Picture) -> Finding | None:
-    if not _of_debian(picture):
+    if not is_debians(picture):
         return None
     ours, words = own_saslauthd(picture.facts), default(picture, "OPTIONS").split()
     runs = (argument(ours, "-m") or f.MUX_FOLDERS[0]) if ours is not None else ""
@@ -246,7 +121,7 @@ def _moved(picture: Picture, folder: str, *, in_file: bool) -> Mend:
 
 def _hung(picture: Picture) -> Finding | None:
     ours = [process.pid for process in own_saslauthds(picture.facts)]
-    if not ours or not picture.mux_problem or not _wanted(picture):
+    if not ours or not picture.mux_problem or not is_wanted(picture):
         return None
     stopped = [pid for pid in ours if picture.states.get(pid) == "T"]
     if (
@@ -261,12 +136,12 @@ def _hung(picture: Picture) -> Finding | None:
             Evidence(picture.mux_problem, picture.mux),
             *(Evidence(f"pid {pid} is stopped (state T)", "/proc") for pid in stopped[:3]),
         ),
-        _again(picture, ("mend-saslauthd-restart",)),
+        restarting(picture, ("mend-saslauthd-restart",)),
     )
 
 
 def _socket_gone(picture: Picture) -> Finding | None:
-    if not _wanted(picture) or own_saslauthd(picture.facts) is None or not picture.mux_problem:
+    if not is_wanted(picture) or own_saslauthd(picture.facts) is None or not picture.mux_problem:
         return None
     if "No such file" not in picture.mux_problem and "refused" not in picture.mux_problem:
         return None
@@ -275,14 +150,14 @@ def _socket_gone(picture: Picture) -> Finding | None:
     return Finding(
         "saslauthd runs, but its socket is gone",
         (Evidence(picture.mux_problem, picture.mux),),
-        _again(picture, ("mend-saslauthd-restart",)),
+        restarting(picture, ("mend-saslauthd-restart",)),
     )
 
 
 def _mechanism(picture: Picture) -> Finding | None:
-    if not _wanted(picture):
+    if not is_wanted(picture):
         return None
-    runs, configured = _argument(picture, "-a"), default(picture, "MECHANISMS").strip()
+    runs, configured = argument_of(picture, "-a"), default(picture, "MECHANISMS").strip()
     wanted = picture.source.asks
     if runs and configured and runs != configured.split()[0]:
         return Finding(
@@ -291,9 +166,9 @@ def _mechanism(picture: Picture) -> Finding | None:
                 Evidence(f"-a {runs}", "the running saslauthd"),
                 Evidence(f'MECHANISMS="{configured}"', defaults_file(picture.facts)),
             ),
-            _again(picture, ("mend-saslauthd-restart",))
+            restarting(picture, ("mend-saslauthd-restart",))
             if configured_mechanism(picture.facts) == wanted
-            else _started_with(picture, RESTART, f"with -a {wanted}"),
+            else started_with(picture, RESTART, f"with -a {wanted}"),
         )
     now = runs or configured
     if now and now == wanted and _knows_nobody(picture, now):
@@ -307,7 +182,7 @@ def _mechanism(picture: Picture) -> Finding | None:
             Evidence(f'MECHANISMS="{configured}"', defaults_file(picture.facts)),
             *((Evidence(picture.socket_login, picture.mux),) if picture.socket_login else ()),
         ),
-        _started_with(picture, RESTART, f"with -a {wanted}")
+        started_with(picture, RESTART, f"with -a {wanted}")
         if now == "sasldb" or picture.answers.auth.saslauthd_mechanism
         else Mend(text=_KEEP.format(now)),
         Sign.FAILED if ours or _knows_nobody(picture, now) else Sign.WARNING,
@@ -349,7 +224,7 @@ def _knows_nobody(picture: Picture, mechanism: str) -> bool:
 
 def _closed(picture: Picture) -> Finding | None:
     mode = picture.mux_mode
-    if not _wanted(picture) or mode is None:
+    if not is_wanted(picture) or mode is None:
         return None
     members = picture.facts.groups.get("sasl", frozenset())
     outside = [name for name in ("smmta", "smmsp") if name not in members]
@@ -373,7 +248,7 @@ def _closed(picture: Picture) -> Finding | None:
 
 def _boot(picture: Picture) -> Finding | None:
     service = picture.facts.services.get("saslauthd")
-    if not _of_debian(picture) or service is None or not service.exists or service.enabled:
+    if not is_debians(picture) or service is None or not service.exists or service.enabled:
         return None
     return Finding(
         "saslauthd is not enabled at boot: logins will fail after the next boot",
@@ -382,29 +257,11 @@ def _boot(picture: Picture) -> Finding | None:
     )
 
 
-def _realm(picture: Picture) -> Finding | None:
-    """`-r`: who logs in as alice@mail.example.test is that user for PAM, not alice."""
-    owner = picture.account
-    if owner is None or not owner.bare or picture.login or not _wanted(picture) or not picture.backend.joined:
-        return None
-    mends = "-r" in default(picture, "OPTIONS").split() and not picture.pam.asks_others
-    return Finding(
-        f"saslauthd runs with -r and so asks for the user {owner.user}, but here it is {owner.bare}, without the realm",
-        (
-            Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", defaults_file(picture.facts)),
-            Evidence(f"{owner.user}: not found; {owner.bare}: found", "getent passwd"),
-        ),
-        Mend(("mend-saslauthd-realm",))
-        if mends and _of_debian(picture)
-        else Mend(text=f"log in as {owner.bare}, or start saslauthd without -r"),
-    )
-
-
 def _cache(picture: Picture) -> Finding | None:
     """What was accepted though shadow says no."""
     owner = picture.account
     accepted = picture.login or (picture.socket_login or "").startswith("OK")
-    if owner is None or owner.shadow is None or not accepted or not _wanted(picture):
+    if owner is None or owner.shadow is None or not accepted or not is_wanted(picture):
         return None
     if owner.right is False:
         evidence = "this is not the password"
@@ -419,7 +276,7 @@ def _cache(picture: Picture) -> Finding | None:
             Evidence(picture.socket_login or "accepted", picture.mux),
             Evidence(evidence, "/etc/shadow"),
         ),
-        _started_with(picture, ("mend-saslauthd-cache",), "without -c"),
+        started_with(picture, ("mend-saslauthd-cache",), "without -c"),
     )
 
 
@@ -428,60 +285,17 @@ def _outside(picture: Picture) -> Finding | None:
 
 
 def _unknown(picture: Picture) -> Finding | None:
-    if not _wanted(picture) or not picture.mux_problem:
+    if not is_wanted(picture) or not picture.mux_problem:
         return None
     return Finding(
         "saslauthd does not answer on its socket, and none of the known causes was found",
-        (Evidence(picture.mux_problem, picture.mux), *_word(picture)),
+        (Evidence(picture.mux_problem, picture.mux), *service_state(picture)),
         next_looks(Layer.SASLAUTHD),
     )
 
 
 _S = Layer.SASLAUTHD
 _535 = "535, the password is refused for everybody"
-AS_CONFIGURED = (
-    Diagnosis(
-        "saslauthd-option",
-        _S,
-        _535,
-        "2.3",
-        "MECH_OPTIONS, its unit",
-        _option,
-        cause="MECH_OPTIONS is not written as this release reads it: with -O for the unit of Debian 13 and newer, without it for the init script",
-        fix="write it so (--fix: mend-saslauthd-option)",
-    ),
-    Diagnosis(
-        "saslauthd-ends",
-        _S,
-        _535,
-        "2.4",
-        "the log of saslauthd",
-        _ends_at_once,
-        cause="saslauthd exits as soon as it starts, because it does not have the mechanism, or not the server that this needs",
-        fix="set MECHANISMS and MECH_OPTIONS in its defaults file, /etc/default/saslauthd or saslauthd-NAME there",
-    ),
-    Diagnosis(
-        "saslauthd-getpwent",
-        _S,
-        _535,
-        "2.3",
-        "its arguments, /etc/shadow",
-        _getpwent,
-        cause="saslauthd asks getpwent, which cannot see the passwords in /etc/shadow",
-        fix="have it ask pam or shadow: the same users",
-    ),
-    Diagnosis(
-        "saslauthd-realm",
-        _S,
-        "535 where the user name is a mail address",
-        "2.3",
-        "its arguments, getent passwd",
-        _realm,
-        cause="saslauthd runs with -r and asks for user@realm, and here the user has no realm",
-        fix="start it without -r (--fix: mend-saslauthd-realm)",
-    ),
-)
-"""It does as its file says, and that is wrong."""
 
 DIAGNOSES = (
     Diagnosis(
