@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -24,6 +25,7 @@ from wizard.engine.run import Run
 from wizard.engine.session import FRESH
 from wizard.errors import HostError, Interrupted, NeededError, UsageError
 from wizard.mends.order import extra
+from wizard.model import documents
 from wizard.model.answers import Answers
 from wizard.model.events import Event, Failed, Planned
 from wizard.model.facts import Facts
@@ -411,6 +413,9 @@ def test_a_step_that_needs_one_that_was_declined_is_left_out_too(bench: Bench) -
     assert asked == ["one", "four"]
     assert (run.skipped, list(run.applied), run.stopped) == (["one"], ["four"], None)
     assert run.plans["three"].reason == "it needs one, which is left out"
+    states = [as_json.step_state(run, plan) for plan in run.plans.values()]
+    assert states == ["skipped", "not-now", "not-now", "applied"]
+    assert {*states} <= {*get_args(documents.RunStepState)}, "the schema knows them"
     shown = "".join(map(event_text, bench.events))
     assert "a step  (howto 9.9)\n   not now: it needs one, which is left out" in shown
     assert shown.count("why: ") == 2, "of those that can be applied"

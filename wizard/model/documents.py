@@ -21,9 +21,11 @@ RunStepState = Literal[
     "done",
     "not-applicable",
     "later",
+    "not-now",
     "unknown",
     "untested",
 ]
+"""`not-now`: it needs a step that the run has left out."""
 PlanOutcome = Literal["pending", "done", "not-applicable", "later", "blocked"]
 RunOutcome = Literal["done", "nothing", "failed", "blocked", "undecided"]
 """`nothing`: there was nothing to do, or nobody wanted it; `undecided`: something that works would end, or a killed run is finished, and nobody
