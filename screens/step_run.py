@@ -350,7 +350,7 @@ class StepRun(Frame[None]):
             edit(self.app, self.backend.host.path(path))
         match message.error:
             case InterruptedRun():
-                from screens.rollback import RecoveryScreen
+                from screens.recovery import RecoveryScreen
 
                 self.app.push_screen(RecoveryScreen())
             case None | Stopped() | Interrupted():

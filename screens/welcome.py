@@ -172,7 +172,7 @@ class Place:
 
 PLACES: dict[str, Place] = {
     "continue": Place(
-        "Finish or undo the interrupted run", "msa-wizard recover", "screens.rollback:RecoveryScreen"
+        "Finish or undo the interrupted run", "msa-wizard recover", "screens.recovery:RecoveryScreen"
     ),
     "set-up": Place("Set up, step by step", "msa-wizard apply", "screens.steps:Steps"),
     "rehearse": Place("Rehearse first", "msa-wizard rehearse", "screens.rehearse:Rehearse"),

@@ -17,7 +17,8 @@ from textual.pilot import Pilot
 from textual.widgets import DataTable
 
 from screens.app import WizardApp
-from screens.rollback import History, RecoveryScreen, RollbackScreen, ways
+from screens.recovery import RecoveryScreen, ways
+from screens.rollback import History, RollbackScreen
 from snapshots.live.entry import Entry, Kind
 from snapshots.store import Commit
 from tests.tui.bench import Bench, Writes, counts, play, shows, until, use

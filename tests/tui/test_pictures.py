@@ -27,8 +27,9 @@ from screens.certificate_obtain import ObtainCertificate
 from screens.dialogs import ConfirmQuit, FirewallCountdown, Help, LocalEdits, StepFailed
 from screens.jobs import JobEnded, MoveWaits, RollbackWaits
 from screens.login_test import LoginTest
+from screens.recovery import RecoveryScreen
 from screens.rehearse import Rehearse
-from screens.rollback import History, RecoveryScreen, RollbackScreen
+from screens.rollback import History, RollbackScreen
 from screens.saved_texts import MailClients, Report
 from screens.settings import Settings
 from screens.steps import Steps

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList
 
 from screens.app import WizardApp
-from screens.rollback import RecoveryScreen
+from screens.recovery import RecoveryScreen
 from tests.tui.bench import Bench, Writes, at, play, press_apply, shows, until, use
 from tests.tui.test_history import at_the_interrupted, killed_in_three
 from tests.tui.test_what_would_end import Ends
