@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from abc import abstractmethod
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -292,9 +293,9 @@ class Frame(WizardScreen[Result]):
             markup=False,
         )
 
+    @abstractmethod
     def body(self) -> ComposeResult:
         """The screen's own widgets."""
-        raise NotImplementedError
 
     def dismiss(self, result: Result | None = None) -> AwaitComplete:
         """End, and with it what its own job asks: nobody could answer that any more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -150,9 +151,9 @@ class ReviewAndRun(Frame[Result]):
         output.set_class(not output.lines, "hidden")
         self.refresh_bindings()
 
+    @abstractmethod
     def ended(self, result: object) -> None:
         """Show the result."""
-        raise NotImplementedError
 
     def failed(self, why: str) -> None:
         """Show why there is no result."""

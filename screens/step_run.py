@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from functools import partial
 
 from screens.base import Frame, sentence
@@ -88,13 +89,13 @@ class StepRun(Frame[None]):
         """The timer draws output while something is at work."""
         self._drawing = self.set_interval(DRAWN, self._draw, pause=True)
 
+    @abstractmethod
     def look_at_steps(self) -> None:
         """Look at the host, and show what came of a run that has ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     def show_step(self) -> None:
         """Show what is known of the chosen step."""
-        raise NotImplementedError
 
     def say_of(self, name: str, words: str) -> None:
         """News of one step: it goes once another one is shown."""

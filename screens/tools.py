@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -76,8 +77,9 @@ class Tool(Frame[None]):
         if lines := self.desk.taken(self):
             self.lines.add_output(lines)
 
+    @abstractmethod
     def _count(self) -> None:
-        raise NotImplementedError
+        """Say what goes on; each second."""
 
 
 class ManualLogin(Tool):
