@@ -191,7 +191,9 @@ TOOLS: dict[str, Place] = {
     "saslauthd": Place(
         "saslauthd in debug mode", "msa-wizard debug saslauthd", "screens.tools:SaslauthdDebug"
     ),
-    "by-hand": Place("A manual login", "msa-wizard debug login --user NAME", "screens.tools:ManualLogin"),
+    "by-hand": Place(
+        "A manual login", "msa-wizard debug login --user NAME", "screens.manual_login:ManualLogin"
+    ),
     "from-outside": Place(
         "A test from outside", "msa-wizard test --from-outside", "screens.tools:RemoteLogin"
     ),

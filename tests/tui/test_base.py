@@ -13,7 +13,8 @@ from textual.widgets import Static
 
 from screens.app import WizardApp
 from screens.base import Dialog, Frame, WizardScreen, sentence
-from screens.tools import ManualLogin, SaslauthdDebug
+from screens.manual_login import ManualLogin
+from screens.tools import SaslauthdDebug
 from tests.tui.bench import Bench, play, shows, until
 from wizard.errors import NothingToRollBack, NotRoot
 

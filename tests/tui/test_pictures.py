@@ -27,6 +27,7 @@ from screens.certificate_obtain import ObtainCertificate
 from screens.dialogs import ConfirmQuit, FirewallCountdown, Help, LocalEdits, StepFailed
 from screens.jobs import JobEnded, MoveWaits, RollbackWaits
 from screens.login_test import LoginTest
+from screens.manual_login import ManualLogin
 from screens.recovery import RecoveryScreen
 from screens.rehearse import Rehearse
 from screens.rollback import History, RollbackScreen
@@ -34,7 +35,7 @@ from screens.saved_texts import MailClients, Report
 from screens.settings import Settings
 from screens.steps import Steps
 from screens.summary import Summary
-from screens.tools import ManualLogin, SaslauthdDebug
+from screens.tools import SaslauthdDebug
 from screens.troubleshoot import Troubleshoot
 from screens.welcome import Welcome
 from snapshots.format.message import Author, Commit

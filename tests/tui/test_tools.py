@@ -20,8 +20,9 @@ from screens.certificate import InstallCertificate
 from screens.certificate_obtain import ObtainCertificate
 from screens.dialogs import AskCertificate
 from screens.jobs import Job
+from screens.manual_login import ManualLogin
 from screens.review_and_run import RunSteps
-from screens.tools import ManualLogin, RemoteLogin, SaslauthdDebug
+from screens.tools import RemoteLogin, SaslauthdDebug
 from screens.troubleshoot import Troubleshoot
 from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority

@@ -18,11 +18,12 @@ from screens.base import Frame, WizardScreen
 from screens.dialogs import AskCertificate
 from screens.jobs import CertificateWaits, Job, Reply
 from screens.login_test import LoginTest
+from screens.manual_login import ManualLogin
 from screens.rehearse import Rehearse
 from screens.review_and_run import RunSteps
 from screens.settings import Settings
 from screens.steps import Steps
-from screens.tools import ManualLogin, RemoteLogin, SaslauthdDebug
+from screens.tools import RemoteLogin, SaslauthdDebug
 from screens.welcome import PLACES, TOOLS, Welcome
 from tests.tui.bench import Writes, play, press_apply, shows, until, use
 from tests.tui.test_tools import Tools
