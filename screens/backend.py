@@ -12,7 +12,8 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from wizard.errors import CannotHere, NotPutBackError, OthersSaved
-from wizard.model.answers import SAVED, Answers, saved
+from wizard.model.answers import Answers
+from wizard.model.answers_file import SAVED, saved
 from wizard.model.session import Session, TakenBack
 from wizard.model.set_option import as_options, as_words, of_apply, with_those_that_go
 from wizard.system import accepted_login

@@ -23,7 +23,6 @@ from wizard.model.answers import (
     FIREWALL_CHOICES,
     MECHANISMS,
     POLICIES,
-    SAVED,
     TLS_POLICIES,
     UNCHANGED,
     Answers,
@@ -35,8 +34,8 @@ from wizard.model.answers import (
     Login,
     Test,
     Tls,
-    parse,
 )
+from wizard.model.answers_file import SAVED, parse
 from wizard.model.set_option import as_options, as_words
 from wizard.render.files import as_toml
 

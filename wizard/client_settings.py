@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from templates import render
 from wizard.editors.daemon_options import is_loopback
-from wizard.model.answers import Answers, host_name
+from wizard.model.answer_checks import host_name
+from wizard.model.answers import Answers
 from wizard.model.facts import SENDMAIL_CF, Facts
 from wizard.model.plan import Check, Sign
 from wizard.sendmail import cf as sendmail_cf

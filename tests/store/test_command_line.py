@@ -32,7 +32,8 @@ from wizard.engine.run import AGAIN, BY_HAND, Resume
 from wizard.engine.settings import save_settings
 from wizard.engine.undo import undo_effects
 from wizard.errors import AnswersError, ChangeError, Interrupted
-from wizard.model.answers import SAVED, Answers, Listen, load
+from wizard.model.answers import Answers, Listen
+from wizard.model.answers_file import SAVED, load
 from wizard.model.facts import Facts
 from wizard.model.plan import Plan, Step
 from wizard.rollback.apply import RollbackSession

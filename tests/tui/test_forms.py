@@ -24,7 +24,8 @@ from tests.tui.bench import Bench, Writes, at, notified, play, shows, text, unti
 from tests.unit.steps.recorded import file, machine
 from wizard.engine.engine import Engine
 from wizard.errors import NotRoot, OthersSaved
-from wizard.model.answers import Answers, Guess, Login, Test, load
+from wizard.model.answers import Answers, Guess, Login, Test
+from wizard.model.answers_file import load
 from wizard.model.facts import SENDMAIL_CF
 from wizard.system.lock import held
 from wizard.system.signals import Interrupt

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tests.unit.steps.recorded import machine
 from wizard.errors import AnswersError
-from wizard.model.answers import Answers, Listen, load, parse, saved
+from wizard.model.answers import Answers, Listen
+from wizard.model.answers_file import load, parse, saved
 from wizard.render.files import as_toml
 from wizard.sendmail.own_address import not_here
 
@@ -159,7 +160,7 @@ def test_saved_settings_that_cannot_be_read_say_what_to_do(
     def closed(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("wizard.model.answers.os.open", closed)
+    monkeypatch.setattr("wizard.model.answers_file.os.open", closed)
     with pytest.raises(AnswersError, match=r"cannot be read: Permission denied\. Run it with sudo, or "):
         saved(path)
 

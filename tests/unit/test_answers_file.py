@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from wizard.errors import AnswersError
-from wizard.model.answers import Answers, Auth, Certificate, Listen, Login, Test, Tls, load, parse
+from wizard.model.answers import Answers, Auth, Certificate, Listen, Login, Test, Tls
+from wizard.model.answers_file import load, parse
 from wizard.render.files import as_toml
 from wizard.system.output_file import save
 

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from wizard.errors import AnswersError
-from wizard.model.answers import MAX_FILE, Answers, load, parse
+from wizard.model.answers import Answers
+from wizard.model.answers_file import MAX_FILE, load, parse
 from wizard.render.files import as_toml
 
 DEEP = 1000

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.unit.test_answers_file import OWN
 from wizard.editors import EditError
 from wizard.editors.answers_toml import Value, set_value
-from wizard.model.answers import Answers, parse
+from wizard.model.answers import Answers
+from wizard.model.answers_file import parse
 from wizard.model.set_option import changed
 from wizard.render.files import as_toml
 

@@ -24,7 +24,7 @@ from wizard.cli.options import ask, credentials, entered, must_be_asked
 from wizard.delivery import version_line
 from wizard.engine.state_dir import InterruptedRun
 from wizard.errors import AnswersError, CannotHere
-from wizard.model.answers import saved
+from wizard.model.answers_file import saved
 from wizard.system.host import Host
 
 COMMANDS = {name: each for name, each in commands().items() if each.get_default("run")}

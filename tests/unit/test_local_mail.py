@@ -11,7 +11,7 @@ from wizard.editors.daemon_options import parse
 from wizard.errors import AnswersError
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Listen
-from wizard.model.answers import parse as parse_answers
+from wizard.model.answers_file import parse as parse_answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Outcome, Plan
 from wizard.sendmail.cf import Daemon, daemon

@@ -26,10 +26,8 @@ from wizard.model.answers import (
     Test,
     Tls,
     answers_from,
-    load,
-    parse,
-    saved,
 )
+from wizard.model.answers_file import load, parse, saved
 from wizard.model.set_option import as_options, with_set, with_those_that_go
 from wizard.render.files import as_toml
 from wizard.system.lock import held

@@ -18,7 +18,7 @@ from typing import Any
 from snapshots.visible import visible
 from wizard.console import clean, count
 from wizard.errors import PemError
-from wizard.model.answers import MOST_NAMES
+from wizard.model.answer_checks import MOST_NAMES
 from wizard.model.plan import Sign, worst
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9. ]+)-----\s*?\n(.*?)-----END \1-----", re.DOTALL)

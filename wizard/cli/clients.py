@@ -23,7 +23,8 @@ from wizard.errors import CANNOT, DONE, FAILED, AnswersError, UsageError
 from wizard.gather.acme import directory
 from wizard.gather.certificates import details
 from wizard.gather.host import look
-from wizard.model.answers import STANDALONE, Answers, Certificate, saved
+from wizard.model.answers import STANDALONE, Answers, Certificate
+from wizard.model.answers_file import saved
 from wizard.model.events import Event
 from wizard.model.plan import Outcome, Sign, Step
 from wizard.model.set_option import with_set

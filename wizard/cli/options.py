@@ -18,7 +18,9 @@ from wizard.console import alone, clean, error, out
 from wizard.engine.local_edits import own_edits
 from wizard.engine.run import Consent, Decide, Enough, nobody, not_asked
 from wizard.errors import AnswersError, UsageError
-from wizard.model.answers import Answers, ending_id, load, saved
+from wizard.model.answer_checks import ending_id
+from wizard.model.answers import Answers
+from wizard.model.answers_file import load, saved
 from wizard.model.plan import Ending, Plan, Step
 from wizard.model.set_option import with_set
 from wizard.render.text import endings_text

@@ -24,7 +24,8 @@ from wizard.engine.state_dir import (
 )
 from wizard.engine.temporary import OPERATION
 from wizard.errors import CONFLICT, DONE, FAILED, NothingToRollBack, UsageError
-from wizard.model.answers import answers_from, saved
+from wizard.model.answers import answers_from
+from wizard.model.answers_file import saved
 from wizard.model.events import Event
 from wizard.model.set_option import of_apply
 from wizard.render import as_json

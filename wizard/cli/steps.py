@@ -47,7 +47,8 @@ from wizard.errors import (
 )
 from wizard.gather.firewall import ssh_connection
 from wizard.gather.host import look
-from wizard.model.answers import SAVED, Answers, Auth, saved
+from wizard.model.answers import Answers, Auth
+from wizard.model.answers_file import SAVED, saved
 from wizard.model.events import Event
 from wizard.model.facts import Facts
 from wizard.model.plan import UNKNOWN, UNTESTED, Outcome, Plan, Sign, Step, ids

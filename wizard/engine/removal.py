@@ -17,7 +17,7 @@ from wizard.certificates.acme import HOOK, PORT_HOOK
 from wizard.delivery import delivery, one_file
 from wizard.errors import HostError
 from wizard.log import LOGROTATE
-from wizard.model.answers import SAVED
+from wizard.model.answers_file import SAVED
 from wizard.system.host import Host, user_name
 
 HOME = "/var/lib/msa-wizard"

@@ -12,7 +12,8 @@ from snapshots.live.entry import Kind
 from wizard.editors.answers_toml import set_value
 from wizard.engine.recorder import Recorder
 from wizard.errors import AnswersError, WizardError
-from wizard.model.answers import Answers, parse
+from wizard.model.answers import Answers
+from wizard.model.answers_file import parse
 from wizard.model.set_option import changed
 from wizard.system.host import Host
 from wizard.system.output_file import keep

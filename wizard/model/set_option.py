@@ -13,7 +13,8 @@ from typing import Any
 
 from snapshots.visible import visible
 from wizard.errors import AnswersError
-from wizard.model.answers import Answers, Auth, parse
+from wizard.model.answers import Answers, Auth
+from wizard.model.answers_file import parse
 
 _SECTIONS = ("listen", "auth", "login", "guess", "tls", "certificate", "firewall", "install", "test")
 KEYS = ("accept", *(f"{name}.{each.name}" for name in _SECTIONS for each in fields(getattr(Answers(), name))))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from wizard import certificates
 from wizard.certificates.acme import HOOK, name_of
-from wizard.model.answers import Certificate, certified_name
+from wizard.model.answer_checks import certified_name
+from wizard.model.answers import Certificate
 from wizard.model.facts import Facts
 from wizard.sendmail.cf_needs import certificate
 

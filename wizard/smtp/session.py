@@ -16,7 +16,7 @@ from templates import render
 from wizard.certificates import Certificate, read
 from wizard.certificates.handshake import client_context, sent_chain
 from wizard.errors import HostError
-from wizard.model.answers import host_name
+from wizard.model.answer_checks import host_name
 from wizard.model.facts import SENDMAIL_CF
 from wizard.sendmail import cf as sendmail_cf
 from wizard.smtp.connection import FAMILIES, Deadline, Ends, Move, Reply, Target, Wire, WireError, lookup, why

@@ -29,7 +29,7 @@ from wizard.console import clean
 from wizard.errors import HostError, PemError, UsageError
 from wizard.gather.certificates import CHAIN, whole_chain
 from wizard.model import facts as f
-from wizard.model.answers import certified_name
+from wizard.model.answer_checks import certified_name
 from wizard.model.plan import Step
 from wizard.sendmail.cf_needs import MOST, TlsFiles, group, open_to, trusted_user
 from wizard.steps.certificate import CertificateStep, Pair, own_name

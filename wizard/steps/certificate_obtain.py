@@ -28,7 +28,8 @@ from wizard.gather.acme import keeps, kept_from, look_at_acme, they_use, users
 from wizard.gather.firewall import read_entries
 from wizard.gather.renewal import TIMER, idle, is_of, runner
 from wizard.model import facts as f
-from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Answers, Certificate, certified_name
+from wizard.model.answer_checks import certified_name
+from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Answers, Certificate
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
 from wizard.model.step_facts import Acme, KeptPair

@@ -24,7 +24,8 @@ from wizard.maillog.guessing import bans, recent
 from wizard.maillog.read import UNPROVED, arrives, where
 from wizard.maillog.recent import DAYS, unknown
 from wizard.model import facts as f
-from wizard.model.answers import Answers, Guess, seconds
+from wizard.model.answer_checks import seconds
+from wizard.model.answers import Answers, Guess
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
 from wizard.model.step_facts import Fail2ban
