@@ -144,6 +144,12 @@ def lineage_of(hook: str) -> str:
     return _value(LINEAGE, hook)
 
 
+def lineage_behind(path: str, brought: str) -> str:
+    """The folder of the lineage that the certificate at `path` is of: it lies in there, or it is the one `brought` by a hook of ours."""
+    folder = path.rpartition("/")[0]
+    return folder if folder.startswith(f"{CERTBOT}/live/") else brought
+
+
 def name_of(hook: str) -> str:
     """The name that a hook of ours has for clients; empty where it has none, or somebody has broken it."""
     return _value(_NAME, hook)

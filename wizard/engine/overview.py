@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from wizard.certificates import judge, parsed
-from wizard.certificates.acme import CERTBOT, HOOK
+from wizard.certificates.acme import HOOK, lineage_behind
 from wizard.console import count, numbered
 from wizard.engine.asked_for import asked_for
 from wizard.engine.engine import Engine
@@ -182,8 +182,7 @@ def _judged(facts: Facts, answers: Answers, path: str) -> Check:
         )
         return Check("certificate", Sign.OK, says)
     says = f"the certificate {'; it '.join(each.says for each in objections)}"
-    folder, hook = path.rpartition("/")[0], facts.files.get(HOOK)
-    lineage = folder if folder.startswith(f"{CERTBOT}/live/") else brings(hook)
+    lineage = lineage_behind(path, brings(facts.files.get(HOOK)))
     kept = "" if seen is None or seen.self_signed else lineage
     remedy = another(seen, [each.kind for each in objections], kept)
     return Check("certificate", worst(each.sign for each in objections), says, remedy)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from wizard.certificates import Certificate, certificates, parsed
-from wizard.certificates.acme import CERTBOT, HOOK, LINEAGE, lineage_of
+from wizard.certificates.acme import CERTBOT, HOOK, LINEAGE, lineage_behind, lineage_of
 from wizard.errors import HostError, PemError
 from wizard.sendmail.cf_needs import MOST, TlsFiles
 from wizard.system.host import Host
@@ -51,8 +51,7 @@ def look_at_renewal(host: Host, cf: str) -> Renewal | None:
 def kept_as(host: Host, path: str) -> str:
     """The folder of the lineage whose newest certificate is the one at `path`: it lies in there, or a hook of ours brings it; empty
     where it is of none."""
-    folder = path.rpartition("/")[0]
-    lineage = folder if folder.startswith(f"{CERTBOT}/live/") else lineage_of(host.text(HOOK, "utf-8"))
+    lineage = lineage_behind(path, lineage_of(host.text(HOOK, "utf-8")))
     own = _first(host, path) if lineage else None
     return lineage if own is not None and own == _first(host, f"{lineage}/fullchain.pem") else ""
 
