@@ -52,8 +52,6 @@ class Recorder:
         self.who = author.name
         """The admin behind sudo or SSH."""
         self._kept = partial(store.commit, run=run, author=author)
-        self.steps: dict[str, str] = {}
-        """The commits of this run's steps."""
         self.started_with = True
         """Whether sendmail is known to have started with the configuration that the run found."""
         self.looked = 0.0
@@ -126,7 +124,6 @@ class Recorder:
             entries=self._own(effects, before),
         )
         assert commit is not None, "a record makes a commit"
-        self.steps[step.id] = commit.id
         return commit.short
 
     def note(self, subject: str, step: str | None, operation: str = "rollback") -> str:
@@ -258,7 +255,7 @@ class Recorder:
         return merged(self.host, f"/{path}", base, ours, theirs)
 
     def record_rolled_back(self, commits: Sequence[Commit], entries: States) -> None:
-        """Steps of this run, newest first, whose files a later one took back that was not done."""
+        """The files of these steps of this run, newest first, were rolled back, since a later one was not done."""
         names = [str(commit.step) for commit in commits]
         self._commit(
             reverts=[commit.id for commit in commits],

@@ -397,7 +397,7 @@ class Session:
         step = work.step
         also = step.also_reverts if work.effects else ()
         earlier = [name for name in also if name in self.run.applied]
-        commits = [self.recorder.store.find(self.recorder.steps[name]) for name in earlier]
+        commits = [self.recorder.store.find(self.run.applied[name]) for name in earlier]
         undone, not_undone = self._undo(work, commits)
         rolled_back = () if not_undone else tuple(earlier)
         for name in rolled_back:
