@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from snapshots.store import Commit, Store
     from wizard.system.host import Host
 
+_MC = SENDMAIL_MC.lstrip("/")
+"""As the store names it."""
+
 
 def at_the_first(plans: Mapping[str, Plan]) -> dict[str, Plan]:
     """The plans, of which the first edit that is pending has what would end with those behind it, and these have it no more;
@@ -53,21 +56,22 @@ def edits_behind(step: Step, steps: Sequence[Step]) -> Iterator[Step]:
 def half_edited(host: Host, store: Store, run: str) -> list[Commit]:
     """The steps of the run that have written sendmail.mc since sendmail.cf was last made of it, whoever did that: by their
     commits, newest first. A sendmail.cf that was only edited is made of none of them. Raises StoreError, HostError."""
-    of_mc = {commit.id for commit in store.history(path=SENDMAIL_MC.lstrip("/"))}
-    made, written = host.dated(SENDMAIL_CF), host.dated(SENDMAIL_MC)
-    edits = []
     of_run = takewhile(lambda commit: commit.run == run, applied(store.history()))
+    of_mc = {commit.id for commit in store.history(path=_MC)}
+    mc_date, cf_date = host.dated(SENDMAIL_MC), host.dated(SENDMAIL_CF)
+    edits = []
     for commit in (commit for commit in of_run if commit.id in of_mc):
-        if made is not None and written is not None and written <= made and _made_of(host, store, commit):
+        older = mc_date is not None and cf_date is not None and mc_date <= cf_date
+        if older and _made_of(host, store, commit):
             break
         edits.append(commit)
-        written = dates_before(store, [commit]).get(SENDMAIL_MC.lstrip("/"), (None, None))[1]
+        mc_date = dates_before(store, [commit]).get(_MC, (None, None))[1]
     return edits
 
 
 def _made_of(host: Host, store: Store, commit: Commit) -> bool:
     """Whether the sendmail.cf of now is what m4 makes of the sendmail.mc that the commit has. Raises StoreError, HostError."""
-    mc, cf = store.entry(commit.id, SENDMAIL_MC.lstrip("/")), host.entry(SENDMAIL_CF)
+    mc, cf = store.entry(commit.id, _MC), host.entry(SENDMAIL_CF)
     if mc is None or cf is None:
         return False
     return sendmail_cf.same(expand_text(host, mc.content).text, cf.content.decode("latin-1"))
