@@ -174,17 +174,15 @@ def exit_code(run: Run) -> int:
 def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
     """Why a run ended before a step: what would end with it, and the command that goes on; empty where nobody knows it."""
     names = [part for name in ids(run.ends) for part in ("--accept", name)]
-    goes_on = command_lines(clean(shlex.join(["msa-wizard", *command, *names])), first="If that may end:  ")
-    if not command:
-        goes_on = fold(
-            f"If that may end: run the command that was interrupted again, with {clean(shlex.join(names))}"
-        )
+    first = "If that may end" if names else "To go on"
+    if command:
+        goes_on = command_lines(clean(shlex.join(["msa-wizard", *command, *names])), first=f"{first}:  ")
+    else:
+        accepted = f", with {clean(shlex.join(names))}" if names else "."
+        goes_on = fold(f"{first}: run the command that was interrupted again{accepted}")
     done = f"Nothing of {run.undecided} was changed. {rolled_back_text(run.rolled_back)}{_applied_text(run.applied)}"
     if not run.ends:
         why = f"Stopped before {run.undecided}: nobody was asked about it before the run was interrupted."
-        goes_on = command_lines(clean(shlex.join(["msa-wizard", *command])), first="To go on:  ")
-        if not command:
-            goes_on = fold("To go on, run the command that was interrupted again.")
         return "\n".join([*fold(why), *fold(done), *goes_on])
     if later := left_out(run.ends):
         done += f" To leave out {later}, press s on it on the screens (`msa-wizard`)."
