@@ -346,7 +346,9 @@ def test_a_program_that_users_may_run_then_is_told_and_not_asked_about(
     (folder / "vacation").symlink_to(programs / "vacation")
     runs = "Mprog, P=/usr/libexec/sendmail/smrsh, F=lsDFMoqeu9\n"
     (note,) = planned(host, cf_from_mc=runs).notes
-    assert note.startswith("sendmailconfig makes /etc/mail/smrsh/procmail: users may then run that")
+    assert note.startswith(
+        "sendmailconfig makes /etc/mail/smrsh/procmail: users may then run what is behind it"
+    )
     assert planned(host, cf_from_mc=runs).ends == ()
     assert planned(host).notes == (), "no mailer asks smrsh"
     (folder / "procmail").symlink_to(programs / "procmail")

@@ -104,7 +104,7 @@ def ask(host: Host, argv: Sequence[str], say: Say) -> Completed:
         if not by_dns:
             raise HostError(f"{error}. What to do: {what}, then run the same command again") from error
         raise HostError(
-            f"{error}. Records that it has put into the DNS may still be there (TXT of _acme-challenge). What to do: {what}; or get it by "
+            f"{error}. Records that it has put into the DNS may still be there (TXT of _acme-challenge). What to do: {what}; or get it with "
             f"`{by_hand(argv)}`, which may take as long as it needs, then run the same command again: what certbot keeps by that name is "
             f"used"
         ) from error
@@ -197,6 +197,6 @@ class LineageChange:
         asked = argv[argv.index("--server") + 1] if "--server" in argv else signed
         if signed not in ("", asked):
             raise ChangeError(
-                f"certbot was told to ask {self.authority}, and asked {authority(signed)}. What to do: its own settings outweigh that "
-                f"({' and '.join(SETTINGS)}): take `staging = true` out there"
+                f"certbot was told to ask {self.authority}, but asked {authority(signed)}. What to do: its own settings override "
+                f"that ({' and '.join(SETTINGS)}): take `staging = true` out of them"
             )

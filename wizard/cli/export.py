@@ -43,7 +43,7 @@ def ansible(arguments: argparse.Namespace) -> int:
     if misnamed(facts):
         out(
             f"`hostname -f` says {clean(facts.fqdn) or 'nothing'}: this host is called {clean(name_of(facts))} in "
-            "inventory/hosts.yml. Give its address there where that is no name by which it is reached."
+            "inventory/hosts.yml. If it cannot be reached by that name, give its address there."
         )
     out("Name your hosts in inventory/hosts.yml there; README.md beside it tells how to go on.")
     return DONE

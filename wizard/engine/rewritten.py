@@ -218,8 +218,8 @@ def _of_smrsh(host: Host, facts: Facts) -> tuple[str, ...]:
     if not new:
         return ()
     return (
-        f"sendmailconfig makes {', '.join(new)}: users may then run that by ~/.forward. To keep it from them, put a link to "
-        "/bin/false there first",
+        f"sendmailconfig makes {', '.join(new)}: users may then run what is behind it from ~/.forward. To prevent that, put a "
+        "link to /bin/false there first",
     )
 
 

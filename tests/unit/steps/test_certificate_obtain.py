@@ -276,7 +276,7 @@ def test_what_a_staging_signed_before_is_called_that(tmp_path: Path) -> None:
 
 
 def test_what_another_authority_signed_than_the_one_that_was_asked_is_not_kept(tmp_path: Path) -> None:
-    """`staging = true` in cli.ini outweighs --server."""
+    """`staging = true` in cli.ini overrides --server."""
     asked = replace(LINEAGE, commands=((PROGRAM, "certonly", "--server", LETS_ENCRYPT),))
     assert asked.apply(Certbot(tmp_path), print) == LineageEffect(NAME, RULES)
     with pytest.raises(ChangeError, match=r"asked Let's Encrypt's staging.*`staging = true`"):
