@@ -43,23 +43,23 @@ def user_ids(host: Host, name: str) -> tuple[int | None, frozenset[int]]:
     row = _row(host, "passwd", name)
     if not row or len(row) != 7 or not row[2].isdigit():
         return None, frozenset()
-    listed = host.run(["id", "-G", "--", name], timeout=_PATIENCE).stdout.split()
-    return int(row[2]), frozenset(int(number) for number in listed if number.isdigit())
+    return int(row[2]), _numbers(host.run(["id", "-G", "--", name], timeout=_PATIENCE).stdout)
 
 
 def users_ids(host: Host, names: Sequence[str]) -> dict[str, tuple[int | None, frozenset[int]]]:
     """By name the same of several users, with two commands for all whom NSS knows by these names. Raises HostError."""
-    said = host.run(["getent", "passwd", "--", *names], timeout=_PATIENCE).stdout
-    rows = {row[0]: row for row in (line.split(":") for line in said.splitlines()) if len(row) == 7}
+    lines = host.run(["getent", "passwd", "--", *names], timeout=_PATIENCE).stdout.splitlines()
+    rows = {row[0]: row for row in (line.split(":") for line in lines) if len(row) == 7}
     there = [name for name in names if name in rows and rows[name][2].isdigit()]
-    listed = host.run(["id", "-G", "--", *there], timeout=_PATIENCE).stdout.splitlines() if there else []
-    if len(listed) != len(there):  # somebody of them is gone
-        there = []
-    known = {
-        name: (int(rows[name][2]), frozenset(int(number) for number in line.split() if number.isdigit()))
-        for name, line in zip(there, listed, strict=False)
-    }
+    groups = host.run(["id", "-G", "--", *there], timeout=_PATIENCE).stdout.splitlines() if there else []
+    known = {}
+    if len(groups) == len(there):  # else somebody of them is gone
+        known = {name: (int(rows[name][2]), _numbers(line)) for name, line in zip(there, groups, strict=True)}
     return {name: known.get(name) or user_ids(host, name) for name in names}
+
+
+def _numbers(line: str) -> frozenset[int]:
+    return frozenset(int(number) for number in line.split() if number.isdigit())
 
 
 def _row(host: Host, database: str, name: str) -> list[str]:
