@@ -60,16 +60,19 @@ def _in_run(path: str) -> str:
 def places(files: Mapping[str, Entry | None], socket: str) -> tuple[str, ...]:
     """The socket where sendmail asks, and where a link in place of its folder leads; `files` has that folder."""
     folder, name = posixpath.split(socket)
-    folder = f.MUX_FOLDER if socket == f.MUX else folder
     link = files.get(folder)
     if link is None or link.kind != "symlink":
         return (socket,)
     return socket, posixpath.join(posixpath.dirname(folder), link.content.decode("latin-1"), name)
 
 
+def _places(facts: Facts) -> tuple[str, ...]:
+    return places(facts.files, socket_of(facts))
+
+
 def serves(facts: Facts, folder: str) -> bool:
     """Whether a saslauthd with this -m (empty: it has none) has its socket where sendmail asks, be it by a link."""
-    return _serves(folder, places(facts.files, socket_of(facts)))
+    return _serves(folder, _places(facts))
 
 
 def _serves(folder: str, asked: Iterable[str]) -> bool:
@@ -92,13 +95,13 @@ def is_stopped(processes: Iterable[Process], asked: Sequence[str]) -> bool:
 
 def asked_saslauthd(facts: Facts) -> Process | None:
     """The one that serves sendmail on this host."""
-    return next(iter(serving(facts.processes, places(facts.files, socket_of(facts)))), None)
+    return next(iter(serving(facts.processes, _places(facts))), None)
 
 
 def own_saslauthds(facts: Facts) -> tuple[Process, ...]:
     """Those that serve sendmail; where none does, those that may be meant to, with their socket elsewhere. What another
     service runs is not, nor what has its socket where the defaults file of another one says."""
-    ours = serving(facts.processes, places(facts.files, socket_of(facts)))
+    ours = serving(facts.processes, _places(facts))
     daemons = (daemon for daemon in facts.processes if daemon.name == "saslauthd")
     left = [daemon for daemon in daemons if not _of_another_one(facts, daemon)]
     return ours or tuple(sorted(left, key=lambda daemon: daemon.started))
@@ -161,7 +164,7 @@ def defaults_file(facts: Facts) -> str:
 
 
 def _found(facts: Facts) -> str | None:
-    return found_default(_defaults(facts), places(facts.files, socket_of(facts)))
+    return found_default(_defaults(facts), _places(facts))
 
 
 def _defaults(facts: Facts) -> dict[str, str]:

@@ -50,7 +50,7 @@ def asked_places(host: Host) -> tuple[str, ...]:
     """Where sendmail asks saslauthd, and where a link in place of that folder leads."""
     conf = conf_place(host)[1]
     socket = named_socket(host.text(conf) if conf else None) or f.MUX
-    folder = f.MUX_FOLDER if socket == f.MUX else posixpath.dirname(socket)
+    folder = posixpath.dirname(socket)
     try:
         return places({folder: host.entry(folder)}, socket)
     except (HostError, PermissionError):
@@ -62,8 +62,8 @@ def asked_default(host: Host) -> str | None:
     all the same, unless Sendmail.conf has named the place."""
     paths = (f.SASLAUTHD_DEFAULT, *instances(host))
     asked = asked_places(host)
-    found = found_default({path: host.text(path) for path in paths}, asked)
-    return found or (f.SASLAUTHD_DEFAULT if asked[0] == f.MUX else None)
+    named = found_default({path: host.text(path) for path in paths}, asked)
+    return named or (f.SASLAUTHD_DEFAULT if asked[0] == f.MUX else None)
 
 
 def instances(host: Host) -> tuple[str, ...]:
