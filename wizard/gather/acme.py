@@ -4,7 +4,6 @@ what of certbot is here."""
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import json
 import os
 import re
@@ -21,6 +20,7 @@ from urllib.error import URLError
 
 from wizard.certificates.acme import CERTBOT, HOOK, IDENTITIES, LETS_ENCRYPT, OTHERS, SETTINGS, Caa, caa
 from wizard.console import clean
+from wizard.editors.daemon_options import is_loopback
 from wizard.errors import HostError
 from wizard.gather.host import ASK_DPKG, apt_simulation, installed
 from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Certificate
@@ -236,7 +236,8 @@ def _addresses(host: Host, name: str) -> NameInDns:
             if seen.addresses:
                 return seen
     seen, answered = _asked(resolver, name, PATIENCE)
-    return replace(seen, hearsay=bool(seen.addresses) and made_up and any(map(_is_here, answered)))
+    by_program = any(is_loopback(server.partition("%")[0]) for server in answered)
+    return replace(seen, hearsay=bool(seen.addresses) and made_up and by_program)
 
 
 def _asked(resolver: dns.resolver.Resolver, name: str, patience: float) -> tuple[NameInDns, set[str]]:
@@ -266,14 +267,6 @@ def _in_hosts_file(host: Host, name: str) -> bool:
 
 def _is_hostname(host: Host, name: str) -> bool:
     return host.text("/etc/hostname").strip().lower() == name.lower()
-
-
-def _is_here(server: str) -> bool:
-    """Whether this name server is a program on this host."""
-    try:
-        return ipaddress.ip_address(server.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
 
 
 def _caa(name: str, identities: Sequence[str], method: str) -> Caa:
