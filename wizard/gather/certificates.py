@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -116,12 +116,7 @@ def judgement(seen: Certificate, name: str, lineage: str = "") -> list[Check]:
         mine = [each for each in objections if _CHECKS.get(each.kind, "trust") == check]
         if mine:
             says = "; ".join(f"it {each.says}" for each in mine)
-        kinds = [each.kind for each in mine]
-        remedy = next((_REMEDIES[kind] for kind in kinds if kind in _REMEDIES), "")
-        if not remedy and not _ANOTHER.isdisjoint(kinds):
-            remedy = another(seen, kinds, lineage)
-        if "chain" in kinds:
-            remedy = "\n".join(whole_chain(seen))
+        remedy = _remedy(seen, [each.kind for each in mine], lineage)
         checks.append(Check(check, worst(each.sign for each in mine), says, remedy))
     if not name:
         says = "this host has no qualified name, so nobody can say which name the certificate must have"
@@ -173,9 +168,17 @@ _CHECKS = {
     "name": "names",
     "no-alternative-name": "names",
 }
-_REMEDIES = {"not-yet-valid": "is the clock of this host right? `timedatectl`"}
-_ANOTHER = frozenset(["expired", "expires-soon", "key-small", "name", "no-alternative-name", "self-signed"])
+_ANOTHER = ENDING | frozenset(["key-small", "name", "no-alternative-name", "self-signed"])
 """What another certificate puts right."""
+
+
+def _remedy(seen: Certificate, kinds: Sequence[str], lineage: str) -> str:
+    """The ways out of what is wrong with it, a line each; empty where there is none."""
+    if "chain" in kinds:
+        return "\n".join(whole_chain(seen))
+    if "not-yet-valid" in kinds:
+        return "is the clock of this host right? `timedatectl`"
+    return "" if _ANOTHER.isdisjoint(kinds) else another(seen, kinds, lineage)
 
 
 def _server(host: Host, files: TlsFiles, result: CertificateReport) -> None:
