@@ -143,15 +143,9 @@ def _counts_bans(host: Host, jail: Jail) -> bool:
     """Whether it bans whom our jail has banned several times. Raises HostError."""
     if not any("Ban" in expression for expression in jail.expressions):
         return False
-    with tempfile.TemporaryDirectory(prefix="msa-wizard-") as place:
-        path = Path(place, "tried.conf")
-        try:
-            path.write_text(conf.filter_of(jail))
-        except OSError as error:
-            raise HostError(f"no file could be made to try a filter: {error}") from error
-        said = _tried_filter(host, _OWN_BAN, str(path))
-    found = _MATCHED.search(said.stdout)
-    return found is None or found[1] != "0"  # one that nobody can try may count anything
+    with _trial_file("tried.conf", conf.filter_of(jail)) as path:
+        match = _MATCHED.search(_tried_filter(host, _OWN_BAN, path).stdout)
+    return match is None or match[1] != "0"  # one that nobody can try may count anything
 
 
 def _own(host: Host) -> tuple[str, ...]:
@@ -215,17 +209,24 @@ def _without_nft(host: Host) -> str:
 
 def matched(host: Host, lines: Sequence[str]) -> int:
     """How many of these lines of a log the filter takes for a wrong password. Raises HostError."""
-    with tempfile.TemporaryDirectory(prefix="msa-wizard-") as place:
-        log = Path(place, "log")
-        try:
-            log.write_text("".join(f"{line}\n" for line in lines))
-        except OSError as error:
-            raise HostError(f"no file could be made to try the filter: {error}") from error
-        result = _tried_filter(host, str(log), conf.NAME)
-    found = _MATCHED.search(result.stdout)
-    if not found:
+    with _trial_file("log", "".join(f"{line}\n" for line in lines)) as log:
+        result = _tried_filter(host, log, conf.NAME)
+    match = _MATCHED.search(result.stdout)
+    if match is None:
         raise HostError(f"fail2ban-regex does not say what its filter matches: {result.tail(1)}")
-    return int(found[1])
+    return int(match[1])
+
+
+@contextlib.contextmanager
+def _trial_file(name: str, text: str) -> Iterator[str]:
+    """The path of a private file with this text. Raises HostError."""
+    with tempfile.TemporaryDirectory(prefix="msa-wizard-") as place:
+        path = Path(place, name)
+        try:
+            path.write_text(text)
+        except OSError as error:
+            raise HostError(f"no file could be made to try a filter: {error}") from error
+        yield str(path)
 
 
 def _tried_filter(host: Host, log: str, name: str) -> Completed:
