@@ -35,7 +35,9 @@ LARGEST = 32 * 1024 * 1024
 """Bytes of the largest regular file whose content is read and kept: no configuration is larger, and a disk image in
 /etc is not to be read, held in memory and stored."""
 
-_KEPT_XATTRS = ("security.capability", "system.posix_acl_access", "system.posix_acl_default")
+ACL = "system.posix_acl_access"
+"""The attribute that is a file's access control list (acl(5))."""
+_KEPT_XATTRS = ("security.capability", ACL, "system.posix_acl_default")
 _EXCHANGE = 2  # RENAME_EXCHANGE of renameat2(2)
 
 _SAVED_WITHIN = 1.0

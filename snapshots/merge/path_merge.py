@@ -10,13 +10,12 @@ from typing import TypeVar
 
 from snapshots.format.layout import Owners
 from snapshots.format.secret_text import PasswordMask, hidden
-from snapshots.live.entry import Entry, Kind, Xattrs
+from snapshots.live.entry import ACL, Entry, Kind, Xattrs
 from snapshots.merge.accounts import database, merge_accounts
 from snapshots.merge.three_way import Choice, merge_text, three_way
 from snapshots.visible import visible_bytes
 
 _T = TypeVar("_T")
-_ACL = "system.posix_acl_access"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ class _FieldMerge:
         return merge.content
 
     def _xattrs(self) -> list[tuple[str, bytes]]:
-        names = sorted({name for one in self._sides for name, _ in one.xattrs} - {_ACL})
+        names = sorted({name for one in self._sides for name, _ in one.xattrs} - {ACL})
         pairs = []
         for name in names:
             value = self._field("xattrs", f"attribute {name}", lambda one: dict(one.xattrs).get(name), _size)  # noqa: B023
@@ -138,7 +137,7 @@ class _FieldMerge:
 
 def _permissions(entry: Entry) -> tuple[int, Xattrs]:
     # One field: the group's bits of the mode are the mask of the access list.
-    return entry.mode, tuple(pair for pair in entry.xattrs if pair[0] == _ACL)
+    return entry.mode, tuple(pair for pair in entry.xattrs if pair[0] == ACL)
 
 
 def _mode_text(permissions: tuple[int, Xattrs]) -> str:

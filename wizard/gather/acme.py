@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import URLError
 
+from snapshots.live.entry import ACL
 from wizard.certificates.acme import CERTBOT, HOOK, IDENTITIES, LETS_ENCRYPT, OTHERS, SETTINGS, Caa, caa
 from wizard.console import clean
 from wizard.editors.daemon_options import is_loopback
@@ -136,7 +137,7 @@ def _others_write(host: Host, path: str, entry: os.stat_result) -> bool:
         return False
     return bool(entry.st_mode & 0o002) or (
         bool(entry.st_mode & 0o020)  # with an ACL the most that anybody in it may
-        and ("system.posix_acl_access" in os.listxattr(host.path(path)) or not _is_empty(host, entry.st_gid))
+        and (ACL in os.listxattr(host.path(path)) or not _is_empty(host, entry.st_gid))
     )
 
 

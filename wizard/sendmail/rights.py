@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from snapshots.format.layout import Owners
+from snapshots.live.entry import ACL
 from wizard.model import facts as f
 from wizard.sendmail.cf_needs import behind_links
 from wizard.sendmail.written_anew import transition
@@ -34,7 +35,6 @@ _ROOTS_ALONE = (f.ACCESS, f"{MAIL_FOLDER}/authinfo")
 _MADE_OF_MC = (f.SENDMAIL_CF, f.SUBMIT_CF)
 _GENERATED = (f.SASL_M4, f.STARTTLS_M4)
 _NAMED = frozenset((*_FOLDERS, *_SECRETS, SASLDB, *_OF_TLS, *_ROOTS_ALONE, *_GENERATED))
-_ACL = "system.posix_acl_access"
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def taken_away(host: Host, paths: Iterable[str], cf: str) -> tuple[str, ...]:
         place = behind_links(host, path) if path in _NAMED else path
         try:
             status = host.path(place).lstat()
-            acl = _ACL in os.listxattr(host.path(place), follow_symlinks=False)
+            acl = ACL in os.listxattr(host.path(place), follow_symlinks=False)
         except OSError:
             continue
         if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
