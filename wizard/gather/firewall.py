@@ -18,7 +18,7 @@ from wizard.packet_filter.iptables import filter_table
 from wizard.packet_filter.nftables import Ruleset, ruleset
 from wizard.packet_filter.walk import Verdict
 from wizard.system.host import Host
-from wizard.system.sockets import is_open, plain_address, process_name
+from wizard.system.sockets import bare_address, is_open, process_name
 
 DEADLINE = 20.0
 """Seconds for a firewall's tool to print its rules."""
@@ -113,7 +113,7 @@ def _open_client(host: Host, connection: str) -> str:
     """The client's address of an SSH_CONNECTION that has not ended, else empty."""
     try:
         client, its_port, server, port = connection.split()
-        ends = (plain_address(client), int(its_port)), (plain_address(server), int(port))
+        ends = (bare_address(client), int(its_port)), (bare_address(server), int(port))
     except ValueError:
         return ""
     return ends[0][0] if is_open(host, *ends) else ""

@@ -75,10 +75,10 @@ def is_open(host: Host, client: tuple[str, int], server: tuple[str, int]) -> boo
 
 def _end(text: str) -> tuple[str, int]:
     digits, port = text.split(":")
-    return plain_address(_address(digits)), int(port, 16)
+    return bare_address(_address(digits)), int(port, 16)
 
 
-def plain_address(text: str) -> str:
+def bare_address(text: str) -> str:
     """An address without its zone; one of IPv4 as such, also where IPv6 has it mapped. Raises ValueError."""
     address = ipaddress.ip_address(text.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
