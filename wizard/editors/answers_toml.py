@@ -18,21 +18,21 @@ def set_value(text: str, name: str, value: Value | None) -> str:
     """The setting `name` (listen.ipv6, accept) set to `value`, or left out with None. Its comments stay, and those within a
     list are above it then. A new one comes below a commented-out one, else at the end of its section. Raises EditError where
     `text` is no TOML."""
-    written = text.rstrip("\r\n").split("\n")
-    lines, end = [line.removesuffix("\r") for line in written], "\r" if "\r\n" in text else ""
-    written[-1] += end
+    raw = text.rstrip("\r\n").split("\n")
+    lines, end = [line.removesuffix("\r") for line in raw], "\r" if "\r\n" in text else ""
+    raw[-1] += end
     statements = list(_statements(lines))
     section = name.rpartition(".")[0]
-    there = next((each for each in statements if name in each.values), None)
-    if there is None and value is not None:
-        there = next((each for each in statements if each.inline == section != ""), None)
-    if there is not None:
-        new = _changed(there, lines[there.start : there.end], name, value)
-        written[there.start : there.end] = [line + end for line in new]
+    statement = next((each for each in statements if name in each.values), None)
+    if statement is None and value is not None:
+        statement = next((each for each in statements if each.inline == section != ""), None)
+    if statement is not None:
+        new = _changed(statement, lines[statement.start : statement.end], name, value)
+        raw[statement.start : statement.end] = [line + end for line in new]
     elif value is not None:
         at, new = _place(lines, statements, name, value)
-        written[at:at] = [line + end for line in new]
-    return "\n".join(written) + "\n"
+        raw[at:at] = [line + end for line in new]
+    return "\n".join(raw) + "\n"
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,17 @@ def _statements(lines: Sequence[str]) -> Iterator[_Statement]:
         bare = lines[start].strip()
         if not bare or bare.startswith("#"):
             continue
-        while (read := _read(lines[start:end])) is None:  # a list or a string goes on in the next line
+        while (table := _table(lines[start:end])) is None:  # a list or a string goes on in the next line
             end += 1
             if end > len(lines):
                 raise EditError(start + 1, bare, "this is no TOML", "put it right by hand")
         if bare.startswith("["):
-            section, read = next(iter(read)), {}
-        inline = next(iter(read)) if re.match(r"[^=]*=[ \t]*\{", bare) else ""
-        yield _Statement(start, end, section, dict(_named(read, section)), inline)
+            section, table = next(iter(table)), {}
+        inline = next(iter(table)) if re.match(r"[^=]*=[ \t]*\{", bare) else ""
+        yield _Statement(start, end, section, dict(_named(table, section)), inline)
 
 
-def _read(lines: Sequence[str]) -> dict[str, object] | None:
+def _table(lines: Sequence[str]) -> dict[str, object] | None:
     try:
         return tomllib.loads("\n".join(lines))
     except ValueError:
@@ -80,12 +80,12 @@ def _named(values: dict[str, object], section: str) -> Iterator[tuple[str, Value
             yield name, value  # type: ignore[misc]
 
 
-def _changed(there: _Statement, lines: Sequence[str], name: str, value: Value | None) -> list[str]:
+def _changed(statement: _Statement, lines: Sequence[str], name: str, value: Value | None) -> list[str]:
     """The lines of the statement with this value."""
-    comments, behind = _comments(lines, any(isinstance(held, list) for held in there.values.values()))
-    if there.inline:  # which nothing can be added to: it becomes a line for each
-        values = {**there.values, name: value}
-        own = [_line(each, held) for each, held in values.items() if held is not None]
+    comments, behind = _comments(lines, any(isinstance(each, list) for each in statement.values.values()))
+    if statement.inline:  # which nothing can be added to: it becomes a line for each
+        values = {**statement.values, name: value}
+        own = [_line(key, new) for key, new in values.items() if new is not None]
     else:
         key = re.match(r"[^=]*=[ \t]*", lines[0])
         assert key is not None
@@ -100,10 +100,10 @@ def _changed(there: _Statement, lines: Sequence[str], name: str, value: Value | 
 def _comments(lines: Sequence[str], is_list: bool) -> tuple[list[str], str]:
     """Those within a list, and the one behind the value with the space before it."""
     *before, last = lines
-    within = [found[1].strip() for line in before if is_list and (found := _COMMENT.match(line))]
+    within = [comment[1].strip() for line in before if is_list and (comment := _COMMENT.match(line))]
     behind = ""
     for mark in re.finditer(r"[ \t]*#", last):
-        if _read([*before, last[: mark.start()]]) is not None:
+        if _table([*before, last[: mark.start()]]) is not None:
             behind = last[mark.start() :]
             break
     return [f"# {words}" for words in within if words], behind
@@ -125,8 +125,8 @@ def _place(
         (each.start for each in statements if each.section != section and each.start >= begin),
         default=len(lines),
     )
-    taken = {number for each in statements for number in range(each.start, each.end)}
-    for number in sorted({*range(begin, end)} - taken):
+    occupied = {number for each in statements for number in range(each.start, each.end)}
+    for number in sorted({*range(begin, end)} - occupied):
         if re.match(rf"[ \t]*#[ \t]*{key}[ \t]*=", lines[number]):
             return number + 1, [_line(key, value)]
     return (own[-1].end, [_line(key, value)]) if own else (0, [_line(key, value), ""])
