@@ -75,7 +75,7 @@ recorded, and the run is closed.
             if killed is None:
                 self.show("No run is interrupted.")
                 return
-            self._on_the_steps = "extra" not in killed.request
+            self._on_the_steps = killed.of_the_howto
             self._ways = ways(killed, self.backend.commits())
         except Exception as error:
             self.show(sentence(error))
@@ -203,10 +203,9 @@ def ways(killed: Unfinished, commits: Sequence[Commit]) -> dict[str, Way]:
         finish += [f"Stays: {done}.\n"] if done else []
         finish += [f"Done again: {clean(killed.step)}.\n"] if killed.step else []
         finish += [f"Stays left out: {', '.join(map(clean, killed.declined))}.\n"] if killed.declined else []
-        whole = killed.request.get("unattended") is True
         finish += [
             "Then the steps that were left follow, without another question.\n"
-            if whole
+            if killed.unattended
             else "It ends before the first step that nobody was asked about.\n"
         ]
     elif killed.operation == "rollback":

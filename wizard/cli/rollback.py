@@ -271,7 +271,7 @@ def _then(killed: Unfinished) -> list[str]:
 
 def _goes_on(killed: Unfinished) -> list[str]:
     """The `apply` that goes on where a run of the howto's steps has stopped, by its own settings; empty for any other run."""
-    if "extra" in killed.request:
+    if not killed.of_the_howto:
         return []
     steps, answers, kept = killed.request["wanted"], answers_from(killed.request["answers"]), saved()
     accepted = [part for each in answers.accept if each not in kept.accept for part in ("--accept", each)]

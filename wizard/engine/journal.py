@@ -52,6 +52,16 @@ class Unfinished:
     declined: list[str] = field(default_factory=list)
     """The steps that were left out, or declined, also half-way."""
 
+    @property
+    def unattended(self) -> bool:
+        """Whether nobody was to be asked (`--yes`)."""
+        return self.request.get("unattended") is True
+
+    @property
+    def of_the_howto(self) -> bool:
+        """Whether it was for no steps beyond the howto, which `apply` and the screen of the steps do not know."""
+        return "extra" not in self.request
+
     def words(self) -> str:
         """One sentence for the admin."""
         when = strftime("%F %T", localtime(self.since))

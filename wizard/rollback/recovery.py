@@ -151,7 +151,7 @@ class Recovery:
         killed = self.killed
         if step.id in killed.declined:
             return False
-        if killed.request.get("unattended") is True or step.id in killed.begun:
+        if killed.unattended or step.id in killed.begun:
             return True
         return step.id not in passed and decide(step, plan)
 
