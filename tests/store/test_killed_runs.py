@@ -1,0 +1,172 @@
+"""A run that was killed is finished as it was decided: what was declined stays left out, and what nobody was asked about is asked."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.store.place import NAMES, Answer, Ends, Killed, Place
+from wizard.changes.file import FileEffect
+from wizard.engine.journal import Journal, unfinished
+from wizard.engine.run import Resume
+from wizard.model.plan import Plan, Step
+
+
+def killed_in(place: Place, at: str, *arguments: str, needs: tuple[str, ...] = ()) -> None:
+    """An `apply` is killed in this step; the last one has `needs`."""
+    steps = [Ends(place.host, name, die=name == at) for name in NAMES]
+    steps[-1].needs = needs  # type: ignore[misc]
+    place.engine(*steps)
+    with pytest.raises(Killed):
+        place.main("apply", *arguments)
+    for step in steps:
+        step.die = False
+
+
+def forget_keys(place: Place, *keys: str) -> None:
+    """The journal as an earlier version wrote it."""
+    lines = [json.loads(line) for line in place.at.read_text().splitlines()]
+    for key in keys:
+        lines[0]["request"].pop(key, None)
+        for line in lines:
+            line.pop(key, None)
+    place.at.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+@pytest.mark.parametrize(
+    ("reply", "applied", "says"),
+    [
+        ("y", ["three", "two"], "Finished."),
+        ("n", ["two"], "Finished."),
+        ("q", ["two"], "Ended before three. 1 step applied (two)."),
+    ],
+)
+def test_what_was_declined_stays_left_out_of_a_killed_run_and_the_rest_is_asked_about(
+    place: Place,
+    answer: Answer,
+    capsys: pytest.CaptureFixture[str],
+    reply: str,
+    applied: list[str],
+    says: str,
+    earlier: bool,
+) -> None:
+    answer("n", "y")
+    killed_in(place, "two")
+    if earlier:
+        forget_keys(place, "declined", "unattended")
+    asked = answer(reply)
+    assert place.main("recover", "--finish") == 0
+    assert asked == ["   apply three? [y]es, [n]o (the default), [a]ll, [q]uit, ?: "]
+    assert place.commits() == applied
+    assert says in capsys.readouterr().out
+    assert unfinished(place.at) is None
+
+
+def test_where_nobody_can_be_asked_a_killed_run_ends_before_what_nobody_was_asked_about(
+    place: Place, answer: Answer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer("n", "y")
+    killed_in(place, "two")
+    monkeypatch.setattr("wizard.cli.options.asks", lambda _: False)
+    assert place.main("recover", "--show") == 0
+    assert "Left out: one." in capsys.readouterr().out
+    assert place.main("recover", "--finish") == 4
+    said = " ".join(capsys.readouterr().err.split())
+    assert "Stopped before three: nobody was asked about it before the run was interrupted." in said
+    assert "1 step applied (two). To go on: msa-wizard apply" in said
+    assert place.commits() == ["two"]
+    assert unfinished(place.at) is None
+
+
+def test_a_killed_run_that_was_not_to_ask_is_finished_whole(place: Place) -> None:
+    killed_in(place, "two", "--yes")
+    assert place.main("recover", "--finish") == 0
+    assert place.commits() == ["three", "two", "one"]
+
+
+@pytest.mark.parametrize("at", ["one", "two"])
+def test_what_needs_a_declined_step_is_left_out_of_a_killed_run_too(
+    place: Place, answer: Answer, at: str
+) -> None:
+    """Also where it was declined after the last step that began."""
+    replies = {"one": ("y",), "two": ("n", "y")}[at]
+    answer(*replies)
+    killed_in(place, at, needs=({"one": "two", "two": "one"}[at],))
+    asked = answer("n")
+    assert place.main("recover", "--finish") == 0
+    assert len(asked) == (1 if at == "one" else 0)
+    assert place.commits() == [at]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_step_that_was_declined_between_two_others_stays_left_out(
+    place: Place, answer: Answer, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    """The run is killed where it asks about the next one."""
+    asked: list[str] = []
+
+    def ask(words: str, _interrupt: object = None) -> str:
+        asked.append(words)
+        if len(asked) == len(NAMES):
+            raise Killed
+        return "n" if len(asked) == 2 else "y"
+
+    answer()
+    monkeypatch.setattr("wizard.cli.options.ask", ask)
+    monkeypatch.setattr(Journal, "finish", lambda _: None)  # SIGKILL closes nothing
+    with pytest.raises(Killed):
+        place.main("apply")
+    monkeypatch.undo()
+    told = unfinished(place.at)
+    assert told is not None
+    assert (told.step, told.begun, told.declined) == (None, ["one"], ["two"])
+    place.engine(*(Ends(place.host, name) for name in NAMES))
+    if terminal:
+        answer("y")
+    assert place.main("recover", "--finish") == (0 if terminal else 4)
+    assert place.commits() == (["three", "one"] if terminal else ["one"])
+
+
+@pytest.mark.parametrize("reply", ["n", "q"])
+def test_a_step_that_was_declined_half_way_is_undone_where_its_way_back_was_killed(
+    place: Place, answer: Answer, monkeypatch: pytest.MonkeyPatch, reply: str
+) -> None:
+    def die(*_: object) -> None:
+        raise Killed
+
+    place.engine(Ends(place.host, "one", late=True), Ends(place.host, "two"))
+    answer("y", reply)
+    with monkeypatch.context() as patch:
+        patch.setattr("wizard.engine.session.undo_effects", die)
+        with pytest.raises(Killed):
+            place.main("apply")
+    told = unfinished(place.at)
+    assert told is not None
+    assert (told.step, told.declined, bool(told.changes)) == ("one", ["one"], True)
+    answer("y")
+    assert place.main("recover", "--finish") == 0
+    assert place.commits() == ["two"]
+    assert not place.there("hosts.allow")
+
+
+def test_what_is_declined_before_a_step_that_is_taken_up_again_does_not_hide_that_it_is_in_hand(
+    place: Place,
+) -> None:
+    place.apply(Ends(place.host, "zero"))
+    head, kept = str(place.store.head()), FileEffect("/etc/hosts.allow", None, None)
+    begun, journal = Journal(place.at), Journal(place.at)
+    begun.begin("apply", "r1", "Alice", head, {"wanted": [], "answers": {}})
+    begun.step("two", head)
+    journal.begin("recover", "r1", "Alice", head, {})
+    in_hand: list[str | None] = []
+
+    def decide(step: Step, _plan: Plan) -> bool:
+        told = unfinished(place.at)
+        in_hand.append(told.step if told else None)
+        return step.id != "one"
+
+    engine = place.engine(Ends(place.host, "one"), Ends(place.host, "two"))
+    engine.apply(place.store, journal, (), decide, lambda: None, Resume("r1", "two", (kept,)))
+    assert in_hand == ["two", "two"]
