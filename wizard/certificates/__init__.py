@@ -160,12 +160,12 @@ def _of_trust(seen: Certificate) -> Iterator[Property]:
         says = "is self-signed: each mail client asks once whether to trust it"
         yield Property("self-signed", Sign.WARNING, says)
     elif seen.public and _UNTRACED.get(seen.refusal or 0) == "chain":
-        # Where this Python cannot tell whether there are others, it is true of these, too.
-        says = "comes without the intermediate certificates that lead to an authority which is known here: clients refuse it"
+        # Also true where there are some, which this Python may not be able to tell.
+        says = "comes without the intermediate certificates that lead to an authority known here: clients refuse it"
         if seen.chain:
             says = (
-                "comes with intermediate certificates that lead to no authority which is known here, as where one is missing, or "
-                "those of a staging: clients refuse it"
+                "comes with intermediate certificates that lead to no authority known here (one is missing, or they are from a "
+                "staging environment): clients refuse it"
             )
         yield Property("chain", Sign.FAILED, says)
     elif seen.refusal in _UNTRACED:

@@ -67,8 +67,8 @@ _REFUSALS = (
      "dns-PLUGIN-propagation-seconds in /etc/letsencrypt/cli.ini; then try again"),
     (r"error:caa\b|Type:\s+caa\b|CAA record",
      "a CAA record of the name forbids this authority to sign for it",
-     "add the authority to the CAA records of the name, or use one that they allow. What validationmethods and accounturi in them say counts, "
-     "too: `certbot show_account` names certbot's account, with --staging that of the trial"),
+     "add the authority to the CAA records of the name, or use one that they allow. Their validationmethods and accounturi must fit, too: "
+     "`certbot show_account` shows certbot's account, with --staging the one of the trial"),
     (r"Type:\s+dns\b|error:dns\b|NXDOMAIN|SERVFAIL|no valid A(?:AAA)? records",
      "the authority does not find the name in the DNS",
      "make its A record (and AAAA) lead to this host, wait until the name servers agree, then try again"),
@@ -79,13 +79,13 @@ _REFUSALS = (
      "the authority was led to https and the TLS there failed",
      "let the web server answer /.well-known/acme-challenge/ over plain http"),
     (r"Please choose an account",
-     "certbot has several accounts with the authority, and cannot ask which is to be used",
-     "`find /etc/letsencrypt/accounts -name regr.json` names them, `grep ^account /etc/letsencrypt/renewal/*.conf` those by which it renews: put "
-     "one away by which it does not (`mv /etc/letsencrypt/accounts/SERVER/directory/ID /root/certbot-account`). Where it renews by all of them, "
-     "have `certbot certonly --cert-name NAME --account ID` get the certificate, then run the same command again"),
+     "certbot has several accounts with the authority, and cannot ask which one to use",
+     "`find /etc/letsencrypt/accounts -name regr.json` lists them, `grep ^account /etc/letsencrypt/renewal/*.conf` those that renewals use: move "
+     "one that none uses out of the way (`mv /etc/letsencrypt/accounts/SERVER/directory/ID /root/certbot-account`). If renewals use all of them, "
+     "get the certificate with `certbot certonly --cert-name NAME --account ID`, then run the same command again"),
     (r"Account at \S+ does not exist",
      "certbot's own settings name an account that it does not have with this authority (staging has its own)",
-     "take `account = ID` out of /etc/letsencrypt/cli.ini, and of /root/.config/letsencrypt/cli.ini"),
+     "remove `account = ID` from /etc/letsencrypt/cli.ini and /root/.config/letsencrypt/cli.ini"),
     (r"accountDoesNotExist|Account (?:\S+ )?(?:is not valid|does not exist|not found)|account.{0,40}deactivated|No such account|"
      r"[Uu]nable to find (?:an )?account|KeyID header|JWS verification error",
      "the authority does not know certbot's account any more",
@@ -121,12 +121,12 @@ _REFUSALS = (
      "another certbot is at work",
      "wait until it has ended: `pgrep -a certbot`"),
     (r"Too many flags setting configurators",
-     "certbot's own settings choose another way for the challenge, by a line that no command overrules",
-     "take the line such as `standalone = true` or `configurator = nginx` out of /etc/letsencrypt/cli.ini (or /root/.config/letsencrypt/cli.ini); "
-     "`authenticator = NAME` does the same, and may stay"),
+     "certbot's own settings choose another way for the challenge, with a line that no option overrides",
+     "remove that line, such as `standalone = true` or `configurator = nginx`, from /etc/letsencrypt/cli.ini (or /root/.config/letsencrypt/cli.ini); "
+     "`authenticator = NAME` says the same, and may stay"),
     (r"--server value conflicts with --staging",
      "certbot's own settings send it to Let's Encrypt's staging",
-     "take `staging = true` (or `test-cert`) out of /etc/letsencrypt/cli.ini, and of /root/.config/letsencrypt/cli.ini"),
+     "remove `staging = true` (or `test-cert`) from /etc/letsencrypt/cli.ini and /root/.config/letsencrypt/cli.ini"),
     (r"plugin does not appear to be installed|Could not choose appropriate plugin|unrecognized arguments: --dns-",
      "certbot does not have that plug-in",
      "`certbot plugins` lists those that it has, `apt-cache search python3-certbot-dns` those of Debian"),

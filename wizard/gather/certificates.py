@@ -135,7 +135,7 @@ def whole_chain(seen: Certificate) -> tuple[str, ...]:
     """The ways to one that clients can trace to its authority."""
     if not (seen.public and seen.chain):
         return (CHAIN,)
-    return CHAIN, "get one from the authority itself, if this is one of a staging", TODAYS
+    return CHAIN, "get one from the authority itself, if this one is from its staging environment", TODAYS
 
 
 def another(seen: Certificate | None, wrong: Collection[str], lineage: str = "") -> str:

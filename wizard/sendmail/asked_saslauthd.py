@@ -116,7 +116,7 @@ def socket_ends(facts: Facts) -> tuple[Ending, ...]:
     """Who asks saslauthd where it has its socket now, and sendmail does not ask: with a restart it is there no more."""
     elsewhere = (argument(daemon, "-m").rstrip("/") or f.MUX_FOLDERS[0] for daemon in own_saslauthds(facts))
     lines = tuple(dict.fromkeys(f"{folder}/mux" for folder in elsewhere if not serves(facts, folder)))
-    says = f"a program that asks saslauthd where it has its socket now finds it there no more: it moves to {socket_of(facts)}"
+    says = f"a program that asks at saslauthd's socket where it is now will no longer find it there: it moves to {socket_of(facts)}"
     return (Ending("saslauthd-socket", says, lines),) if lines else ()
 
 

@@ -227,7 +227,7 @@ class SubmissionSession:
                 )
             return Finding("mail-before-auth", "ok", f"{says}.")
         if reply.code < 300 and self.for_servers:
-            says = f"MAIL is taken before a login ({reply.code}), for other mail servers deliver here."
+            says = f"MAIL is taken before a login ({reply.code}), as it must be where other mail servers deliver."
             return Finding("mail-before-auth", "ok", says)
         if reply.code < 300:
             says = f"MAIL is taken before a login ({reply.code}). Add M=a to the DAEMON_OPTIONS of this port (howto 3.3)."

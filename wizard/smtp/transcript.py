@@ -290,7 +290,7 @@ TLS_ON_CONNECT = (
     "by others (log: `key unsafe`, `crt unsafe: No such file`). Look in `journalctl -t sm-mta`."
 )
 """The causes of a handshake that fails before anything is said: STARTTLS has no part in it."""
-FOR_SERVERS = "That is as it must be at port 25, by which other mail servers deliver (howto 3.5): mail clients log in at port 587, or 465."
+FOR_SERVERS = "That is right for port 25, where other mail servers deliver (howto 3.5): mail clients log in at port 587 or 465."
 """In place of causes: why a login is not offered there."""
 _HEADLINES = {
     Layer.NAME: "The name cannot be looked up",

@@ -62,9 +62,9 @@ def obstacle_to(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...
         )
     if acme.unreachable and acme.proxied:
         return (
-            f"{acme.unreachable}. The proxy of your shell (https_proxy) is not used, for certbot.timer renews without it",
+            f"{acme.unreachable}. Your shell's proxy (https_proxy) is not used, since certbot.timer renews without it",
             *(
-                (f"`apt-get install {shlex.join(acme.missing)}`, for that is not here yet;",)
+                (f"`apt-get install {shlex.join(acme.missing)}`, which is not installed yet;",)
                 if acme.missing
                 else ()
             ),
@@ -76,12 +76,12 @@ def obstacle_to(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...
         return (
             acme.unreachable,
             "see that this host reaches it (https), and that the address of its ACME directory is right;",
-            "behind a proxy: say so by https_proxy (sudo takes it along by --preserve-env=https_proxy), and run the same command again",
+            "behind a proxy: set https_proxy (sudo passes it on with --preserve-env=https_proxy), and run the same command again",
         )
     if forbidden := next((each.forbidden for each in acme.names if each.forbidden), ""):
         return (
             forbidden,
-            "change these records, or do as they say: another authority (--server URL), another way to prove the name (--challenge)",
+            "change these records, or do as they say: with another authority (--server URL), or another way to prove the name (--challenge)",
         )
     if wanted.challenge == MANUAL:
         return _no_hook(wanted, acme)
@@ -105,7 +105,7 @@ def _no_hook(wanted: Certificate, acme: Acme) -> tuple[str, ...] | None:
         )
     if acme.unfit_hook:
         return acme.unfit_hook, (
-            "give a program that root alone can write, as all folders on its way, and that can be run: such as one in /root, "
+            "give an executable program that only root can write to, as well as to every folder on its way: one in /root, say, "
             "with chmod 755"
         )
     return None

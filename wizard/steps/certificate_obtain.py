@@ -148,11 +148,11 @@ class CertificateObtain(Step):
     def _unfit(self, acme: Acme, wanted: Certificate) -> Plan:
         why = f"certbot keeps a certificate for {acme.name} that is not fit for sendmail: {acme.unfit}"
         name, server = shlex.quote(acme.name), wanted.server or LETS_ENCRYPT
-        ways = f"`certbot renew --cert-name {name}`, or away with it: `certbot delete --cert-name {name}`"
+        ways = f"`certbot renew --cert-name {name}`, or delete it: `certbot delete --cert-name {name}`"
         again = f"certbot certonly --cert-name {name}{server_option(wanted)}"
         if acme.kept_from not in ("", server):
-            why = f"{why}. It is of {authority(acme.kept_from)}"
-            ways = f"away with it: `certbot delete --cert-name {name}`; then run the same command again"
+            why = f"{why}. It is from {authority(acme.kept_from)}"
+            ways = f"delete it: `certbot delete --cert-name {name}`; then run the same command again"
             again = f"certbot certonly --cert-name {name} --server {shlex.quote(server)} --force-renewal"
         if acme.users:
             ways = f"do not delete it, for {they_use(acme.users)} it: `{again}` gets it again"
@@ -268,13 +268,11 @@ def _install(facts: Facts, acme: Acme) -> CertificateInstall:
 
 def _notes(facts: Facts, wanted: Certificate, acme: Acme) -> Iterator[str]:
     if accounts := sorted({account for named in acme.names for account in named.accounts}):
-        own = (
-            "`certbot register` makes one, `certbot show_account` names it, with --staging that of the trial"
-        )
-        yield f"by the CAA records only {', '.join(accounts)} may ask the authority, and certbot's account must be that: {own}"
+        own = "`certbot register` makes one, `certbot show_account` shows it, with --staging the one of the trial"
+        yield f"by the CAA records only {', '.join(accounts)} may ask the authority, so that must be certbot's account: {own}"
     if acme.renews_by:
         lines = ", ".join(acme.renews_by)
-        yield f"certbot gets it as you choose, but renews it by {lines}: choose that, or take it out there"
+        yield f"certbot gets it the way you chose, but renews it by {lines}: choose that too, or remove it there"
     if wanted.challenge not in (STANDALONE, WEBROOT):
         by = (
             f"your hook {wanted.auth_hook}"
@@ -289,11 +287,11 @@ def _notes(facts: Facts, wanted: Certificate, acme: Acme) -> Iterator[str]:
             "what the DNS says to the authority cannot be seen from here",
         )
         if named.hearsay:
-            yield f"{named.name} leads to {addresses} here, as {f.HOSTS} or the host's own name may have told its resolver: {unseen}"
+            yield f"{named.name} leads to {addresses} here, which its resolver may have from {f.HOSTS} or the host's own name: {unseen}"
             continue
         yield f"the DNS says that {named.name} leads to {addresses}"
         if not any(map(reached_from_outside, named.addresses)):
-            yield f"nobody outside reaches that: {unseen}"
+            yield f"that cannot be reached from outside: {unseen}"
         elif not any(address in facts.addresses for address in named.addresses):
             yield "none of these is an address of this host: something before it has to lead port 80 here"
     yield "whether the authority gets through a provider's firewall cannot be seen from here: the authority will say so"

@@ -401,8 +401,8 @@ def _recidive(seen: Fail2ban) -> Iterator[Ending]:
     """The jails that close everything to who was banned several times."""
     if seen.recidive:
         says = (
-            "each ban is counted by your own configuration of fail2ban, too, which closes more than the ports for mail clients "
-            "after several, SSH perhaps, to all who share the address; to have none counted put "
+            "each ban is also counted by your own configuration of fail2ban, which after several closes more than the ports for "
+            "mail clients, perhaps SSH, to all who share the address; to have none counted, put "
             rf"`ignoreregex = \[{NAME}\]` into that jail's section of {FOLDER}/jail.local, then `fail2ban-client reload`"
         )
         yield Ending(RECIDIVE, says, tuple(_counting(name, seen.jails[name]) for name in seen.recidive))
@@ -433,13 +433,13 @@ def _log(host: Host) -> Check:
     place = where(host)
     named = "the journal" if place == "journal" else str(place)
     if arrives(host, _LOGS_WITHIN):
-        return Check("log", Sign.OK, f"what is logged of mail comes to {named}, which fail2ban reads")
+        return Check("log", Sign.OK, f"mail is logged to {named}, which fail2ban reads")
     if place == "journal":
-        why = "what is logged of mail does not come to the journal, which fail2ban reads"
+        why = "mail is not logged to the journal, which fail2ban reads"
         then = "`systemctl restart systemd-journald`, then `msa-wizard apply guess-limit` again"
         return Check("log", Sign.FAILED, why, then)
-    why = f"a line of our own does not come to {named}, which fail2ban reads; sendmail's do where they are chosen by program"
-    then = f"try a wrong password, then `tail {named}`: where sendmail's line is missing `systemctl restart rsyslog`"
+    why = f"a line of our own does not come to {named}, which fail2ban reads; sendmail's may, if the log daemon sorts by program"
+    then = f"try a wrong password, then `tail {named}`: if sendmail's line is missing, `systemctl restart rsyslog`"
     return Check("log", Sign.WARNING, why, then)
 
 

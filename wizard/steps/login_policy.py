@@ -218,12 +218,13 @@ def _looked_up(
 ) -> tuple[tuple[RecentLogin, ...], tuple[RecentLogin, ...], str]:
     """Who logged in, by name when, with uid and groups; of whom these could not be looked up, the last login first; and why
     not, a clause."""
-    left, known, unjudged = (
-        sorted(found.items(), key=lambda item: -item[1]),
-        list[RecentLogin](),
-        list[RecentLogin](),
+    left = sorted(found.items(), key=lambda item: -item[1])
+    known, unjudged = list[RecentLogin](), list[RecentLogin]()
+    end, why, size = (
+        time.monotonic() + _PATIENCE,
+        f"{_PATIENCE:.0f} seconds were not enough for all of them",
+        _AT_ONCE,
     )
-    end, why, size = time.monotonic() + _PATIENCE, f"{_PATIENCE:.0f} seconds did not do for more", _AT_ONCE
     while left and time.monotonic() < end:
         some = left[:size]
         try:

@@ -266,7 +266,7 @@ def test_what_a_staging_signed_before_is_called_that(tmp_path: Path) -> None:
         return made.reason, " ".join(made.remedy)
 
     reason, remedy = said()
-    assert "It is of Let's Encrypt's staging, which no client trusts" in reason
+    assert "It is from Let's Encrypt's staging, which no client trusts" in reason
     assert ("without" in reason, "What to do" in reason, "renew" in remedy) == (False, False, False)
     assert f"certbot delete --cert-name {NAME}`" in remedy
     there.path("/etc/dovecot").mkdir()

@@ -394,7 +394,7 @@ def test_a_ban_is_tried_and_lifted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_log_to_which_nothing_comes_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     made = checks(Banning("nftables"), monkeypatch, logs=False)["log"]
     assert made.sign is Sign.FAILED
-    assert made.says == "what is logged of mail does not come to the journal, which fail2ban reads"
+    assert made.says == "mail is not logged to the journal, which fail2ban reads"
     assert "systemd-journald" in made.remedy
 
 

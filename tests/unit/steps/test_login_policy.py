@@ -346,7 +346,7 @@ def test_whom_a_directory_does_not_tell_in_time_is_asked_about(
         "of 180 users who logged in within 30 days it is not known whether they still may: they could not be looked up"
     )
     assert len(ending.lines) == 180
-    why = "getent did not end" if how == "dead" else "0 seconds did not do for more"
+    why = "getent did not end" if how == "dead" else "0 seconds were not enough for all of them"
     assert made.notes[-1] == f"not all who logged in lately could be looked up: {why}"
 
 

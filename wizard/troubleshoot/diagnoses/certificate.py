@@ -25,7 +25,7 @@ _RENEW = (
 )
 _CHAIN = (
     "`msa-wizard certificate install CERT KEY --chain FILE` installs it with the intermediate certificates; get one from the authority "
-    f"itself, if this is one of a staging; or {TODAYS}"
+    f"itself, if this one is from its staging environment; or {TODAYS}"
 )
 
 

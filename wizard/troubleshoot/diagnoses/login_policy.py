@@ -115,7 +115,7 @@ def _root(picture: Picture) -> Finding | None:
         return None
     if picture.root_let_in is False:
         return None
-    can = "can" if picture.root_let_in else "can perhaps"
+    can = "can" if picture.root_let_in else "may be able to"
     lines = doubtful(stack) or stack.of("auth")[:1]
     return Finding(
         f"root {can} log in to send mail: whoever guesses root's password, from anywhere, then knows it",
