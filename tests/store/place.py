@@ -15,12 +15,13 @@ from wizard.changes.command import CommandChange
 from wizard.changes.file import FileChange
 from wizard.cli import main as cli
 from wizard.engine.engine import Engine
-from wizard.engine.journal import Journal
+from wizard.engine.journal import Journal, Unfinished, unfinished
 from wizard.engine.run import Run, nobody
 from wizard.model.answers import Answers
 from wizard.model.events import Event
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
+from wizard.rollback.recovery import Recovery
 from wizard.system.host import Host
 
 MAIL = Ending("local-mail", "mail of local programs", ("a line\x1b[2J of it", "another"))
@@ -31,6 +32,11 @@ Answer = Callable[..., list[str]]
 
 class Killed(BaseException):
     """In the place of SIGKILL: nothing catches it."""
+
+
+def die(*_: object) -> None:
+    """Does what SIGKILL does."""
+    raise Killed
 
 
 class Ends(Step):
@@ -94,6 +100,18 @@ class Place:
 
     def commits(self) -> list[str | None]:
         return [item.step for item in self.store.history() if item.operation == "apply"]
+
+    def killed_run(self) -> Unfinished:
+        """What the journal says of the run that was killed here."""
+        killed = unfinished(self.at)
+        assert killed is not None
+        return killed
+
+    def recovery(self, *steps: Step) -> Recovery:
+        """Of the run that was killed here, with these steps."""
+        self.engine(*steps)
+        killed, report = self.killed_run(), self.events.append
+        return Recovery(self.host, self.store, Journal(self.at), killed, report, print, lambda: None)
 
     def main(self, *arguments: str) -> int:
         """The command line, with this place in the place of the host."""

@@ -61,9 +61,9 @@ def test_a_question_mark_tells_what_each_letter_does(
 ) -> None:
     answer("?", "q")
     place.main("apply")
-    said = capsys.readouterr().out
-    assert "   q  end here: what was applied stays, and nothing else is changed" in said
-    assert "Ended before one. No step was applied. `msa-wizard apply` goes on from there." in said
+    text = capsys.readouterr().out
+    assert "   q  end here: what was applied stays, and nothing else is changed" in text
+    assert "Ended before one. No step was applied. `msa-wizard apply` goes on from there." in text
 
 
 def test_a_signal_between_two_steps_says_what_stays(
@@ -209,8 +209,8 @@ def test_the_history_has_the_words_of_the_screens_and_a_row_for_each_commit_that
     subject = f"Rolled back: the rollback of the rollback of two ({second})"
     assert rows[0][3] == subject, "what it names is the id of a row"
     assert rows[1][:1] == [second]
-    said = history_text(place, capsys, "diff", newest(place))
-    assert "it rolled back:\n  " + second in said
+    text = history_text(place, capsys, "diff", newest(place))
+    assert "it rolled back:\n  " + second in text
     assert f"rolled back by:\n  {newest(place)}" in history_text(place, capsys, "diff", second)
 
 
@@ -229,9 +229,9 @@ def test_a_rollback_that_fails_names_what_helps(
     monkeypatch.setattr("wizard.rollback.apply.restart_stale", lambda *_: None)
     monkeypatch.setattr("wizard.rollback.apply.undo_effects", lambda *what: (undo(*what)[0], left))
     assert place.main("rollback", "two", "--yes") == 1
-    said = " ".join(capsys.readouterr().err.split())
-    assert ("was undone in part: port 587" in said, "was undone: port 587" in said) == (bool(left), not left)
-    assert said.endswith(f"next: {BY_HAND if left else AGAIN}")
+    text = " ".join(capsys.readouterr().err.split())
+    assert ("was undone in part: port 587" in text, "was undone: port 587" in text) == (bool(left), not left)
+    assert text.endswith(f"next: {BY_HAND if left else AGAIN}")
     assert (unfinished(place.at) is None) is not bool(left)
 
 
@@ -239,8 +239,8 @@ def test_debugging_is_no_rollback(place: Place, capsys: pytest.CaptureFixture[st
     place.main("apply", "--yes")
     recorder = Recorder(place.host, place.store, "run", lambda _: None)
     noted = recorder.note("debug-plain-login: for 17 s, then undone", None)
-    assert f"{noted}  " in (said := history_text(place, capsys, "history", "-n", "1"))
-    assert "  debugging  debug-plain-login: for 17 s, then undone  " in said
+    assert f"{noted}  " in (text := history_text(place, capsys, "history", "-n", "1"))
+    assert "  debugging  debug-plain-login: for 17 s, then undone  " in text
     assert place.main("rollback", noted, "--yes") == 0
     assert f"Nothing to roll back: {noted} only tells of what was undone at once" in capsys.readouterr().out
     assert newest(place) == noted
@@ -366,8 +366,8 @@ def test_settings_are_saved_where_there_is_no_history_or_none_can_be_read(place:
     assert save_settings(place.host, SAVED, Answers(), "# new\n", lambda: None) == (
         f"The settings are saved in {place.host.path(SAVED)}."
     )
-    said = save_settings(place.host, SAVED, IPV6, "", damaged)
-    assert said.endswith("The history does not say who did it: It is damaged.")
+    text = save_settings(place.host, SAVED, IPV6, "", damaged)
+    assert text.endswith("The history does not say who did it: It is damaged.")
     assert load(place.host.path(SAVED)) == IPV6
 
 
@@ -380,8 +380,8 @@ def test_a_file_of_settings_keeps_its_comments_its_owner_and_its_mode(place: Pla
     os.chown(file, 0, 4)
     save_settings(place.host, SAVED, IPV6, "# another file\n", lambda: None)
     assert file.read_text() == "# OUR TICKET 4711\n[listen]\nipv6 = true # not before the move\n"
-    found = file.stat()
-    assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o640, 0, 4)
+    status = file.stat()
+    assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (0o640, 0, 4)
 
 
 def test_a_file_of_settings_that_cannot_be_read_is_not_written_over(place: Place) -> None:

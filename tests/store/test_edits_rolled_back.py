@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.place import Ends, Killed, Place
+from tests.store.place import Ends, Killed, Place, die
 from tests.store.test_endings_of_edits import AT_25, NAMES, SENDS, Waits
 from wizard.changes.file import FileChange
 from wizard.cli.steps import stopped_text
@@ -90,6 +90,10 @@ class Mc:
         engine, journal = self.place.engine(*self.steps.values()), Journal(self.place.at)
         return engine.apply(self.place.store, journal, (), decide, lambda: None, consent=consent)
 
+    def recovery(self) -> Recovery:
+        """Of the run that was killed here."""
+        return self.place.recovery(*self.steps.values())
+
     def late(self) -> None:
         """A step behind sendmailconfig that nobody accepts."""
         self.steps["late"] = Ends(self.place.host, "login-policy", AT_25)  # type: ignore[assignment]
@@ -137,17 +141,17 @@ def test_a_kind_that_comes_up_between_the_edits_leaves_none_of_them(
     mc.place.engine(Ends(mc.place.host, "sendmail-auth"), *mc.steps.values())
     assert mc.place.main("apply", "--yes") == 4
     assert mc.untouched
-    said = " ".join(capsys.readouterr().err.split())
-    assert "Nothing of smtp-port was changed." in said
+    text = " ".join(capsys.readouterr().err.split())
+    assert "Nothing of smtp-port was changed." in text
     behind = "mc-includes, submission-port, auth-options"
     assert (
         f"Rolled back, so that sendmail.mc is not left half edited: {behind}. 1 step applied (sendmail-auth)."
-        in said
+        in text
     )
     assert unfinished(mc.place.at) is None
     assert not mc.place.store.pending()
     assert [commit.step for commit in applied(mc.place.store.history())] == ["sendmail-auth"]
-    again = said.partition("may end: ")[2].split()
+    again = text.partition("may end: ")[2].split()
     assert mc.place.main(*again[1:]) == 0
     assert mc.file(MC).read_text().splitlines()[-4:] == list(NAMES)
 
@@ -304,7 +308,7 @@ def test_edits_of_a_killed_run_that_is_finished_go_with_its_stop(mc: Mc) -> None
         mc.apply()
     mc.steps["submission-port"].die = False
     mc.steps["submission-port"].ends = (SENDS,)
-    run = recovery(mc).finish()
+    run = mc.recovery().finish()
     assert isinstance(run, Run)
     assert (run.undecided, run.rolled_back) == ("submission-port", ("mend-listeners", "mc-includes"))
     assert mc.untouched
@@ -315,9 +319,6 @@ def test_edits_of_a_killed_run_that_is_finished_go_with_its_stop(mc: Mc) -> None
 def test_a_run_killed_while_the_edits_are_rolled_back_can_be_recovered(
     mc: Mc, monkeypatch: pytest.MonkeyPatch, finish: bool
 ) -> None:
-    def die(*_: object) -> None:
-        raise Killed
-
     mc.steps["smtp-port"].ends = ()
     mc.arrives("auth-options", "smtp-port", AT_25)
     with monkeypatch.context() as patch:
@@ -327,10 +328,10 @@ def test_a_run_killed_while_the_edits_are_rolled_back_can_be_recovered(
     mc.steps["smtp-port"].ends = ()
     mc.steps["auth-options"].others = lambda: None
     if finish:
-        assert not getattr(recovery(mc).finish(yes), "stopped", "")
+        assert not getattr(mc.recovery().finish(yes), "stopped", "")
         assert sorted(mc.file(MC).read_text().splitlines()[20:]) == sorted((*NAMES, "mend-listeners"))
     else:
-        assert not recovery(mc).undo().not_undone
+        assert not mc.recovery().undo().not_undone
         assert mc.file(MC).read_text() == "dnl\n" * 20
     assert unfinished(mc.place.at) is None
 
@@ -353,7 +354,7 @@ def test_edits_that_cannot_be_rolled_back_are_a_failure_and_wait_for_recovery(
     assert "Read-only file system" in failed.not_undone[0]
     monkeypatch.undo()
     assert unfinished(mc.place.at) is not None
-    assert not recovery(mc).undo().not_undone
+    assert not mc.recovery().undo().not_undone
     assert mc.file(MC).read_text() == "dnl\n" * 20
 
 
@@ -377,35 +378,21 @@ def test_edits_that_somebody_has_changed_since_stay_with_a_word_of_it(mc: Mc, fi
     mc.steps["submission-port"].ends = ()
     mc.steps["mc-includes"].others = lambda: None
     if finish:
-        assert not getattr(recovery(mc).finish(yes), "stopped", "")
+        assert not getattr(mc.recovery().finish(yes), "stopped", "")
     else:
-        assert not recovery(mc).undo().not_undone
+        assert not mc.recovery().undo().not_undone
     assert "mc-includes edited by admin" in mc.file(MC).read_text().splitlines()
     assert unfinished(mc.place.at) is None
 
 
-def recovery(mc: Mc) -> Recovery:
-    """Of the run that was killed there."""
-    place, told = mc.place, unfinished(mc.place.at)
-    assert told is not None
-    place.engine(*mc.steps.values())
-    return Recovery(
-        place.host, place.store, Journal(place.at), told, place.events.append, print, lambda: None
-    )
-
-
 def test_a_step_before_which_edits_are_rolled_back_is_not_taken_for_agreed_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mc: Mc, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(*_: object) -> None:
-        raise Killed
-
-    mc = Mc(Place(tmp_path, monkeypatch))
     mc.steps["smtp-port"].ends = ()
     mc.arrives("auth-options", "smtp-port", AT_25)
     monkeypatch.setattr(Recorder, "record_rolled_back", die)
     with pytest.raises(Killed):
         mc.apply()
-    told = unfinished(mc.place.at)
-    assert told is not None
-    assert (told.step, "auth-options" in told.begun, "smtp-port" in told.begun) == ("smtp-port", True, False)
+    killed = mc.place.killed_run()
+    begun = ["auth-options" in killed.begun, "smtp-port" in killed.begun]
+    assert (killed.step, begun) == ("smtp-port", [True, False])

@@ -20,7 +20,6 @@ from wizard.model.answers import Answers, Listen, answers_from
 from wizard.model.facts import Facts
 from wizard.model.plan import Ending, Plan, Step
 from wizard.render import as_json
-from wizard.rollback.recovery import Recovery
 from wizard.system.host import Host
 
 
@@ -120,29 +119,23 @@ def test_what_comes_to_light_half_way_and_cannot_be_undone_is_a_failure(
     monkeypatch.setattr(Host, "remove", read_only)
     place.engine(Ends(place.host, "one", MAIL, late=True), Ends(place.host, "two"))
     assert place.main("apply", "--yes") == 1
-    said = " ".join(capsys.readouterr().err.split())
-    assert "/etc/hosts.allow could not be removed" in said
-    assert "Step one failed." in said
-    assert ("Nothing of one was changed" in said, "--accept" in said) == (False, False), said
+    text = " ".join(capsys.readouterr().err.split())
+    assert "/etc/hosts.allow could not be removed" in text
+    assert "Step one failed." in text
+    assert ("Nothing of one was changed" in text, "--accept" in text) == (False, False), text
     assert (place.there("hosts.allow"), place.there("two")) == (True, False)
     assert unfinished(place.at) is not None, "it waits for recovery"
 
 
 @pytest.mark.parametrize("by_name", [True, False])
 def test_a_killed_run_is_finished_with_what_was_accepted(place: Place, by_name: bool) -> None:
-    """In the answers, or by whoever was asked: `recover --finish` asks nobody."""
+    """In the answers, or by whoever was asked, who is not asked again."""
     one, two = Ends(place.host, "one", MAIL, die=True), Ends(place.host, "two", LOGINS)
     accept = ("local-mail",) if by_name else ()
     with pytest.raises(Killed):
         place.apply(one, two, accept=accept, consent=lambda _s, _p, _e: not by_name)
     one.die = False
-    told = unfinished(place.at)
-    assert told is not None
-    place.engine(one, two)
-    recovery = Recovery(
-        place.host, place.store, Journal(place.at), told, place.events.append, print, lambda: None
-    )
-    run = recovery.finish()
+    run = place.recovery(one, two).finish()
     assert isinstance(run, Run)
     assert (list(run.applied), run.undecided, run.ends) == (["one"], "two", (LOGINS,))
     assert unfinished(place.at) is None
@@ -168,11 +161,11 @@ def test_a_finish_that_stops_names_a_command_that_goes_on(
     killed_in_one(place, Ends(place.host, "one"), two, answers=answers)
     assert place.main("recover", "--finish") == (4 if ends else 1)
     assert unfinished(place.at) is None
-    said = capsys.readouterr().err
-    again = " ".join(said.rpartition("If that may end:" if ends else "Fix the cause, then:")[2].split())
+    text = capsys.readouterr().err
+    again = " ".join(text.rpartition("If that may end:" if ends else "Fix the cause, then:")[2].split())
     by = "--set listen.ipv6=true --watch-restart 60 --accept cf-lines"
     assert again == f"msa-wizard apply one two {by}{' --accept local-mail' * ends}"
-    assert "same command again" not in said
+    assert "same command again" not in text
     two.good = True
     assert place.main(*again.split()[1:], "--yes") == 0
     assert place.there("two")
@@ -189,9 +182,9 @@ def test_a_finish_of_a_step_beyond_the_howto_that_stops_names_the_interrupted_co
     place.at.write_text("\n".join([json.dumps(first), *lines[1:], ""]))
     place.patch.setattr("wizard.rollback.recovery.find", {"one": one, "two": two}.__getitem__)
     assert place.main("recover", "--finish") == 4
-    said = " ".join(capsys.readouterr().err.split())
-    assert "run the command that was interrupted again, with --accept local-mail" in said
-    assert "msa-wizard apply" not in said
+    text = " ".join(capsys.readouterr().err.split())
+    assert "run the command that was interrupted again, with --accept local-mail" in text
+    assert "msa-wizard apply" not in text
 
 
 def test_what_a_recovery_has_kept_is_undone_where_the_rest_may_not_end_what_works(place: Place) -> None:
@@ -224,15 +217,15 @@ def as_request(answers: Answers) -> dict[str, object]:
 def test_apply_stops_with_4_and_says_how_to_go_on(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.engine(Ends(place.host, "one"), Ends(place.host, "two", MAIL, LOGINS))
     assert place.main("apply", "--yes", "two", "one", "--accept", "logins") == 4
-    said = capsys.readouterr().err
-    assert "Stopped before two: something that works on this host would end with it." in said
-    assert "WOULD END [local-mail]: mail of local programs" in said
-    assert r"| a line\x1b[2J of it" in said, "the terminal is not cleared by it"
-    assert "\x1b" not in said
-    assert "Nothing of two was changed. 1 step applied (one)." in said
-    assert "msa-wizard apply --yes two one --accept logins --accept local-mail" in said
+    text = capsys.readouterr().err
+    assert "Stopped before two: something that works on this host would end with it." in text
+    assert "WOULD END [local-mail]: mail of local programs" in text
+    assert r"| a line\x1b[2J of it" in text, "the terminal is not cleared by it"
+    assert "\x1b" not in text
+    assert "Nothing of two was changed. 1 step applied (one)." in text
+    assert "msa-wizard apply --yes two one --accept logins --accept local-mail" in text
     assert (place.there("one"), place.there("two")) == (True, False)
-    again = said.partition("may end:")[2].split()
+    again = text.partition("may end:")[2].split()
     assert place.main(*again[1:]) == 0
     assert place.there("two")
 
@@ -272,15 +265,15 @@ def test_json_holds_them(place: Place, capsys: pytest.CaptureFixture[str]) -> No
 def test_plan_and_status_name_them(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.engine(Ends(place.host, "one", MAIL))
     assert place.main("plan", "--exit-code") == 10
-    said = capsys.readouterr().out
-    assert "WOULD END [local-mail]: mail of local programs" in said
-    assert "| another" in said
-    assert "`apply` stops before one" in said
-    assert "--accept local-mail" in said
+    text = capsys.readouterr().out
+    assert "WOULD END [local-mail]: mail of local programs" in text
+    assert "| another" in text
+    assert "`apply` stops before one" in text
+    assert "--accept local-mail" in text
     assert place.main("plan", "--accept", "local-mail", "--accept", "other") == 0
-    said = capsys.readouterr().out
-    assert "stops before" not in said
-    assert "other is accepted, but nothing of that name would end" in said
+    text = capsys.readouterr().out
+    assert "stops before" not in text
+    assert "other is accepted, but nothing of that name would end" in text
     place.patch.setattr("wizard.cli.options.saved", lambda: Answers(accept=("other",)))
     assert place.main("plan") == 0
     assert "is accepted, but" not in capsys.readouterr().out, "in the settings it waits for its day"

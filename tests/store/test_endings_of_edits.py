@@ -52,14 +52,14 @@ def test_the_run_stops_before_the_first_and_names_all(
 ) -> None:
     edits.engine()
     assert edits.place.main("apply", "--yes") == 4
-    said = capsys.readouterr().err
-    assert "Nothing of mc-includes was changed. 1 step applied (preflight)." in said
-    assert [said.count(f"WOULD END [{each.id}]") for each in (SENDS, CLEAR, AT_25)] == [1, 1, 1]
-    assert "would end with submission-port, auth-options, smtp-port." in said
-    assert "[logins-port-25]: by smtp-port: 1 user sent mail" in said
-    assert "To leave out auth-options or smtp-port, press s on it on the screens" in " ".join(said.split())
+    text = capsys.readouterr().err
+    assert "Nothing of mc-includes was changed. 1 step applied (preflight)." in text
+    assert [text.count(f"WOULD END [{each.id}]") for each in (SENDS, CLEAR, AT_25)] == [1, 1, 1]
+    assert "would end with submission-port, auth-options, smtp-port." in text
+    assert "[logins-port-25]: by smtp-port: 1 user sent mail" in text
+    assert "To leave out auth-options or smtp-port, press s on it on the screens" in " ".join(text.split())
     assert not any(map(edits.place.there, NAMES))
-    again = said.partition("may end:")[2].replace("\\\n", " ").split()
+    again = text.partition("may end:")[2].replace("\\\n", " ").split()
     assert edits.place.main(*again[1:]) == 0
     assert edits.place.commits() == ["sendmailconfig", *reversed(NAMES), "preflight"]
 
@@ -142,6 +142,6 @@ def test_two_of_a_kind_are_accepted_by_one_word(edits: Edits, capsys: pytest.Cap
         )
     edits.engine("mail-without-login")
     assert edits.place.main("apply", "--yes", "--accept", "mail-without-login") == 4
-    said = capsys.readouterr().err
-    assert said.count("WOULD END [mc-effects]") == 2
-    assert said.count("--accept mc-effects") == 1
+    text = capsys.readouterr().err
+    assert text.count("WOULD END [mc-effects]") == 2
+    assert text.count("--accept mc-effects") == 1

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.store.place import NAMES, Answer, Ends, Killed, Place
+from tests.store.place import NAMES, Answer, Ends, Killed, Place, die
 from wizard.changes.file import FileEffect
 from wizard.engine.journal import Journal, unfinished
 from wizard.engine.run import Resume
@@ -73,9 +73,9 @@ def test_where_nobody_can_be_asked_a_killed_run_ends_before_what_nobody_was_aske
     assert place.main("recover", "--show") == 0
     assert "Left out: one." in capsys.readouterr().out
     assert place.main("recover", "--finish") == 4
-    said = " ".join(capsys.readouterr().err.split())
-    assert "Stopped before three: nobody was asked about it before the run was interrupted." in said
-    assert "1 step applied (two). To go on: msa-wizard apply" in said
+    text = " ".join(capsys.readouterr().err.split())
+    assert "Stopped before three: nobody was asked about it before the run was interrupted." in text
+    assert "1 step applied (two). To go on: msa-wizard apply" in text
     assert place.commits() == ["two"]
     assert unfinished(place.at) is None
 
@@ -119,9 +119,8 @@ def test_a_step_that_was_declined_between_two_others_stays_left_out(
     with pytest.raises(Killed):
         place.main("apply")
     monkeypatch.undo()
-    told = unfinished(place.at)
-    assert told is not None
-    assert (told.step, told.begun, told.declined) == (None, ["one"], ["two"])
+    killed = place.killed_run()
+    assert (killed.step, killed.begun, killed.declined) == (None, ["one"], ["two"])
     place.engine(*(Ends(place.host, name) for name in NAMES))
     if terminal:
         answer("y")
@@ -133,18 +132,14 @@ def test_a_step_that_was_declined_between_two_others_stays_left_out(
 def test_a_step_that_was_declined_half_way_is_undone_where_its_way_back_was_killed(
     place: Place, answer: Answer, monkeypatch: pytest.MonkeyPatch, reply: str
 ) -> None:
-    def die(*_: object) -> None:
-        raise Killed
-
     place.engine(Ends(place.host, "one", late=True), Ends(place.host, "two"))
     answer("y", reply)
     with monkeypatch.context() as patch:
         patch.setattr("wizard.engine.session.undo_effects", die)
         with pytest.raises(Killed):
             place.main("apply")
-    told = unfinished(place.at)
-    assert told is not None
-    assert (told.step, told.declined, bool(told.changes)) == ("one", ["one"], True)
+    killed = place.killed_run()
+    assert (killed.step, killed.declined, bool(killed.changes)) == ("one", ["one"], True)
     answer("y")
     assert place.main("recover", "--finish") == 0
     assert place.commits() == ["two"]
@@ -163,8 +158,7 @@ def test_what_is_declined_before_a_step_that_is_taken_up_again_does_not_hide_tha
     in_hand: list[str | None] = []
 
     def decide(step: Step, _plan: Plan) -> bool:
-        told = unfinished(place.at)
-        in_hand.append(told.step if told else None)
+        in_hand.append(place.killed_run().step)
         return step.id != "one"
 
     engine = place.engine(Ends(place.host, "one"), Ends(place.host, "two"))
