@@ -203,8 +203,7 @@ class WizardApp(App[int]):
         """The command palette: where one can go from everywhere."""
         for name, place in (PLACES | TOOLS).items():
             if name != "continue" or self.backend.killed() is not None:
-                same = f"$ {place.command}" if place.command else "What was done on this host, as a file"
-                yield SystemCommand(place.title, same, partial(self.go, name))
+                yield SystemCommand(place.title, place.about or f"$ {place.command}", partial(self.go, name))
         yield SystemCommand("Help", "What this screen is for, and its keys", self.action_explain)
         yield SystemCommand("Quit", "Leave msa-wizard", self.action_leave)
 

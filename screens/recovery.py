@@ -168,7 +168,7 @@ recorded, and the run is closed.
 
     def _stopped(self, run: Run) -> str:
         if run.undecided:
-            where = "y on the steps asks" if self._on_the_steps else "begun again, it asks"
+            where = "y on the steps asks" if self._on_the_steps else "begin it again to be asked"
             why = "something that works would end" if run.ends else "nobody was asked about it yet"
             return f"Stopped before {run.undecided}: {why} ({where})"
         return f"Stopped at {run.stopped}"

@@ -156,12 +156,13 @@ def _summary(overview: Overview) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """A screen, with the command that does the same, "" where none does."""
+    """A screen, with the command that does the same, or, where none does, what it is `about`."""
 
     title: str
     command: str
     screen: str
     """Its module and its class."""
+    about: str = ""
 
     def make(self) -> Screen[Any]:
         """The screen, imported when it is first wanted: the first frame does not wait for it."""
@@ -182,7 +183,7 @@ PLACES: dict[str, Place] = {
     "history": Place("History and rollback", "msa-wizard history", "screens.rollback:History"),
     "certificate": Place("Certificate", "msa-wizard certificate show", "screens.certificate:Certificate"),
     "clients": Place("Mail client settings", "msa-wizard client-settings", "screens.saved_texts:MailClients"),
-    "report": Place("Report", "", "screens.saved_texts:Report"),
+    "report": Place("Report", "", "screens.saved_texts:Report", "What was done on this host, as a file"),
 }
 """By the id of the offer, in the order of the first screen."""
 

@@ -42,13 +42,13 @@ def save_settings(
 
 
 def _edited(file: Path, text: str, answers: Answers) -> str:
-    """The text with these answers. Raises AnswersError where they do not come out."""
+    """The text with these answers. Raises AnswersError where it does not hold them then."""
     for name, value in changed(answers, parse(text, str(file))):
         left_out = name.startswith("auth.") and not value  # as the host has it
         text = set_value(text, name, None if left_out else value)
     if [*changed(answers, parse(text, str(file)))]:
         raise AnswersError(
-            f"{file}: the settings do not come out of it when its lines are changed. Nothing was changed; "
+            f"{file}: its lines cannot be changed so that it holds these settings. Nothing was changed; "
             "move it away, then save them again."
         )
     return text
