@@ -194,7 +194,7 @@ class WizardApp(App[int]):
 
     def action_explain(self) -> None:
         """What this screen and the focused widget are for."""
-        from screens.dialogs import Help
+        from screens.help import Help
 
         if not isinstance(self.screen, Help):
             self.push_screen(Help(self.screen))

@@ -24,12 +24,12 @@ from screens.dialogs import (
     AskCredentials,
     ConfirmQuit,
     FirewallCountdown,
-    Help,
     LocalEdits,
     Search,
     StepFailed,
     WhatWouldEnd,
 )
+from screens.help import Help
 from screens.saving import ConfirmReplace
 from screens.settings import Unsaved
 from screens.welcome import Welcome

@@ -14,8 +14,8 @@ from textual.widgets._footer import FooterKey
 
 from screens.app import WizardApp
 from screens.base import Frame, spelled
-from screens.dialogs import Help
 from screens.external_programs import edit, shell
+from screens.help import Help
 from screens.welcome import PLACES, TOOLS
 from tests.pasted import pasted
 from tests.tui.bench import Bench, Writes, at, notified, play, shows, text, until, use

@@ -24,7 +24,8 @@ from screens.app import WizardApp
 from screens.certificate import Certificate as CertificateScreen
 from screens.certificate import InstallCertificate
 from screens.certificate_obtain import ObtainCertificate
-from screens.dialogs import ConfirmQuit, FirewallCountdown, Help, LocalEdits, StepFailed
+from screens.dialogs import ConfirmQuit, FirewallCountdown, LocalEdits, StepFailed
+from screens.help import Help
 from screens.jobs import JobEnded, MoveWaits, RollbackWaits
 from screens.login_test import LoginTest
 from screens.manual_login import ManualLogin

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from screens.app import WizardApp
-from screens.dialogs import Help
+from screens.help import Help
 from screens.login_test import LoginTest
 from screens.review_and_run import RunSteps
 from screens.steps import Steps
