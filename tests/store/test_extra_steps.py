@@ -11,6 +11,7 @@ import pytest
 
 from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
+from tests.store.place import Killed
 from wizard.changes.file import FileChange
 from wizard.engine.engine import Engine
 from wizard.engine.in_force import applied
@@ -24,10 +25,6 @@ from wizard.rollback.recovery import Recovery
 from wizard.rollback.rollback import needing, of_step
 from wizard.steps.order import STEPS
 from wizard.system.host import Host
-
-
-class Killed(BaseException):
-    """In the place of SIGKILL: nothing catches it."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +85,10 @@ class Place:
         assert as_json.run(run, [])["failed"] is None
 
     def recovery(self) -> Recovery:
-        told = unfinished(self.at)
-        assert told is not None
+        killed = unfinished(self.at)
+        assert killed is not None
         return Recovery(
-            self.host, self.store, Journal(self.at), told, lambda _: None, lambda _: None, lambda: None
+            self.host, self.store, Journal(self.at), killed, lambda _: None, lambda _: None, lambda: None
         )
 
     def texts(self) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,19 @@ def step(store: Store, operation: str = "apply") -> Commit:
     made = commit(store, operation, step="mc-includes")
     assert made is not None
     return made
+
+
+def changed_since(
+    machine: Machine, path: Path, before: str, by_step: str, since: str
+) -> tuple[Store, Commit]:
+    """A store whose file a step has changed, and then somebody else; and the commit of the step."""
+    path.write_text(before)
+    store = machine.store()
+    path.write_text(by_step)
+    made = step(store)
+    path.write_text(since)
+    commit(store)
+    return store, made
 
 
 def whats(reversal: Reversal) -> dict[str, str]:
@@ -60,12 +74,8 @@ def test_a_step_that_nobody_touched_since_goes_back_exactly(machine: Machine) ->
 
 def test_later_work_stays_and_a_conflict_is_asked(machine: Machine) -> None:
     path = machine.root / MC
-    path.write_text("1\n2\n3\n4\n5\n6\n7\n")
-    store = machine.store()
-    path.write_text("1\nstep\n3\n4\n5\nstep\n7\n")
-    made = step(store)
-    path.write_text("1\nstep\n3\n4\n5\nstep\n7\nmine\n")
-    commit(store)
+    before, by_step = "1\n2\n3\n4\n5\n6\n7\n", "1\nstep\n3\n4\n5\nstep\n7\n"
+    store, made = changed_since(machine, path, before, by_step, f"{by_step}mine\n")
     reversal = store.reverse([made])
     assert reversal.merged == (MC,)
     assert reversal.conflicts == ()
@@ -226,16 +236,12 @@ def test_a_file_of_the_step_that_was_changed_since_is_asked_about(machine: Machi
 def test_what_the_system_keeps_up_is_left_where_both_changed_the_same(machine: Machine) -> None:
     """And nobody is asked: what writes it again is on its way, and would meet what was restored."""
     path = machine.etc / "kept"
-    path.write_text("1\n2\n3\n4\n5\n")
-    store = machine.store()
-    path.write_text("1\nstep\n3\n4\nstep\n")
-    made = step(store)
-    path.write_text("1\nother\n3\n4\nstep\n")
-    commit(store)
+    before, by_step = "1\n2\n3\n4\n5\n", "1\nstep\n3\n4\nstep\n"
+    store, made = changed_since(machine, path, before, by_step, "1\nother\n3\n4\nstep\n")
     for choice in (None, *Choice):
         reversal = store.reverse([made], choice=choice, kept_up=lambda path: path == "etc/kept")
         assert (reversal.targets, reversal.conflicts) == ({}, ()), choice
-    path.write_text("1\nstep\n3\n4\nstep\n")
+    path.write_text(by_step)
     commit(store)
     reversal = store.reverse([made], choice=Choice.RESTORE, kept_up=lambda _: True)
     assert set(reversal.targets) == {"etc/kept"}
@@ -370,13 +376,8 @@ def test_a_commit_that_cannot_be_rolled_back_is_named(machine: Machine) -> None:
 
 
 def test_a_reader_can_reverse_and_writes_nothing(machine: Machine) -> None:
-    path = machine.root / MC
-    path.write_text("1\n2\n3\n4\n5\n")
-    store = machine.store()
-    path.write_text("step\n2\n3\n4\n5\n")
-    made = step(store)
-    path.write_text("step\n2\n3\n4\nmine\n")
-    commit(store)
+    texts = "1\n2\n3\n4\n5\n", "step\n2\n3\n4\n5\n", "step\n2\n3\n4\nmine\n"
+    _, made = changed_since(machine, machine.root / MC, *texts)
     before = sorted((one, one.stat().st_mtime_ns) for one in machine.store_path.rglob("*"))
     reader = Store.open_existing(machine.store_path, root=machine.root)
     assert reader is not None
