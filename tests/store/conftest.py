@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.store.bench import Bench
 from tests.store.machine import Machine, make_machine
 from tests.store.place import NAMES, Answer, Ends, Place
 
@@ -44,3 +45,8 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
         return asked
 
     return answers
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return Bench(tmp_path, monkeypatch)

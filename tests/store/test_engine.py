@@ -2,115 +2,29 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import get_args
+from dataclasses import replace
 
 import pytest
 
 from snapshots.errors import StoreError
 from snapshots.live.entry import Entry, Kind
 from snapshots.live.held import HeldFile
-from snapshots.store import Store
-from tests.stand_ins import use_steps
-from wizard.changes.command import CommandChange, CommandEffect
-from wizard.changes.file import FileChange
+from tests.store.bench import Bench, Made
+from wizard.changes.command import CommandChange
 from wizard.engine.engine import Engine
 from wizard.engine.journal import Journal
-from wizard.engine.local_edits import OwnEdit, own_edits
 from wizard.engine.recorder import Recorder, _whole
-from wizard.engine.run import Run
-from wizard.engine.session import FRESH
 from wizard.errors import HostError, Interrupted, NeededError, UsageError
 from wizard.mends.order import extra
-from wizard.model import documents
 from wizard.model.answers import Answers
-from wizard.model.events import Event, Failed, Planned
+from wizard.model.events import Failed, Planned
 from wizard.model.facts import Facts
-from wizard.model.plan import Change, Check, Description, Outcome, Plan, Sign, Step
+from wizard.model.plan import Outcome, Plan
 from wizard.model.session import Session
 from wizard.render import as_json
 from wizard.render.text import event_text
 from wizard.steps.order import STEPS
-from wizard.system.host import Host, Say
-
-
-def entry(text: str, mode: int = 0o644) -> Entry:
-    return Entry(Kind.FILE, mode, 0, 0, text.encode())
-
-
-class Made(Step):
-    """A step that writes what `write` says, as long as the file is not that already."""
-
-    howto = "9.9"
-    title = "a step"
-    why = "a test"
-
-    def __init__(
-        self, step_id: str, host: Host, write: dict[str, str], verify: Callable[[], bool] = lambda: True
-    ) -> None:
-        self.id = step_id  # type: ignore[misc]
-        self.host, self.write, self.good = host, write, verify
-
-    def plan(self, facts: Facts, answers: Answers) -> Plan:
-        changes: list[Change] = []
-        for path, text in self.write.items():
-            now = self.host.entry(path)
-            after = replace(now, content=text.encode()) if now else entry(text)
-            if now != after:
-                changes.append(FileChange(path, now, after))
-        return Plan.pending(self.id, "differs", *changes) if changes else Plan.done(self.id, "is so")
-
-    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
-        return [
-            Check("good", Sign.OK if self.good() else Sign.FAILED, "it is as it should be, or not", "look")
-        ]
-
-
-@dataclass
-class Bench:
-    """A root with an /etc of its own, a store, and the events of the run."""
-
-    root: Path
-    monkeypatch: pytest.MonkeyPatch
-    events: list[Event] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        (self.root / "etc/mail").mkdir(parents=True)
-        (self.root / "etc/mail/a").write_text("old a\n")
-        (self.root / "etc/b").write_text("old b\n")
-        (self.root / "etc/b").chmod(0o640)
-        (self.root / "store").mkdir(mode=0o700)
-        self.host = Host(self.root)
-        self.store = Store.open(self.root / "store/etc.git", root=self.root)
-
-    def apply(
-        self,
-        *steps: Step,
-        wanted: tuple[str, ...] = (),
-        decide: Callable[[Step, Plan], bool] = lambda _s, _p: True,
-        signal: Callable[[], None] = lambda: None,
-    ) -> Run:
-        use_steps(self.monkeypatch, steps)
-        return Engine(self.host, Answers(), self.events.append).apply(
-            self.store, Journal(self.root / "journal"), wanted, decide, signal
-        )
-
-    def text(self, path: str) -> str:
-        return (self.root / path.lstrip("/")).read_text()
-
-    def failure(self) -> Failed:
-        return next(event for event in self.events if isinstance(event, Failed))
-
-    def operations(self) -> list[str]:
-        return [item.operation for item in self.store.history()]
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return Bench(tmp_path, monkeypatch)
+from wizard.system.host import Host
 
 
 def test_each_step_is_one_commit_and_a_second_run_makes_none(bench: Bench) -> None:
@@ -223,223 +137,6 @@ def test_files_of_a_command_come_back_with_mode_and_owner(bench: Bench) -> None:
     assert (bench.root / "etc/mail/a").stat().st_mode & 0o777 == 0o644
     assert not (bench.root / "etc/d").exists()
     assert not bench.failure().not_undone
-
-
-def test_a_file_that_changed_meanwhile_is_shown_again(bench: Bench) -> None:
-    step = Made("one", bench.host, {"/etc/mail/a": "new a\n"})
-
-    def decide(_step: Step, _plan: Plan) -> bool:
-        if not any(isinstance(event, Planned) and event.again for event in bench.events):
-            (bench.root / "etc/mail/a").write_text("changed meanwhile\n")
-            time.sleep(FRESH)
-        return True
-
-    run = bench.apply(step, decide=decide)
-    shown = [event for event in bench.events if isinstance(event, Planned)]
-    assert [event.again for event in shown] == [False, True]
-    assert "-changed meanwhile" in shown[1].plan.changes[0].describe().diff
-    assert run.applied
-
-
-def test_the_new_diff_can_be_declined(bench: Bench) -> None:
-    step = Made("one", bench.host, {"/etc/mail/a": "new a\n"})
-    answers = iter([True, False])
-
-    def decide(_step: Step, _plan: Plan) -> bool:
-        (bench.root / "etc/mail/a").write_text("changed meanwhile\n")
-        time.sleep(FRESH)
-        return next(answers)
-
-    run = bench.apply(step, decide=decide)
-    assert run.skipped == ["one"]
-    assert bench.text("/etc/mail/a") == "changed meanwhile\n"
-
-
-@pytest.mark.parametrize("why", [Interrupted(1), RuntimeError("ended by the admin")])
-def test_who_breaks_off_at_the_new_diff_makes_no_failure_of_a_step_of_which_nothing_was_begun(
-    bench: Bench, why: Exception
-) -> None:
-    def decide(_step: Step, _plan: Plan) -> bool:
-        if any(isinstance(event, Planned) and event.again for event in bench.events):
-            raise why
-        (bench.root / "etc/mail/a").write_text("changed meanwhile\n")
-        time.sleep(FRESH)
-        return True
-
-    with pytest.raises(type(why)):
-        bench.apply(Made("one", bench.host, {"/etc/mail/a": "new a\n"}), decide=decide)
-    assert not [event for event in bench.events if isinstance(event, Failed)]
-    assert bench.text("/etc/mail/a") == "changed meanwhile\n"
-    assert not (bench.root / "journal").exists()
-
-
-class InTwoParts(Made):
-    """What a command makes decides what is written then, as a certificate does that an authority gives."""
-
-    def plan(self, facts: Facts, answers: Answers) -> Plan:
-        if self.host.entry("/etc/d") is None:
-            script = f"mkdir {self.host.root}/etc/d"
-            return Plan.pending(
-                self.id, "missing", CommandChange(("sh", "-c", script), "asks", footprint=("/etc/d",))
-            )
-        return super().plan(facts, answers)
-
-
-def test_the_rest_of_a_step_is_asked_about_and_a_no_undoes_all_of_it(bench: Bench) -> None:
-    asked: list[bool] = []
-
-    def decide(_step: Step, plan: Plan) -> bool:
-        asked.append(plan.begun)
-        return not plan.begun
-
-    run = bench.apply(InTwoParts("one", bench.host, {"/etc/mail/a": "new a\n"}), decide=decide)
-    assert asked == [False, True]
-    assert "the first part is done; this is the rest" in "".join(map(event_text, bench.events))
-    assert (run.skipped, run.failed) == (["one"], None)
-    assert not (bench.root / "etc/d").exists()
-    assert not Journal(bench.root / "journal").in_hand
-
-
-def test_a_first_part_that_cannot_be_undone_is_a_failure(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def decide(_step: Step, plan: Plan) -> bool:
-        if plan.begun:
-            raised = HostError("/etc/d could not be removed: Read-only file system")
-            monkeypatch.setattr(Host, "remove", lambda *_args, **_kw: (_ for _ in ()).throw(raised))
-        return not plan.begun
-
-    run = bench.apply(
-        InTwoParts("one", bench.host, {"/etc/mail/a": "new a\n"}),
-        Made("two", bench.host, {"/etc/b": "new b\n"}),
-        decide=decide,
-    )
-    assert (run.failed, run.skipped, run.applied) == ("one", [], {})
-    assert "/etc/d could not be removed" in str(bench.failure().not_undone)
-    assert "by hand" in bench.failure().next
-
-
-class Announces(Made):
-    """First a command, then the files, of which its plan has said that they follow."""
-
-    ran = False
-    meanwhile: Callable[[], object] = staticmethod(lambda: None)
-
-    def plan(self, facts: Facts, answers: Answers) -> Plan:
-        if self.ran:
-            return super().plan(facts, answers)
-        return Plan.pending(
-            self.id,
-            "first this",
-            Asks(self),
-            then=tuple((path, self.host.entry(path)) for path in self.write),
-        )
-
-
-@dataclass(frozen=True)
-class Asks:
-    """A command that cannot be taken back."""
-
-    step: Announces
-    kind = "command"
-    touches = ()
-
-    def describe(self) -> Description:
-        return Description("ask the authority")
-
-    def expect(self, host: Host) -> CommandEffect:
-        return CommandEffect(("true",), "")
-
-    def apply(self, host: Host, say: Say) -> CommandEffect:
-        self.step.ran = True
-        self.step.meanwhile()
-        return self.expect(host)
-
-
-@pytest.mark.parametrize("edited", [False, True])
-def test_what_the_plan_has_announced_is_shown_and_not_asked_again(bench: Bench, edited: bool) -> None:
-    asked = []
-
-    def decide(_step: Step, plan: Plan) -> bool:
-        asked.append([change.kind for change in plan.changes])
-        return True
-
-    step = Announces("one", bench.host, {"/etc/mail/a": "new a\n"})
-    if edited:
-        step.meanwhile = lambda: (bench.root / "etc/mail/a").write_text("edited meanwhile\n")
-    run = bench.apply(step, decide=decide)
-    shown = [event.plan.changes[0].kind for event in bench.events if isinstance(event, Planned)]
-    assert (set(run.applied), shown) == ({"one"}, ["command", "file"])
-    assert asked == [["command"], ["file"]] if edited else [["command"]]
-    assert bench.text("/etc/mail/a") == "new a\n"
-
-
-@pytest.mark.parametrize("pem", [False, True])
-@pytest.mark.parametrize("gone", [False, True])
-def test_ones_own_lines_in_what_is_announced_are_met_by_the_first_question(
-    bench: Bench, gone: bool, pem: bool
-) -> None:
-    """There is no other. A certificate that is another by now was renewed."""
-    path, head = bench.root / "etc/mail/a", "-----BEGIN CERTIFICATE-----\n" * pem
-    bench.apply(Announces("one", bench.host, {"/etc/mail/a": f"{head}first a\n"}))
-
-    def met() -> Sequence[OwnEdit]:
-        then = (("/etc/mail/a", bench.host.entry("/etc/mail/a")),)
-        return own_edits(bench.host, bench.store, Plan.pending("one", "first a command", then=then))
-
-    assert met() == ()
-    path.unlink() if gone else path.write_text(f"{head}first a\nsystemctl reload dovecot\n")
-    assert [edit.path for edit in met()] == ["/etc/mail/a"] * (not pem)
-    assert ("  systemctl reload dovecot" in "".join(edit.text for edit in met())) is not (gone or pem)
-
-
-def test_a_step_that_is_declined_changes_nothing(bench: Bench) -> None:
-    run = bench.apply(Made("one", bench.host, {"/etc/mail/a": "new a\n"}), decide=lambda _s, _p: False)
-    assert run.skipped == ["one"]
-    assert bench.text("/etc/mail/a") == "old a\n"
-
-
-def test_a_step_that_needs_one_that_was_declined_is_left_out_too(bench: Bench) -> None:
-    """It is not done by halves: `apply two` would refuse."""
-    asked: list[str] = []
-
-    def decide(step: Step, _plan: Plan) -> bool:
-        asked.append(step.id)
-        return step.id != "one"
-
-    steps = [Made(name, bench.host, {f"/etc/{name}": "new\n"}) for name in ("one", "two", "three", "four")]
-    steps[1].needs, steps[2].needs = ("one",), ("two",)  # type: ignore[misc]
-    run = bench.apply(*steps, decide=decide)
-    assert asked == ["one", "four"]
-    assert (run.skipped, list(run.applied), run.stopped) == (["one"], ["four"], None)
-    assert run.plans["three"].reason == "it needs one, which is left out"
-    states = [as_json.step_state(run, plan) for plan in run.plans.values()]
-    assert states == ["skipped", "not-now", "not-now", "applied"]
-    assert {*states} <= {*get_args(documents.RunStepState)}, "the schema knows them"
-    shown = "".join(map(event_text, bench.events))
-    assert "a step  (howto 9.9)\n   not now: it needs one, which is left out" in shown
-    assert shown.count("why: ") == 2, "of those that can be applied"
-
-
-@pytest.mark.parametrize("spared", [False, True])
-def test_what_a_login_can_do_without_holds_up_no_other(bench: Bench, *, spared: bool) -> None:
-    steps = [Made(name, bench.host, {f"/etc/{name}": "new\n"}) for name in ("one", "two")]
-    steps[1].needs = ("one",)  # type: ignore[misc]
-    steps[0].without = "passwords may cross in clear" if spared else ""  # type: ignore[misc]
-    run = bench.apply(*steps, decide=lambda step, _: step.id != "one")
-    assert list(run.applied) == ["two"] * spared
-
-
-@pytest.mark.parametrize(("declined", "made"), [("submission-port", True), ("mc-includes", False)])
-def test_a_sendmail_cf_is_made_of_what_was_edited(bench: Bench, declined: str, *, made: bool) -> None:
-    """The next start of sendmail would make one: nobody leaves sendmail.mc edited and sendmail.cf as it was."""
-    names = ("mc-includes", "submission-port", "auth-options", "sendmailconfig")
-    steps = [Made(name, bench.host, {f"/etc/{name}": "new\n"}) for name in names]
-    for each in steps[1:3]:
-        each.needs = ("mc-includes",)  # type: ignore[misc]
-    steps[3].needs = names[:3]  # type: ignore[misc]
-    run = bench.apply(*steps, decide=lambda step, _: step.id != declined)
-    assert list(run.applied) == ["mc-includes", "auth-options", "sendmailconfig"] * made
 
 
 def test_a_signal_between_changes_undoes_the_step(bench: Bench) -> None:

@@ -9,7 +9,7 @@ import pytest
 from snapshots.difference import scan
 from snapshots.live.entry import Kind
 from snapshots.store import Store
-from tests.store.test_engine import Bench, Made, entry
+from tests.store.bench import Bench, Made, entry
 from wizard.changes.file import FileChange, in_turn
 from wizard.engine.local_edits import own_edits
 from wizard.engine.recorder import Recorder
