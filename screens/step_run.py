@@ -141,10 +141,21 @@ class StepRun(Frame[None]):
         """The first step that `name` needs and that is not done."""
         board = self.board
         for need in board.steps[name].needs:
-            spared = bool(board.steps[need].without) and board.states.get(need) == "skipped"
-            if not spared and board.states.get(need) in (*REMAINING, NOT_NOW, "failed", "skipped", "blocked"):
+            if self._left_out(need) or board.states.get(need) in (*REMAINING, "failed", "blocked"):
                 return self.missing(need) or need
         return ""
+
+    def _left_out(self, name: str) -> bool:
+        """Whether what needs the step has to wait until it is wanted."""
+        word = self.board.states.get(name)
+        return word == NOT_NOW or (word == "skipped" and not self.board.steps[name].without)
+
+    def _decide_again(self) -> None:
+        """What a step held up that is wanted now has something to do, perhaps: the run tells."""
+        board = self.board
+        for name, step in board.steps.items():
+            if board.states.get(name) == NOT_NOW and not any(map(self._left_out, step.needs)):
+                board.mark(name, "later")
 
     def _blocks(self, name: str) -> bool:
         """Whether the step cannot be applied on this host as it is."""
@@ -230,6 +241,7 @@ class StepRun(Frame[None]):
         self.desk.start(self, "apply", lambda job: backend.apply(job, partial(policy.decide, job), wanted))
         self._drawing.resume()
         board.mark(name, "working")
+        self._decide_again()
         self._work()
 
     def _work(self) -> None:

@@ -366,6 +366,29 @@ def test_what_needs_a_skipped_step_is_not_offered(bench: Bench) -> None:
     assert [item.step for item in bench.commits()] == ["three", None]
 
 
+def test_what_needs_a_step_that_is_wanted_after_all_is_among_all(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, written = Writes("one", bench.host, "/etc/a", "new a\n"), ("/etc/b", "new b\n")
+    after = (
+        Writes("two", bench.host, *written, needs=("one",)),
+        Writes("six", bench.host, *written, needs=("two",)),
+    )
+    use(monkeypatch, bench, first, *after)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("s")
+        await until(pilot, lambda: shows(app, "skipped one") and shows(app, "not now six"))
+        await pilot.press("home", "y")
+        await until(pilot, lambda: shows(app, "y applies two"))
+        await pilot.press("a")
+        await until(pilot, lambda: shows(app, "Apply 2 steps?"))
+
+    play(bench, story)
+    assert [item.step for item in bench.commits()] == ["one", None]
+
+
 def test_a_step_chosen_out_of_order_needs_what_it_needs(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
