@@ -76,19 +76,25 @@ def alike(name: str, one: bytes, other: bytes, *more: bytes) -> frozenset[str]:
 def between(name: str, one: bytes, other: bytes, copy: bytes) -> frozenset[str]:
     """The groups whose records in `copy` lie between those of `one` and `other`, which add or remove members one by one: the
     fields of one of these, all the members that both have, and none that neither has."""
-    sides, lists = (_records(name, one), _records(name, other)), _LISTS.get(name, ())
-    groups = []
-    for key, record in _records(name, copy).items():
-        then, since, copied = (each.get(key, b"").split(b":") for each in (*sides, {key: record}))
-        if not (lists and len(then) == len(since) == len(copied) == _GROUP_FIELDS):
-            continue
-        first = lists[0]
-        members = [tuple({*each[at].split(b",")} - {b""} for each in (then, since, copied)) for at in lists]
-        if copied[:first] in (then[:first], since[:first]) and all(
-            old & new <= seen <= old | new for old, new, seen in members
-        ):
-            groups.append(key[0].decode(errors="replace"))
-    return frozenset(groups)
+    before, after, lists = _records(name, one), _records(name, other), _LISTS.get(name, ())
+    return frozenset(
+        key[0].decode(errors="replace")
+        for key, record in _records(name, copy).items()
+        if _lies_between(before.get(key, b""), after.get(key, b""), record, lists)
+    )
+
+
+def _lies_between(one: bytes, other: bytes, copy: bytes, lists: tuple[int, ...]) -> bool:
+    before, after, copied = (record.split(b":") for record in (one, other, copy))
+    if not lists or not len(before) == len(after) == len(copied) == _GROUP_FIELDS:
+        return False
+    if copied[: lists[0]] not in (before[: lists[0]], after[: lists[0]]):
+        return False
+    for at in lists:
+        was, now, has = ({*fields[at].split(b",")} - {b""} for fields in (before, after, copied))
+        if not was & now <= has <= was | now:
+            return False
+    return True
 
 
 def _with_members(old: bytes, new: bytes, lists: tuple[int, ...], names: Set[bytes]) -> bytes:
