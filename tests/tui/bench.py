@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 
 from screens.app import WizardApp
 from screens.backend import Backend
+from screens.steps import Steps
 from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
 from tests import stand_ins
@@ -23,6 +24,7 @@ from wizard.changes.command import CommandChange
 from wizard.changes.confirm_or_revert import give_up
 from wizard.changes.file import FileChange
 from wizard.engine import state_dir
+from wizard.engine.engine import Engine
 from wizard.engine.journal import Journal, Unfinished, unfinished
 from wizard.engine.state_dir import InterruptedRun
 from wizard.model.answers import Answers
@@ -182,6 +184,27 @@ def use(monkeypatch: pytest.MonkeyPatch, bench: Bench, *steps: Step) -> None:
         monkeypatch.setattr(f"{name}.look", _look)
 
 
+def three_steps(root: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A host with three steps to do, the second of which needs the first."""
+    bench = Bench(root=root)
+    use(
+        monkeypatch,
+        bench,
+        Writes("one", bench.host, "/etc/a", "new a\n"),
+        Writes("two", bench.host, "/etc/b", "new b\n", needs=("one",)),
+        Writes("three", bench.host, "/etc/c", "new c\n"),
+    )
+    return bench
+
+
+def apply_all(bench: Bench) -> None:
+    """All its steps are applied before the screens begin."""
+    with bench.at_work(Interrupt()) as (store, journal, _):
+        Engine(bench.host, bench.answers, lambda _: None).apply(
+            store, journal, (), lambda _s, _p: True, lambda: None
+        )
+
+
 def _look(host: Host, **_: object) -> Facts:
     facts: Facts = machine("13", taken=time.monotonic())
     return facts
@@ -220,6 +243,19 @@ async def at(pilot: Pilot[int], app: WizardApp, name: str, words: str) -> None:
     await until(pilot, lambda: shows(app, "Set up, step by step"))
     app.go(name)
     await until(pilot, lambda: shows(app, words))
+
+
+async def at_steps(pilot: Pilot[int], app: WizardApp) -> None:
+    """From the first screen to the steps, until they say what is to do."""
+    await until(pilot, lambda: shows(app, "something to do") or shows(app, "Every step is done"))
+    await pilot.press("enter")
+    await until(
+        pilot,
+        lambda: (
+            isinstance(app.screen, Steps)
+            and (shows(app, "to do. y applies") or shows(app, "Nothing is left"))
+        ),
+    )
 
 
 async def press_apply(pilot: Pilot[int], app: WizardApp, key: str = "a") -> None:

@@ -20,15 +20,13 @@ from screens.steps import Steps
 from screens.welcome import PLACES, Welcome
 from snapshots.store import Store
 from tests.store.machine import commit
-from tests.tui.bench import Bench, Writes, at, notified, play, shows, text, until, use
+from tests.tui.bench import Bench, Writes, apply_all, at, notified, play, shows, text, until, use
 from tests.unit.steps.recorded import file, machine
-from wizard.engine.engine import Engine
 from wizard.errors import NotRoot, OthersSaved
 from wizard.model.answers import Answers, Guess, Login, Test
 from wizard.model.answers_file import load
 from wizard.model.facts import SENDMAIL_CF
 from wizard.system.lock import held
-from wizard.system.signals import Interrupt
 
 
 @pytest.fixture
@@ -505,10 +503,7 @@ def test_client_settings_as_files(bench: Bench) -> None:
 def test_the_report_holds_diffs_and_no_file_that_is_not_for_all(bench: Bench, name: str) -> None:
     (bench.root / "etc/secret").write_text("hidden before\n")
     (bench.root / "etc/secret").chmod(0o640)
-    with bench.at_work(Interrupt()) as (store, journal, _):
-        Engine(bench.host, bench.answers, lambda _: None).apply(
-            store, journal, (), lambda _s, _p: True, lambda: None
-        )
+    apply_all(bench)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "report", "Mail submission on")

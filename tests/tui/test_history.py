@@ -21,32 +21,20 @@ from screens.recovery import RecoveryScreen, ways
 from screens.rollback import History, RollbackScreen
 from snapshots.live.entry import Entry, Kind
 from snapshots.store import Commit
-from tests.tui.bench import Bench, Writes, counts, play, shows, until, use
+from tests.tui.bench import Bench, apply_all, counts, play, shows, three_steps, until
 from wizard.changes.file import FileEffect
 from wizard.changes.records import intent
-from wizard.engine.engine import Engine
 from wizard.errors import HostError
 from wizard.model.answers import Answers
 from wizard.rollback.recovery import Recovery
 from wizard.rollback.rollback import RollbackRun
-from wizard.system.signals import Interrupt
 
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """A host on which all three steps were applied."""
-    bench = Bench(root=tmp_path)
-    use(
-        monkeypatch,
-        bench,
-        Writes("one", bench.host, "/etc/a", "new a\n"),
-        Writes("two", bench.host, "/etc/b", "new b\n", needs=("one",)),
-        Writes("three", bench.host, "/etc/c", "new c\n"),
-    )
-    with bench.at_work(Interrupt()) as (store, journal, _):
-        Engine(bench.host, Answers(), lambda _: None).apply(
-            store, journal, (), lambda _s, _p: True, lambda: None
-        )
+    bench = three_steps(tmp_path, monkeypatch)
+    apply_all(bench)
     return bench
 
 
@@ -70,10 +58,7 @@ def test_the_diff_of_each_row(bench: Bench) -> None:
 def test_a_name_with_brackets_is_shown_as_it_is(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUDO_USER", "a[/b]")
     (bench.root / "etc/a").write_text("newer\n")
-    with bench.at_work(Interrupt()) as (store, journal, _):
-        Engine(bench.host, Answers(), lambda _: None).apply(
-            store, journal, (), lambda _s, _p: True, lambda: None
-        )
+    apply_all(bench)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_history(pilot, app)

@@ -11,14 +11,11 @@ from textual.widgets import OptionList
 
 from screens.app import WizardApp
 from screens.recovery import RecoveryScreen
-from tests.tui.bench import Bench, Writes, at, play, press_apply, shows, until, use
+from tests.tui.bench import Bench, Writes, apply_all, at, play, press_apply, shows, until, use
 from tests.tui.test_history import at_the_interrupted, killed_in_three
 from tests.tui.test_what_would_end import Ends
-from wizard.engine.engine import Engine
 from wizard.errors import HostError
-from wizard.model.answers import Answers
 from wizard.rollback.recovery import Recovery
-from wizard.system.signals import Interrupt
 
 
 @pytest.fixture
@@ -30,10 +27,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
         Writes("three", bench.host, "/etc/c", "new c\n"),
     )
     use(monkeypatch, bench, *steps)
-    with bench.at_work(Interrupt()) as (store, journal, _):
-        Engine(bench.host, Answers(), lambda _: None).apply(
-            store, journal, (), lambda _s, _p: True, lambda: None
-        )
+    apply_all(bench)
     (tmp_path / "etc/d").write_text("half\n")
     killed_in_three(bench)
     use(monkeypatch, bench, *steps, Writes("four", bench.host, "/etc/f", "f\n"))

@@ -17,7 +17,20 @@ from screens.steps import Steps
 from screens.summary import Summary
 from screens.widgets.contents import diff_content
 from screens.widgets.step_board import StepBoard
-from tests.tui.bench import Bench, Stuck, Writes, at, counts, play, press_apply, shows, until, use
+from tests.tui.bench import (
+    Bench,
+    Stuck,
+    Writes,
+    at,
+    at_steps,
+    counts,
+    play,
+    press_apply,
+    shows,
+    three_steps,
+    until,
+    use,
+)
 from wizard.changes.install_packages import PackagesChange
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -30,27 +43,7 @@ from wizard.system.lock import held
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    bench = Bench(root=tmp_path)
-    use(
-        monkeypatch,
-        bench,
-        Writes("one", bench.host, "/etc/a", "new a\n"),
-        Writes("two", bench.host, "/etc/b", "new b\n", needs=("one",)),
-        Writes("three", bench.host, "/etc/c", "new c\n"),
-    )
-    return bench
-
-
-async def at_steps(pilot: Pilot[int], app: WizardApp) -> None:
-    await until(pilot, lambda: shows(app, "something to do") or shows(app, "Every step is done"))
-    await pilot.press("enter")
-    await until(
-        pilot,
-        lambda: (
-            isinstance(app.screen, Steps)
-            and (shows(app, "to do. y applies") or shows(app, "Nothing is left"))
-        ),
-    )
+    return three_steps(tmp_path, monkeypatch)
 
 
 def test_y_applies_what_is_shown_and_then_shows_the_next(bench: Bench) -> None:
