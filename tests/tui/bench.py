@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from screens.app import WizardApp
 from screens.backend import Backend
+from screens.base import WizardScreen
 from screens.steps import Steps
 from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
@@ -291,3 +293,14 @@ def counts(app: WizardApp, before: str, after: str = "") -> bool:
     """Whether it shows seconds, not 0, between these words: a busy machine leaves some of them out."""
     pattern = re.compile(f"{re.escape(before)}[1-9][0-9]* s{re.escape(after)}")
     return any(pattern.search(line) for line in text(app))
+
+
+def says(app: WizardApp, words: str) -> bool:
+    """Whether the screen's line of news holds the words, wherever its lines break."""
+    assert isinstance(app.screen, WizardScreen)
+    return words in str(app.screen.query_one(app.screen.SAYS, Static).visual)
+
+
+def focused(app: WizardApp) -> str | None:
+    """The id of the field that has the focus."""
+    return app.screen.focused.id if app.screen.focused is not None else None

@@ -1,4 +1,4 @@
-"""Settings, mail clients and the report by keys."""
+"""The settings by keys."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input
 
 from screens.app import WizardApp
-from screens.base import WizardScreen
 from screens.login_test import LoginTest
 from screens.rollback import History
 from screens.saved_texts import MailClients
-from screens.saving import ConfirmReplace
 from screens.settings import Flag, Settings, Unsaved
 from screens.steps import Steps
-from screens.welcome import PLACES, Welcome
+from screens.welcome import Welcome
 from snapshots.store import Store
 from tests.store.machine import commit
-from tests.tui.bench import Bench, Writes, apply_all, at, notified, play, shows, text, until, use
+from tests.tui.bench import Bench, Writes, at, focused, notified, play, says, shows, text, until, use
 from tests.unit.steps.recorded import file, machine
 from wizard.errors import NotRoot, OthersSaved
 from wizard.model.answers import Answers, Guess, Login, Test
@@ -43,17 +41,6 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 
 SAVED = "etc/msa-wizard/answers.toml"
-
-
-def says(app: WizardApp, words: str) -> bool:
-    """Whether the screen's line of news holds the words, wherever its lines break."""
-    assert isinstance(app.screen, WizardScreen)
-    return words in str(app.screen.query_one(app.screen.SAYS, Static).visual)
-
-
-def focused(app: WizardApp) -> str | None:
-    """The id of the field that has the focus."""
-    return app.screen.focused.id if app.screen.focused is not None else None
 
 
 def test_settings_are_checked_as_one_types_and_used_once_saved(bench: Bench) -> None:
@@ -400,123 +387,6 @@ def test_a_port_that_the_host_serves_already_is_ticked(bench: Bench, monkeypatch
         await until(pilot, lambda: isinstance(app.screen, Welcome))
 
     play(bench, story)
-
-
-def test_a_file_that_is_there_is_replaced_only_after_a_question(bench: Bench) -> None:
-    (bench.root / "mail-settings.txt").write_text("mine")
-
-    async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "clients", "STARTTLS")
-        await pilot.press("down", "f2")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmReplace))
-        await pilot.press("enter")
-        await until(pilot, lambda: says(app, "Nothing was written"))
-        assert (bench.root / "mail-settings.txt").read_text() == "mine"
-        await pilot.press("f2")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmReplace))
-        await pilot.press("y")
-        await until(pilot, lambda: says(app, f"{bench.root}/mail-settings.txt is replaced"))
-
-    play(bench, story)
-    assert "STARTTLS" in (bench.root / "mail-settings.txt").read_text()
-
-
-def test_a_file_name_that_stands_for_nothing_is_said(bench: Bench) -> None:
-    async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "clients", "STARTTLS")
-        await pilot.press("down")
-        app.screen.query_one("#file", Input).value = "~nosuchuser/x.txt"
-        await pilot.press("f2")
-        await until(pilot, lambda: says(app, "~nosuchuser/x.txt: "))
-        assert says(app, "Nothing was written.")
-
-    play(bench, story)
-
-
-def test_a_wrong_imap_server_is_said_by_the_key_for_the_dns_too(bench: Bench) -> None:
-    async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "clients", "STARTTLS")
-        app.screen.query_one("#imap", Input).value = "a b"
-        await until(pilot, lambda: shows(app, "'a b'"))
-        await pilot.press("d")
-        await pilot.pause()
-        assert shows(app, "'a b'")
-        assert not shows(app, "in the first row"), "that is where one is"
-
-    play(bench, story)
-
-
-def test_the_command_of_a_form_writes_its_file_and_asks_the_dns(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("screens.saved_texts.check_dns", lambda _: [])
-    monkeypatch.setenv("HOME", "/home/alice")
-
-    async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "clients", "$ msa-wizard client-settings --format table")
-        assert not shows(app, "--output")
-        await pilot.press("down")
-        await until(pilot, lambda: shows(app, "client-settings --format text --output mail-settings.txt"))
-        app.screen.query_one("#file", Input).value = "~/x.txt"
-        await until(pilot, lambda: shows(app, "--output /home/alice/x.txt"))
-        await pilot.press("d")
-        await until(pilot, lambda: shows(app, "client-settings --format text --check-dns"))
-
-    play(bench, story)
-
-
-def test_no_command_is_said_to_write_the_report(bench: Bench) -> None:
-    async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await until(pilot, lambda: shows(app, "$ msa-wizard apply"))
-        app.screen.query_one("#offers", OptionList).highlighted = [*PLACES].index("report") - 1
-        await until(pilot, lambda: not shows(app, "$ msa-wizard"))
-        await pilot.press("enter")
-        await until(pilot, lambda: shows(app, "Mail submission on"))
-        assert not shows(app, "$ ")
-
-    play(bench, story)
-
-
-def test_client_settings_as_files(bench: Bench) -> None:
-    async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "clients", "STARTTLS")
-        await pilot.press("down", "down")
-        await until(pilot, lambda: shows(app, "needs the server for reading mail"))
-        app.screen.query_one("#imap", Input).value = "imap.example.test"
-        await until(pilot, lambda: shows(app, "<clientConfig"))
-        await pilot.press("f2")
-        await until(
-            pilot, lambda: says(app, f"{bench.root}/config-v1.1.xml is written, readable for everybody")
-        )
-        await until(pilot, lambda: shows(app, "--format autoconfig --imap imap.example.test"))
-        await pilot.press("tab")
-        await until(pilot, lambda: focused(app) == "shown")
-        await pilot.press("end")
-        await until(pilot, lambda: shows(app, "</clientConfig>"))
-
-    play(bench, story)
-    assert (bench.root / "config-v1.1.xml").stat().st_mode & 0o777 == 0o644
-    assert "imap.example.test" in (bench.root / "config-v1.1.xml").read_text()
-
-
-@pytest.mark.parametrize("name", ["report.md", "report.html"])
-def test_the_report_holds_diffs_and_no_file_that_is_not_for_all(bench: Bench, name: str) -> None:
-    (bench.root / "etc/secret").write_text("hidden before\n")
-    (bench.root / "etc/secret").chmod(0o640)
-    apply_all(bench)
-
-    async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "report", "Mail submission on")
-        app.screen.query_one("#file", Input).value = name
-        await pilot.press("f2")
-        await until(pilot, lambda: says(app, f"{name} is written, readable for you alone"))
-
-    play(bench, story)
-    report = (bench.root / name).read_text()
-    assert "+new a" in report
-    assert "/etc/secret (not shown)" in report
-    assert "hidden" not in report
-    assert "msa-wizard rollback one" in report
 
 
 def test_the_palette_goes_to_every_screen_and_back_to_one_that_is_open(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from textual.widgets import OptionList
 from screens.app import WizardApp
 from screens.recovery import RecoveryScreen
 from tests.tui.bench import Bench, Writes, apply_all, at, play, press_apply, shows, until, use
-from tests.tui.test_history import at_the_interrupted, killed_in_three
+from tests.tui.test_interrupted import at_the_interrupted, killed_in_three
 from tests.tui.test_what_would_end import Ends
 from wizard.errors import HostError
 from wizard.rollback.recovery import Recovery
@@ -62,18 +62,22 @@ def test_the_way_that_failed_stays_the_chosen_one(bench: Bench, monkeypatch: pyt
     assert not (bench.root / "etc/f").exists(), "what was left was not applied instead"
 
 
+def stops_at_four(bench: Bench, ends: bool) -> tuple[Writes, str]:
+    """A step that ends a run, by what would end with it or by a check that fails, and how the screen says so."""
+    kind, where = (Ends, "Stopped before four") if ends else (Writes, "Stopped at four")
+    return kind("four", bench.host, "/etc/f", "f\n", good=lambda: False), where
+
+
 @pytest.mark.parametrize("ends", [False, True])
 def test_a_finished_run_that_stops_is_over_and_leads_to_the_steps(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, ends: bool
 ) -> None:
-    kind = Ends if ends else Writes
-    four = kind("four", bench.host, "/etc/f", "f\n", good=lambda: False)
+    four, where = stops_at_four(bench, ends)
     use(monkeypatch, bench, *bench.steps[:2], four)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_the_interrupted(pilot, app)
         await pilot.press("y")
-        where = "Stopped before four" if ends else "Stopped at four"
         await until(pilot, lambda: shows(app, f"! The interrupted run is over. {where}"))
         assert bench.killed() is None
         await until(pilot, lambda: shows(app, "Esc goes back; the rest is on the steps."))
@@ -106,8 +110,7 @@ def test_a_finished_run_stops_before_what_nobody_was_asked_about(bench: Bench) -
 def test_a_finished_run_beyond_the_howto_that_stops_does_not_lead_to_the_steps(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, ends: bool
 ) -> None:
-    kind = Ends if ends else Writes
-    four = kind("four", bench.host, "/etc/f", "f\n", good=lambda: False)
+    four, where = stops_at_four(bench, ends)
     monkeypatch.setattr(four, "rebuild", lambda *_: four, raising=False)
     monkeypatch.setattr("wizard.rollback.recovery.find", lambda _: four)
     journal = bench.root / "state/journal"
@@ -119,7 +122,6 @@ def test_a_finished_run_beyond_the_howto_that_stops_does_not_lead_to_the_steps(
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_the_interrupted(pilot, app)
         await pilot.press("y")
-        where = "Stopped before four" if ends else "Stopped at four"
         await until(pilot, lambda: shows(app, f"! The interrupted run is over. {where}"))
         await until(pilot, lambda: shows(app, "Esc goes back; the run can be begun again."))
         assert not shows(app, "on the steps")

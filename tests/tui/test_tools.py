@@ -1,10 +1,10 @@
-"""The howto's own tools by keys: saslauthd talking, a login by hand, a test from outside, a certificate to install."""
+"""The howto's own tools by keys: saslauthd talking, a login by hand, a test from outside."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -16,12 +16,9 @@ from textual.widgets import Input, OptionList
 
 from screens.app import WizardApp
 from screens.backend import ManualLoginRequest
-from screens.certificate import InstallCertificate
-from screens.certificate_obtain import ObtainCertificate
 from screens.dialogs import AskCertificate
 from screens.jobs import Job
 from screens.manual_login import ManualLogin
-from screens.review_and_run import RunSteps
 from screens.tools import RemoteLogin, SaslauthdDebug
 from screens.troubleshoot import Troubleshoot
 from snapshots.live.entry import Entry, Kind
@@ -37,14 +34,10 @@ from wizard.errors import HostError
 from wizard.maillog.correlate import ConversationLine
 from wizard.maillog.read import LogLine
 from wizard.maillog.watched_login import OutsideLogin, commands, verdict
-from wizard.model.answers import Answers
-from wizard.model.answers import Certificate as Wanted
-from wizard.model.facts import Facts
-from wizard.model.plan import Change, Check, Plan, Sign, Step
+from wizard.model.plan import Change, Check, Sign
 from wizard.smtp.connection import Move, Target
 from wizard.smtp.server_trust import Trust
 from wizard.smtp.transcript import Credentials, encode
-from wizard.steps.certificate_obtain import CertificateObtain
 from wizard.troubleshoot.verdict import Verdict, judge
 
 LINES = (
@@ -135,12 +128,6 @@ class Tools(Bench):
         assert found.takes(line)
         told(line)
         return verdict(found, seconds)
-
-    def certificate_installation(self, cert: str, key: str, chain: str) -> Sequence[Step]:
-        """A step that can be done here; files that are none are refused as the real one does."""
-        if not cert.endswith(".pem"):
-            raise HostError(f"{cert} holds no certificate")
-        return [Writes("certificate-install", self.host, "/etc/a", f"{cert} {key} {chain}\n")]
 
     def troubleshoot(self, credentials: Credentials | None) -> Verdict:
         """All is well."""
@@ -407,34 +394,6 @@ def test_all_commands_for_another_machine_can_be_read_while_nobody_comes(bench: 
     play(bench, story)
 
 
-def test_a_certificate_is_asked_for_checked_shown_and_installed(bench: Tools) -> None:
-    async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "install", "The certificate in PEM format")
-        await pilot.press(*"/x.txt", "enter")
-        await until(pilot, lambda: shows(app, "Its private key"))
-        await pilot.press(*"/k.pem", "enter", "enter")
-        await until(pilot, lambda: shows(app, "/x.txt holds no certificate"))
-        await pilot.press("escape")
-        await until(pilot, lambda: isinstance(app.screen, InstallCertificate))
-        await pilot.press(*"/c.pem")  # where the focus is: in the chain
-        await until(
-            pilot, lambda: shows(app, "$ msa-wizard certificate install /x.txt /k.pem --chain /c.pem")
-        )
-        app.screen.query_one("#chain", Input).value = ""
-        app.screen.query_one("#cert", Input).value = "/x.pem"
-        await pilot.press("f5")
-        await until(pilot, lambda: isinstance(app.screen, RunSteps) and shows(app, "+/x.pem /k.pem"))
-        await until(pilot, lambda: shows(app, "$ msa-wizard certificate install /x.pem /k.pem"))
-        assert bench.text("/etc/a") == "old a\n"
-        await pilot.press("y")
-        await until(pilot, lambda: shows(app, "✓ Done"))
-        await pilot.press("escape")
-        await until(pilot, lambda: not isinstance(app.screen, RunSteps | InstallCertificate))
-
-    play(bench, story)
-    assert "/x.pem /k.pem" in bench.text("/etc/a")
-
-
 @pytest.mark.parametrize(("key", "screen"), [("d", SaslauthdDebug), ("t", ManualLogin), ("o", RemoteLogin)])
 def test_the_tools_are_a_key_away_from_troubleshooting(bench: Tools, key: str, screen: type) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
@@ -445,111 +404,3 @@ def test_the_tools_are_a_key_away_from_troubleshooting(bench: Tools, key: str, s
         await until(pilot, lambda: isinstance(app.screen, Troubleshoot))
 
     play(bench, story)
-
-
-def test_a_field_that_must_not_be_empty_is_named(bench: Tools) -> None:
-    async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "install", "The certificate in PEM format")
-        assert shows(app, "fullchain.pem, say")
-        assert shows(app, "privkey.pem, say")
-        await pilot.press("f5")
-        await until(pilot, lambda: shows(app, "✗ Certificate: its file is missing here."))
-        await pilot.press(*"/x.pem", "f5")
-        await until(pilot, lambda: shows(app, "✗ Private key: its file is missing here."))
-        await pilot.press("tab")
-        await until(pilot, lambda: shows(app, "The intermediate certificates"))
-        await pilot.press("enter")
-        await until(pilot, lambda: shows(app, "✗ Private key: its file is missing here."))
-
-    play(bench, story)
-
-
-def test_an_authority_is_asked_by_what_was_typed(bench: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is looked at first says why the authority is not asked at all."""
-    (bench.root / "etc/there").write_text("there\n")
-    there = (Writes(name, bench.host, "/etc/there", "there\n") for name in ("preflight", "install"))
-    use(monkeypatch, bench, *there, CertificateObtain())
-
-    async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "certificate", "certificate show")
-        await pilot.press("o")
-        await until(pilot, lambda: shows(app, "Where the authority may write to you"))
-        await until(pilot, lambda: shows(app, "$ msa-wizard certificate obtain --email ADDRESS"))
-        await pilot.press(*"a@example.org", "enter", *"mail", "tab", "f5")
-        await until(pilot, lambda: shows(app, "✗ Name: 'mail' is not a qualified host name"))
-        await until(pilot, lambda: app.focused is app.screen.query_one("#name"))
-        assert shows(app, "✗ Name: 'mail' is not a qualified host name")
-        app.screen.query_one("#name", Input).value = "mail.example.org, smtp.example.org"
-        await pilot.press("enter")
-        await until(pilot, lambda: shows(app, "certificate obtain mail.example.org smtp.example.org"))
-        await pilot.press(*"webroot", "enter", *"/srv", "enter", "enter", "enter", "enter")
-        await pilot.press(*"https://127.0.0.1:9/dir", "enter", "space")
-        says = "a@example.org --challenge webroot"
-        await until(pilot, lambda: shows(app, says) and shows(app, "--agree-tos"))
-        await pilot.press("enter")
-        await until(
-            pilot,
-            lambda: (
-                isinstance(app.screen, RunSteps) and shows(app, "BLOCKED: there is no /etc/mail/sendmail.cf")
-            ),
-        )
-        await until(pilot, lambda: shows(app, "Esc goes back"))
-        await pilot.press("escape")
-        await until(pilot, lambda: isinstance(app.screen, ObtainCertificate))
-
-    play(bench, story)
-
-
-@pytest.mark.parametrize(("place", "field"), [("install", "key"), ("obtain", "email")])
-def test_what_was_typed_for_a_certificate_is_there_again(bench: Tools, place: str, field: str) -> None:
-    begins = {"install": "The certificate in PEM format", "obtain": "Where the authority may write"}[place]
-
-    async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, place, begins)
-        app.screen.query_one(f"#{field}", Input).value = "typed-before"
-        await until(pilot, lambda: shows(app, "typed-before") and shows(app, "$ msa-wizard certificate"))
-        await pilot.press("escape")
-        await until(pilot, lambda: not shows(app, "typed-before"))
-        app.go(place)
-        await until(pilot, lambda: shows(app, "typed-before"))
-
-    play(bench, story)
-
-
-def test_what_the_settings_have_and_was_emptied_stays_empty(bench: Tools) -> None:
-    bench.answers = Answers(certificate=Wanted(email="postmaster@example.org"))
-
-    async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "obtain", "postmaster@example.org")
-        app.screen.query_one("#email", Input).value = ""
-        await until(pilot, lambda: not shows(app, "postmaster@example.org"))
-        await pilot.press("escape")
-        await until(pilot, lambda: not isinstance(app.screen, ObtainCertificate))
-        app.go("obtain")
-        await until(pilot, lambda: shows(app, "Where the authority may write"))
-        assert app.screen.query_one("#email", Input).value == ""
-
-    play(bench, story)
-
-
-def test_no_authority_is_asked_while_something_is_in_the_way(
-    bench: Tools, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class InTheWay(Writes):
-        def plan(self, facts: Facts, answers: Answers) -> Plan:
-            return Plan.blocked(self.id, "another MTA is installed")
-
-    obtains = Writes(CertificateObtain.id, bench.host, "/etc/obtained", "a certificate\n")
-    use(monkeypatch, bench, InTheWay("preflight", bench.host, "/etc/x", ""), obtains)
-
-    async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "certificate", "certificate show")
-        await pilot.press("o")
-        await until(pilot, lambda: shows(app, "Where the authority may write to you"))
-        await pilot.press("f5")
-        await until(pilot, lambda: isinstance(app.screen, RunSteps) and shows(app, "nother MTA is installed"))
-        await pilot.press("y")
-        await until(pilot, lambda: shows(app, "Esc goes back"))
-
-    play(bench, story)
-    assert not bench.host.exists("/etc/obtained")
