@@ -148,11 +148,11 @@ def arrives(host: Host, within: float) -> bool:
     newest = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", "1", "-t", _OURS]
     while True:
         if place == "journal":
-            found = words in host.run(newest, timeout=30).stdout
+            is_there = words in host.run(newest, timeout=30).stdout
         else:
-            found = any(line.text == words for line in _end_of(host, LOG))
-        if found or time.monotonic() > end:
-            return found
+            is_there = any(line.text == words for line in _end_of(host, LOG))
+        if is_there or time.monotonic() > end:
+            return is_there
         time.sleep(_POLL)
 
 

@@ -182,7 +182,9 @@ class _Conversation:
 
     def _session(self, patience: float) -> SubmissionSession:
         return SubmissionSession(
-            *(self.transcript, self.deadline, patience),
+            self.transcript,
+            self.deadline,
+            patience,
             on_connection=self.on_connection,
             for_servers=self.target.for_servers,
         )

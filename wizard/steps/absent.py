@@ -7,6 +7,7 @@ from dataclasses import replace
 from wizard.changes.file import FileChange, FileGate
 from wizard.model.facts import Facts
 from wizard.model.plan import Plan
+from wizard.system.links import file_itself
 
 
 def not_there_yet(facts: Facts, step: str, path: str, *shown: str) -> Plan | None:
@@ -23,8 +24,7 @@ def not_there_yet(facts: Facts, step: str, path: str, *shown: str) -> Plan | Non
     if entry.kind == "symlink":
         target = entry.content.decode("utf-8", "replace")
         why = f"{path} is a symbolic link (to {target!r}); msa-wizard writes to regular files only"
-        remedy = f'put the file itself there: `cp --remove-destination "$(readlink -f {path})" {path}`'
-        return Plan.blocked(step, why, remedy)
+        return Plan.blocked(step, why, file_itself(path))
     if entry.kind != "file":
         return Plan.blocked(step, f"{path} is not a regular file", f"look at it: `ls -ld {path}`")
     return None

@@ -135,8 +135,10 @@ def chosen(host: Host, source: Source) -> CertificateInstall:
     notes = [*_warnings(host, source, ders, key)]
     pair = Pair(as_pem(ders), key, as_pem(ders))
     digests = tuple(hashlib.sha256(content).hexdigest() for content in contents.values())
-    step = CertificateInstall(files=files, pair=pair, source=source, digests=digests)
-    step = replace(step, group=group(host, "smmsp"), trusted=trusted_user(host, files))
+    smmsp, trusted = group(host, "smmsp"), trusted_user(host, files)
+    step = CertificateInstall(
+        files=files, pair=pair, group=smmsp, trusted=trusted, source=source, digests=digests
+    )
     if source.lineage:
         step = replace(step, beside=tuple(hook(step)))
         note = f"certbot runs {HOOK} after each renewal: it installs the new pair and restarts sendmail"

@@ -409,8 +409,8 @@ def _recidive(seen: Fail2ban) -> Iterator[Ending]:
 
 
 def _counting(name: str, jail: Jail) -> str:
-    how = ", ".join(jail.actions)
-    return f"{name}: bans for {jail.ban} after {jail.attempts} bans within {jail.window}{f', by {how}' if how else ''}"
+    how = f", by {', '.join(jail.actions)}" if jail.actions else ""
+    return f"{name}: bans for {jail.ban} after {jail.attempts} bans within {jail.window}{how}"
 
 
 def _started(host: Host) -> Check:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
+from wizard.console import clean
 from wizard.errors import HostError
 from wizard.system.host import Host
 
@@ -54,6 +56,12 @@ def real_folder(host: Host, path: str) -> str:
         behind = [] if target.startswith("/") else behind
         ahead += target.split("/")[::-1]
     return "".join(f"/{name}" for name in behind)
+
+
+def file_itself(path: str) -> str:
+    """What to do where a link at `path` is in the way: a clause that ends with a command."""
+    where = clean(shlex.quote(path))
+    return f'put the file itself there: `cp --remove-destination "$(readlink -f {where})" {where}`'
 
 
 def inside_etc(host: Host, path: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from snapshots.live.entry import Entry, EntryError, Kind, read_entry, write_entry
 from wizard.console import clean
 from wizard.errors import AnswersError
+from wizard.system.links import file_itself
 
 PATIENCE = 3.0
 """Seconds that a pipe without a reader is waited for, and a device or pipe that takes nothing."""
@@ -60,7 +61,7 @@ def save(path: Path, content: str | bytes, mode: int = 0o600, *, force: bool = F
             return f"{shown} is replaced; it keeps its owner and its mode, {there.mode:04o}."
         case kind:
             _send(path, kind, held)
-            return f"It is written to {_WORDS[kind]} {shown}."
+            return f"It is written to the {_WORDS[kind]} {shown}."
 
 
 def keep(path: Path, text: str) -> str:
@@ -75,7 +76,7 @@ def keep(path: Path, text: str) -> str:
     new = Entry(Kind.FILE, 0o644, os.geteuid(), os.getegid())
     try:
         if (kind := _kind(path)) not in (0, stat.S_IFREG):
-            raise OutputError(path, f"it is {_WORDS[kind].replace('the', 'a')}", "")
+            raise OutputError(path, f"it is a {_WORDS[kind]}", "")
         _replace(path, replace(_there(path) if kind else new, content=text.encode()))
     except OutputError as error:  # whose remedies are for a file that somebody has named
         raise OutputError(path, error.why, _way_to_keep(path)) from error
@@ -88,13 +89,13 @@ def _way_to_keep(path: Path) -> str:
     if path.is_symlink() and not path.exists():
         return f"remove the link: `rm {where}`"
     if path.is_symlink():
-        return f'put the file itself there: `cp --remove-destination "$(readlink -f {where})" {where}`'
+        return file_itself(str(path))
     if os.path.lexists(path) and not path.is_file():
         return f"move it away: `mv {where} {where}.old`"
     return "make room for it, then save the settings again"
 
 
-_WORDS = {stat.S_IFCHR: "the device", stat.S_IFBLK: "the device", stat.S_IFIFO: "the pipe"}
+_WORDS = {stat.S_IFCHR: "device", stat.S_IFBLK: "device", stat.S_IFIFO: "pipe"}
 _REFUSED = {
     stat.S_IFDIR: ("it is a folder", "name a file in it"),
     stat.S_IFLNK: (
