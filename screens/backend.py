@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from wizard.errors import CannotHere, NotPutBackError, OthersSaved
+from wizard.errors import CannotHere, NotPutBackError
 from wizard.model.answers import Answers
 from wizard.model.answers_file import SAVED, saved
 from wizard.model.session import Session, TakenBack
@@ -120,12 +120,6 @@ class Backend:
         if left:
             what = f"Used no more, and not saved: {', '.join(left)}."
             self.tell(f"{what} This does not go with the settings that somebody else has saved.")
-
-    def none_saved_since(self, stored: object) -> None:
-        """Raises OthersSaved where somebody else has saved settings since they were `stored`, AnswersError where these are wrong."""
-        if stored != self._stored_now():
-            self.read_settings()
-            raise OthersSaved
 
     def alone(self, what: str) -> AbstractContextManager[None]:
         """While inside, this host is ours alone to change. Raises WizardError."""

@@ -13,7 +13,7 @@ from textual.containers import Vertical
 from textual.widgets import Checkbox, Static
 
 from screens.base import FORM, Field, Frame
-from screens.settings import Flag
+from screens.settings_form import Flag
 from wizard.errors import AnswersError
 from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Answers
 from wizard.model.set_option import as_options, with_set

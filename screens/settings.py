@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
-from textual.events import DescendantFocus
-from textual.widgets import Checkbox, Input, Static
+from textual.containers import Horizontal, VerticalScroll
+from textual.widgets import Input, Label, Static
 
-from screens.base import FORM, Dialog, Field, Frame, headline, keys, sentence
+from screens.base import FORM, Field
+from screens.settings_form import SAVE, Flag, SettingsForm
 from wizard.client_settings import serves_implicit_tls
 from wizard.console import clean
-from wizard.errors import AnswersError, WizardError
 from wizard.model.answers import (
     EVERYBODY,
     FIREWALL_CHOICES,
@@ -27,6 +23,7 @@ from wizard.model.answers import (
     UNCHANGED,
     Answers,
     Auth,
+    Certificate,
     Firewall,
     Guess,
     Install,
@@ -184,185 +181,94 @@ SERVED = (
 )
 
 
-class Flag(Checkbox, inherit_bindings=False):
-    """A box that says yes or no by its content, not by its colour: [x] or [ ]. Space changes it, Enter does not."""
-
-    BUTTON_LEFT = "["
-    BUTTON_RIGHT = "]"
-    BUTTON_INNER = " "
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "toggle_button", "Tick", tooltip="Tick the box, or clear it")
-    ]
-
-    def watch_value(self) -> None:
-        """Another content."""
-        self.BUTTON_INNER = "x" if self.value else " "
-        super().watch_value()
-
-
-class Unsaved(Dialog[str | None]):
-    """`save`, `drop`, or None to stay, which is the default."""
-
-    HEADING = "Unsaved settings"
-    HELP_TEXT = """
-What you have changed on the settings is not used before it is saved. y saves it, d goes back without it, and Enter,
-n and Esc stay on the settings with all that you have typed.
-"""
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "dismiss('save')", "Save"),
-        Binding("d", "dismiss('drop')", "Drop"),
-        Binding("n,escape,enter", "dismiss(None)", "Stay"),
-    ]
-
-    def compose(self) -> ComposeResult:
-        """The question and its three answers."""
-        with Vertical(classes="dialog tall"):
-            yield headline("! You have changed settings but not saved them")
-            yield keys(("y", "save them"), ("d", "drop the changes"), ("Enter", "stay here (n and Esc too)"))
-
-
-class Settings(Frame[None]):
+class Settings(SettingsForm):
     """F2 saves the settings, and they are used from then on; leaving asks about those that are not saved."""
 
     HEADING = "Settings"
+    PLACE = "settings"
+    FIELDS = FIELDS
     AUTO_FOCUS = "#listen-submission"
-    SAYS = "#about"
     HELP_TEXT = f"""
 What you choose here goes into the plans of all steps. The howto's own set-up needs none of it: every field may
 stay as it is. Tab, Enter and Down go to the next field, Up to the one before; Space ticks a box.
+
+What an authority is asked for is in a form of its own, "Get a certificate": o on the screen Certificate, or Ctrl+P.
 
 F2 saves the settings in {SAVED}. From then on they are used here and by every command. The line above the keys
 says what does the same. To take them from another file: `msa-wizard answers --answers FILE --save`
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f2", "save", "Save", tooltip="Save the settings"),
+        SAVE,
         Binding("enter", "app.focus_next", "Next field", show=False, priority=True),
         *FORM,
         Binding("escape", "back", "Back"),
     ]
 
-    _facts: Facts | None = None
-    _wrong = ""
-    """The field whose value is refused."""
-    _stored: object = None
-    """The file of the settings as it was when the form was filled."""
-    _before: Answers | None = None
-    """What the form held before anybody changed it."""
-
     def body(self) -> ComposeResult:
         """The fields, and help on the one that has the focus."""
-        with suppress(AnswersError):  # then none are saved over them
-            self.backend.read_settings()
-        answers, self._stored = self.backend.answers, self.backend.stored
+        answers = self.settings()
         with VerticalScroll(id="form", can_focus=False):
             for field in TEXTS:
                 yield field.line(_text(answers, field.id))
+                if field.id == "tls-policy":
+                    label = Label("Certificate", classes="label")
+                    yield Horizontal(label, Static(id="certificate", markup=False), classes="field")
             for field in FLAGS:
                 yield Flag(field.label, bool(_value(answers, field.id)), id=field.id, tooltip=field.about)
         yield Static("", id="about", markup=False)
 
     def on_mount(self) -> None:
-        """Look at the host. A run that waits goes by the settings as they were: it ends, and the steps plan anew."""
-        self.desk.end_what_waits()
+        """Look at the host."""
         self.add_to_title("every field may stay as it is")
-        self._before = self._answers()
-        self._same(self._before)
+        self._show_certificate()
         self.look(self.backend.facts, self._show)
+
+    def on_screen_resume(self) -> None:
+        """The form of the certificate may have been on top."""
+        self._show_certificate()
+
+    def _show_certificate(self) -> None:
+        """What an authority is asked for; that is chosen elsewhere."""
+        wanted, where = self.backend.answers.certificate, "o on the screen Certificate"
+        name = f"{wanted.names[0]} by " if wanted.names else ""
+        words = f"{name}{wanted.challenge} ({where})" if wanted.challenge else f"(apply gets none; {where})"
+        self.query_one("#certificate", Static).update(words)
 
     def _show(self, facts: Facts) -> None:
         """Show what an empty field means on this very host, and a port that it serves already."""
         from wizard.sendmail.password_source import in_words
 
-        self._facts = facts
+        self.facts = facts
         self.query_one("#auth-saslauthd_mechanism", Input).placeholder = f"({in_words(facts)})"
         box = self.query_one("#listen-implicit_tls", Flag)
-        if serves_implicit_tls(facts) and not box.value and self._before is not None:
+        if serves_implicit_tls(facts) and not box.value and self.before is not None:
             box.value = True
-            self._before = replace(self._before, listen=replace(self._before.listen, implicit_tls=True))
+            self.before = replace(self.before, listen=replace(self.before.listen, implicit_tls=True))
 
-    def action_save(self) -> None:
-        """Use them, and save them for every command."""
-        answers = self._check()
-        if answers is not None:
-            self._save(answers)
-        elif self._wrong:
-            self.query_one(f"#{self._wrong}").focus()
+    def own(self, answers: Answers) -> object:
+        """All but what the form "Get a certificate" is about."""
+        return replace(answers, certificate=Certificate())
 
-    def _save(self, answers: Answers) -> bool:
-        if self.desk.changing:
-            self.say("A run is at work with the settings as they were. Save when it has ended.")
-            return False
+    def on_saving(self, answers: Answers) -> str:
+        """Addresses that this host does not have."""
         from wizard.sendmail.own_address import not_here
 
-        try:
-            self.backend.none_saved_since(self._stored)
-        except WizardError as problem:
-            self.say(f"✗ {sentence(problem)}")
-            return False
-        try:
-            saved = self.backend.choose(answers, self._facts)
-            strange = not_here(self._facts, answers.listen) if self._facts is not None else ""
-            more = f"\n! {clean(strange)}" if strange else ""
-            words = f"✓ {saved} Every command uses them now.{more}"
-        except WizardError as problem:
-            saved, words = "", f"They are used here until you quit, but are not saved. {sentence(problem)}"
-        self._before, self._stored = answers, self.backend.stored
-        self._same(answers)
-        self.say(words)
-        return bool(saved)
+        strange = not_here(self.facts, answers.listen) if self.facts is not None else ""
+        return f"! {clean(strange)}" if strange else ""
 
-    @property
-    def _changed(self) -> bool:
-        try:
-            return self._before is not None and self._answers() != self._before
-        except AnswersError:
-            return True
-
-    def action_back(self) -> None:
-        """Leave; ask about what is not saved."""
-        self.leave_for(self.dismiss)
-
-    def leave_for(self, go_on: Callable[[], object]) -> None:
-        """Ask about what is not saved."""
-
-        def decided(answer: str | None) -> None:
-            answers = self._check() if answer == "save" else None
-            if answer == "drop" or (answers is not None and self._save(answers)):
-                go_on()
-
-        if self._changed:
-            self.wizard.go("settings")  # here is what it is about, and what is wrong with it
-            self.app.push_screen(Unsaved(), decided)
-        else:
-            go_on()
-
-    @on(DescendantFocus)
-    @on(Input.Changed)
-    @on(Checkbox.Changed)
-    def _check(self) -> Answers | None:
-        """The answers, None when something is wrong; says which, or helps with the field."""
-        try:
-            answers = self._answers()
-        except AnswersError as problem:
-            words = clean(str(problem).partition(": ")[2] or str(problem))
-            self.say(f"✗ {_labelled(words)}")
-            self._wrong = next((field.id for field in FIELDS if words.startswith(f"{_key(field)}: ")), "")
-            return None
-        self.say(self._about())
-        self._same(answers)
-        return answers
-
-    def _about(self) -> str:
+    def about(self) -> str:
+        """Of port 465 also that a box does not close it."""
         on_tls = self.focused is not None and self.focused.id == "listen-implicit_tls"
-        served = self._facts is not None and serves_implicit_tls(self._facts)
+        served = self.facts is not None and serves_implicit_tls(self.facts)
         return SERVED if on_tls and served else self.about_focused()
 
-    def _same(self, answers: Answers) -> None:
+    def show_command(self, answers: Answers) -> None:
         """The command that saves the same."""
         options = as_options(answers, self.backend.saved)
         self.same(f"msa-wizard answers{as_words([*options, '--save']) if options else ''}")
 
-    def _answers(self) -> Answers:
+    def typed(self) -> Answers:
+        """The settings with the fields and boxes."""
         text = {field.id: self.entered(field.id) for field in TEXTS}
         flag = {field.id: self.query_one(f"#{field.id}", Flag).value for field in FLAGS}
         raw = Answers(
@@ -394,18 +300,6 @@ says what does the same. To take them from another file: `msa-wizard answers --a
             replace_mta=flag["replace_mta"],
             watch_restart=WATCHED * flag["watch_restart"],
         )
-
-
-def _key(field: Field) -> str:
-    """The field's key in answers.toml."""
-    return field.id.replace("-", ".", 1)
-
-
-def _labelled(words: str) -> str:
-    """What is wrong with a setting, headed by the field that is on the screen and not by the key in the file."""
-    key, colon, says = words.partition(": ")
-    labels = {_key(field): field.label for field in FIELDS}
-    return f"{labels.get(key, key)}{colon}{says}"
 
 
 def _list(text: str) -> tuple[str, ...]:

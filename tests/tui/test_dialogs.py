@@ -31,7 +31,7 @@ from screens.dialogs import (
 )
 from screens.help import Help
 from screens.saving import ConfirmReplace
-from screens.settings import Unsaved
+from screens.settings_form import Unsaved
 from screens.welcome import Welcome
 from tests.tui.bench import Bench, play, shows, text, until
 from wizard.engine.local_edits import OwnEdit

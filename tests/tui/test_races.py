@@ -19,7 +19,8 @@ from screens.jobs import Desk, Job, MoveWaits, Reply, Stopped
 from screens.login_test import LoginTest
 from screens.review_and_run import RunSteps
 from screens.rollback import History, RollbackScreen
-from screens.settings import Settings, Unsaved
+from screens.settings import Settings
+from screens.settings_form import Unsaved
 from screens.steps import Steps
 from screens.welcome import PLACES, TOOLS, Welcome
 from screens.widgets.step_board import StepBoard
