@@ -12,9 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Checkbox, Static
 
-from screens.base import FORM, Field, Frame
-from screens.settings_form import Flag
-from wizard.errors import AnswersError
+from screens.base import FORM, Field
+from screens.settings_form import SAVE, Flag, SettingsForm
 from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Answers
 from wizard.model.set_option import as_options, with_set
 
@@ -40,7 +39,8 @@ FIELDS = (
         "Challenge",
         f"How the authority sees that the name is yours. {STANDALONE}: certbot answers on port 80, where nobody else listens. "
         f"{WEBROOT}: the web server answers that holds port 80. {MANUAL}: a hook of yours writes into the DNS. Or one of certbot's "
-        "plug-ins for the DNS, such as dns-rfc2136.",
+        "plug-ins for the DNS, such as dns-rfc2136. Once one is saved here, `apply` gets a certificate, too. Leave empty for "
+        f"{STANDALONE}, by hand alone.",
         f"({STANDALONE})",
     ),
     Field("webroot", "Web folder", f"For {WEBROOT}: the folder that the web server serves for the name.", "(/var/www/html, say)"),
@@ -60,7 +60,11 @@ def words_of(entered: Mapping[str, str], answers: Answers, saved: Answers) -> li
     """What `certificate obtain` needs to ask for what was `entered`: it fills in what is not given from the settings as they are
     `saved`, so what is empty, and is not so there, is said as well."""
     of_settings = saved.certificate
-    typed = {**entered, "email": entered["email"] or "ADDRESS"}
+    typed = {
+        **entered,
+        "email": entered["email"] or "ADDRESS",
+        "challenge": entered["challenge"] or STANDALONE,
+    }
     words = typed.pop("name").replace(",", " ").split()
     agrees = typed.pop(AGREE.id) == "true"
     if typed["challenge"] == STANDALONE and of_settings.challenge in ("", STANDALONE):
@@ -74,12 +78,13 @@ def words_of(entered: Mapping[str, str], answers: Answers, saved: Answers) -> li
     return words + as_options(replace(answers, certificate=of_settings), saved)
 
 
-class ObtainCertificate(Frame[None]):
+class ObtainCertificate(SettingsForm):
     """The form; Enter at its end looks at all of it and shows the plan."""
 
     HEADING = "Get a certificate"
+    PLACE = "obtain"
+    FIELDS = (*FIELDS, AGREE)
     AUTO_FOCUS = "#email"
-    SAYS = "#about"
     HELP_TEXT = """
 No mail client warns of a certificate from an authority that it knows. Debian's certbot gets one from Let's Encrypt, or from
 another ACME authority, and renews it by itself; a hook brings each renewal to Sendmail.
@@ -88,41 +93,52 @@ It needs a public name that leads to this host, and for most challenges port 80,
 while alone. All that can be seen from here is looked at first, and Let's Encrypt is asked for a trial that counts against
 no limit. You see what will be done before anything is. If Sendmail does not present the certificate in the end, all of it is undone. It can be
 rolled back in the history.
+
+What you choose here is a part of the settings. It is saved once Sendmail has the certificate, or before that by F2.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "enter", "Next", show=False, priority=True, tooltip="Next field, then begin"),
         Binding("f5", "check", "Check and show"),
+        SAVE,
         *FORM,
-        Binding("escape", "dismiss", "Back"),
+        Binding("escape", "back", "Back"),
     ]
-
-    _wrong = ""
-    """What is wrong with the field that the focus goes to."""
 
     def body(self) -> ComposeResult:
         """The fields with what the settings have, and what the chosen one is for."""
-        wanted = self.backend.answers.certificate
-        kept = self.wizard.kept.get(self.HEADING, {})
+        wanted = self.settings().certificate
         with Vertical(id="form"):
             for field in FIELDS:
-                yield field.line(kept.get(field.id, str(getattr(wanted, field.id))))
+                yield field.line(str(getattr(wanted, field.id)))
             yield Flag(AGREE.label, wanted.agree_tos, id=AGREE.id, tooltip=AGREE.about)
         yield Static("", id="about", markup=False)
 
-    def on_descendant_focus(self) -> None:
-        """Say what the field is for."""
-        if about := self._wrong or self.about_focused():
-            self.say(about)
-            self._wrong = ""
-            self._show_command()
+    @staticmethod
+    def key(field: Field) -> str:
+        """The field's key in answers.toml."""
+        return f"certificate.{field.id}"
 
-    def on_input_changed(self) -> None:
-        """The command with what was typed."""
-        self._show_command()
+    def own(self, answers: Answers) -> object:
+        """What an authority is asked for."""
+        return answers.certificate
 
-    def on_checkbox_changed(self) -> None:
-        """The command with the consent."""
-        self._show_command()
+    def typed(self) -> Answers:
+        """The settings with what was typed."""
+        return with_set(
+            self.backend.answers, [f"certificate.{key}={value}" for key, value in self._entered().items()]
+        )
+
+    def on_saving(self, answers: Answers) -> str:
+        """Whether a run of all steps asks an authority."""
+        return (
+            "`apply` gets the certificate, too."
+            if answers.certificate.challenge
+            else "`apply` gets no certificate, as no challenge is named."
+        )
+
+    def show_command(self, answers: Answers) -> None:
+        """The command that asks for the same."""
+        self.same(self._command())
 
     async def action_enter(self) -> None:
         """To the next field; at the last one check."""
@@ -137,38 +153,22 @@ rolled back in the history.
         from screens.review_and_run import RunSteps
         from wizard.steps.certificate_obtain import CertificateObtain
 
-        try:
-            answers = with_set(
-                self.backend.answers, [f"certificate.{key}={value}" for key, value in self._entered().items()]
-            )
-        except AnswersError as problem:
-            self._refuse(*str(problem).removeprefix("--set certificate.").partition(": "))
-            return
-        if not self.desk.changing:
-            run = RunSteps(self.HEADING, self._show_command(), None, answers, [CertificateObtain.id])
+        if (answers := self.check()) is None:
+            self.go_where_it_is_wrong()
+        elif not self.desk.changing:
+            answers = replace(answers, certificate=answers.certificate.by_hand)
+            run = RunSteps(self.HEADING, self._command(), None, answers, [CertificateObtain.id])
             self.app.push_screen(run, self._after)
-
-    def _refuse(self, key: str, colon: str, why: str) -> None:
-        """Say what is wrong, headed by its field, and go there."""
-        label = next((field.label for field in FIELDS if field.id == key), "")
-        words = f"✗ {label or key}{colon}{why}"
-        self.say(words)
-        if label and (field := self.query_one(f"#{key}")) is not self.focused:
-            self._wrong = words
-            field.focus()
 
     def _entered(self) -> dict[str, str]:
         agrees = self.query_one(f"#{AGREE.id}", Flag).value
-        typed = {field.id: self.entered(field.id) for field in FIELDS}
-        return typed | {"challenge": typed["challenge"] or STANDALONE, AGREE.id: str(agrees).lower()}
+        return {field.id: self.entered(field.id) for field in FIELDS} | {AGREE.id: str(agrees).lower()}
 
     def _after(self, run: Run | None) -> None:
-        if run is not None and run.applied:
+        """What was chosen is used: it is kept."""
+        if run is not None and run.applied and (not self.changed or self.save()):
             self.dismiss()
 
-    def _show_command(self) -> str:
-        self.wizard.kept[self.HEADING] = {field.id: self.entered(field.id) for field in FIELDS}
+    def _command(self) -> str:
         words = words_of(self._entered(), self.backend.answers, self.backend.saved)
-        command = shlex.join(["msa-wizard", "certificate", "obtain", *words])
-        self.same(command)
-        return command
+        return shlex.join(["msa-wizard", "certificate", "obtain", *words])

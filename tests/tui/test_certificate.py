@@ -16,7 +16,6 @@ from screens.review_and_run import RunSteps
 from tests.tui.bench import Bench, Writes, at, play, shows, until, use
 from wizard.errors import HostError
 from wizard.model.answers import Answers
-from wizard.model.answers import Certificate as Wanted
 from wizard.model.facts import Facts
 from wizard.model.plan import Plan, Step
 from wizard.steps.certificate_obtain import CertificateObtain
@@ -122,34 +121,15 @@ def test_an_authority_is_asked_by_what_was_typed(
     play(bench, story)
 
 
-@pytest.mark.parametrize(("place", "field"), [("install", "key"), ("obtain", "email")])
-def test_what_was_typed_for_a_certificate_is_there_again(bench: Certificates, place: str, field: str) -> None:
-    begins = {"install": "The certificate in PEM format", "obtain": "Where the authority may write"}[place]
-
+def test_what_was_typed_to_install_a_certificate_is_there_again(bench: Certificates) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, place, begins)
-        app.screen.query_one(f"#{field}", Input).value = "typed-before"
+        await at(pilot, app, "install", "The certificate in PEM format")
+        app.screen.query_one("#key", Input).value = "typed-before"
         await until(pilot, lambda: shows(app, "typed-before") and shows(app, "$ msa-wizard certificate"))
         await pilot.press("escape")
         await until(pilot, lambda: not shows(app, "typed-before"))
-        app.go(place)
+        app.go("install")
         await until(pilot, lambda: shows(app, "typed-before"))
-
-    play(bench, story)
-
-
-def test_what_the_settings_have_and_was_emptied_stays_empty(bench: Certificates) -> None:
-    bench.answers = Answers(certificate=Wanted(email="postmaster@example.org"))
-
-    async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "obtain", "postmaster@example.org")
-        app.screen.query_one("#email", Input).value = ""
-        await until(pilot, lambda: not shows(app, "postmaster@example.org"))
-        await pilot.press("escape")
-        await until(pilot, lambda: not isinstance(app.screen, ObtainCertificate))
-        app.go("obtain")
-        await until(pilot, lambda: shows(app, "Where the authority may write"))
-        assert app.screen.query_one("#email", Input).value == ""
 
     play(bench, story)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -96,7 +97,42 @@ def test_the_command_below_the_form_asks_for_what_the_form_asks_for(
     monkeypatch.setattr(options, "saved", lambda: here)
     words = words_of(form, ours, here)
     arguments = parser().parse_args(["certificate", "obtain", *words])
-    assert clients._chosen(arguments) == with_set(ours, [f"certificate.{key}={form[key]}" for key in form])
+    chosen = clients._chosen(arguments)
+    asked = replace(chosen, certificate=chosen.certificate.by_hand)
+    assert asked == with_set(ours, [f"certificate.{key}={form[key]}" for key in form])
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ([], ""),
+        (["--email", "a@b.org"], ""),
+        (["mx.example.org", "--challenge", "standalone"], "certificate.challenge=standalone --set certificate.name=mx.example.org"),
+    ],
+)  # fmt: skip
+def test_it_says_how_what_was_typed_is_kept_and_not_what_nobody_chose(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: list[str], kept: str
+) -> None:
+    asked: list[Answers] = []
+
+    def applied(
+        _host: object, _arguments: object, _steps: object, answers: Answers, _wanted: object
+    ) -> object:
+        asked.append(answers)
+        return SimpleNamespace(undecided=None, applied={"certificate-obtain": "abc"}), []
+
+    settings = Answers(certificate=Certificate(email="a@b.org", agree_tos=True))
+    for module in (clients, options):
+        monkeypatch.setattr(module, "saved", lambda: settings)
+    monkeypatch.setattr(clients, "must_be_root", lambda: None)
+    monkeypatch.setattr(clients, "applied", applied)
+    monkeypatch.setattr(clients, "exit_code", lambda _: 0)
+    assert cli.main(["certificate", "obtain", *typed, "--yes"]) == 0
+    assert asked[0].certificate.challenge == "standalone"
+    words = " ".join(capsys.readouterr().out.replace("\\\n", " ").split())
+    assert words.endswith(
+        f"msa-wizard answers --save --set {kept}" if kept else "rollback certificate-obtain"
+    )
 
 
 @pytest.mark.parametrize("typed", [[], ["--name", "mx.example.org"]])

@@ -251,7 +251,7 @@ def test_apply_ends_with_it_on_the_command_line(
 def test_settings_of_one_run_are_told_how_they_last(
     capsys: pytest.CaptureFixture[str], chosen: list[str], kept: list[str], shown: str
 ) -> None:
-    steps._unsaved(with_set(Answers(), chosen), with_set(Answers(), kept))
+    steps.unsaved_note(with_set(Answers(), chosen), with_set(Answers(), kept))
     last = capsys.readouterr().out.rpartition("\n   ")[2]
     assert last == (f"msa-wizard answers --save {shown}\n" if shown else "")
 

@@ -14,7 +14,7 @@ from wizard.certificates.acme import LETS_ENCRYPT, authority
 from wizard.certificates.self_signed import MOST_DAYS
 from wizard.changes.lineage import LineageChange
 from wizard.cli.options import accepted, answers_of, ask, asks, entered, must_be_asked, saved_to_look, say
-from wizard.cli.steps import applied, exit_code, undecided_text
+from wizard.cli.steps import applied, exit_code, undecided_text, unsaved_note
 from wizard.client_settings import ClientSettings, check_dns
 from wizard.console import clean, data, error, fold, out, terminal_columns
 from wizard.engine.engine import Engine
@@ -23,7 +23,7 @@ from wizard.errors import CANNOT, DONE, FAILED, AnswersError, UsageError
 from wizard.gather.acme import directory
 from wizard.gather.certificates import details
 from wizard.gather.host import look
-from wizard.model.answers import STANDALONE, Answers, Certificate
+from wizard.model.answers import Answers, Certificate
 from wizard.model.answers_file import saved
 from wizard.model.events import Event
 from wizard.model.plan import Outcome, Sign, Step
@@ -86,8 +86,9 @@ def install(arguments: argparse.Namespace) -> int:
 def obtain(arguments: argparse.Namespace) -> int:
     """A certificate from an ACME authority: 0 done or there already, 1 refused, or failed and undone, 3 blocked."""
     must_be_root()
-    answers = _chosen(arguments)
-    answers = _asked(answers) if asks(arguments) else answers
+    chosen = _chosen(arguments)
+    chosen = _asked(chosen) if asks(arguments) else chosen
+    answers = replace(chosen, certificate=chosen.certificate.by_hand)
     host = Host()
     if arguments.dry_run:
         return _tried(host, arguments, answers)
@@ -99,6 +100,7 @@ def obtain(arguments: argparse.Namespace) -> int:
         error(undecided_text(run, arguments.argv), whole=True)
     elif run.applied:
         out(f"\nDone. To roll it back:  msa-wizard rollback {CertificateObtain.id}")
+        unsaved_note(chosen, saved())
     elif run.skipped or run.enough:
         out("\nNothing was changed.")
     return exit_code(run)
@@ -117,8 +119,7 @@ def _chosen(arguments: argparse.Namespace) -> Answers:
         "auth_hook": arguments.auth_hook,
         "cleanup_hook": arguments.cleanup_hook,
     }
-    answers = _with_typed(answers_of(arguments), typed)
-    return answers if answers.certificate.challenge else _with_typed(answers, {"challenge": STANDALONE})
+    return _with_typed(answers_of(arguments), typed)
 
 
 def _with_typed(answers: Answers, typed: Mapping[str, str]) -> Answers:

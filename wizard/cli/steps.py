@@ -133,7 +133,7 @@ def apply(arguments: argparse.Namespace) -> int:
     elif not run.stopped and not arguments.json:
         _unused(run.plans, arguments.accept)
         if run.applied:
-            _unsaved(answers, saved())
+            unsaved_note(answers, saved())
     return exit_code(run)
 
 
@@ -213,7 +213,7 @@ def _unused(plans: Mapping[str, Plan], accept: Sequence[str]) -> None:
             out(f"note: {name} is accepted, but nothing of that name would end here now")
 
 
-def _unsaved(answers: Answers, kept: Answers) -> None:
+def unsaved_note(answers: Answers, kept: Answers) -> None:
     """How the settings of one run are saved, by which later commands go. What was accepted has ended."""
     if options := as_options(dataclasses.replace(answers, accept=kept.accept), kept):
         says = "`status` and later runs do not know the settings that were given to this one. To save them:"

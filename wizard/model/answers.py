@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from wizard.model.firewall_names import NAMES
@@ -78,7 +78,7 @@ its plug-ins for the DNS, by its name: dns-rfc2136."""
 
 @dataclass(frozen=True)
 class Certificate:
-    """What an ACME authority is asked for (the step certificate-obtain): nothing without a challenge. No name: this host's own;
+    """What an ACME authority is asked for (the step certificate-obtain): nothing without a challenge, unless it is by hand. No name: this host's own;
     no server: Let's Encrypt. Several names are separated by commas, and clients use the first."""
 
     challenge: str = ""
@@ -97,6 +97,11 @@ class Certificate:
     def names(self) -> tuple[str, ...]:
         """The names that it is to be for."""
         return tuple(self.name.split(",")) if self.name else ()
+
+    @property
+    def by_hand(self) -> Certificate:
+        """As `certificate obtain` and its screen ask: by STANDALONE where no challenge is named."""
+        return replace(self, challenge=self.challenge or STANDALONE)
 
 
 @dataclass(frozen=True)
