@@ -18,7 +18,7 @@ from screens.external_programs import edit, shell
 from screens.help import Help
 from screens.welcome import PLACES, TOOLS
 from tests.pasted import pasted
-from tests.tui.bench import Bench, Writes, at, notified, play, shows, text, until, use
+from tests.tui.bench import Bench, Writes, at, at_steps, notified, play, shows, text, until, use
 
 
 @pytest.fixture
@@ -170,6 +170,35 @@ def test_arrows_and_tab_move_between_the_fields(bench: Bench, name: str) -> None
             assert app.screen.focused is following
             await pilot.press(back)
             assert app.screen.focused is first
+
+    play(bench, story)
+
+
+BLUE = 4
+
+
+@pytest.mark.parametrize("name", ["test", "by-hand", "settings"])
+def test_the_label_of_the_field_that_has_the_focus_is_lit_and_no_other(bench: Bench, name: str) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, name, "F2 Save" if name == "settings" else "User name")
+        await until(pilot, lambda: isinstance(app.screen.focused, Input))
+        for key in ("down", "up"):
+            await pilot.press(key)
+            await pilot.pause()
+            lit = [label for label in app.screen.query(".label") if label.styles.background.ansi == BLUE]
+            assert app.screen.focused is not None
+            assert [label.parent for label in lit] == [app.screen.focused.parent]
+
+    play(bench, story)
+
+
+def test_the_heading_of_the_text_that_has_the_focus_is_lit(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        for key, lit in (("enter", True), ("escape", False)):
+            await pilot.press(key)
+            await pilot.pause()
+            assert (app.screen.query_one("#panes Tab.-active").styles.background.ansi == BLUE) is lit
 
     play(bench, story)
 
