@@ -71,6 +71,14 @@ def test_what_comes_from_debian_does_not_travel_along(held: dict[str, tuple[tarf
     assert private == own | {"argcomplete", "platformdirs", "pygments", "rich", "textual", "in-use"}
 
 
+def test_the_command_is_the_one_that_keeps_the_callers_python_out(
+    held: dict[str, tuple[tarfile.TarInfo, bytes]],
+) -> None:
+    command = held["/usr/bin/msa-wizard"][1]
+    assert command.startswith(b"#!/usr/bin/python3 -IS\n")
+    assert command == (TOP / "packaging/deb/msa-wizard").read_bytes()
+
+
 def test_only_root_can_lock_the_package(held: dict[str, tuple[tarfile.TarInfo, bytes]]) -> None:
     assert held["/usr/lib/msa-wizard/in-use"][0].mode == 0o600
 
