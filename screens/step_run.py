@@ -148,7 +148,7 @@ class StepRun(Frame[None]):
     def _left_out(self, name: str) -> bool:
         """Whether what needs the step has to wait until it is wanted."""
         word = self.board.states.get(name)
-        return word == NOT_NOW or (word == "skipped" and not self.board.steps[name].without)
+        return word in (NOT_NOW, "skipped")
 
     def _decide_again(self) -> None:
         """What a step held up that is wanted now has something to do, perhaps: the run tells."""

@@ -221,15 +221,6 @@ def test_a_step_that_needs_one_that_was_declined_is_left_out_too(bench: Bench) -
     assert shown.count("why: ") == 2, "of those that can be applied"
 
 
-@pytest.mark.parametrize("spared", [False, True])
-def test_what_a_login_can_do_without_holds_up_no_other(bench: Bench, *, spared: bool) -> None:
-    steps = [Made(name, bench.host, {f"/etc/{name}": "new\n"}) for name in ("one", "two")]
-    steps[1].needs = ("one",)  # type: ignore[misc]
-    steps[0].without = "passwords may cross in clear" if spared else ""  # type: ignore[misc]
-    run = bench.apply(*steps, decide=lambda step, _: step.id != "one")
-    assert list(run.applied) == ["two"] * spared
-
-
 @pytest.mark.parametrize(("declined", "made"), [("submission-port", True), ("mc-includes", False)])
 def test_a_sendmail_cf_is_made_of_what_was_edited(bench: Bench, declined: str, *, made: bool) -> None:
     """The next start of sendmail would make one: nobody leaves sendmail.mc edited and sendmail.cf as it was."""

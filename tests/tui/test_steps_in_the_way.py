@@ -155,26 +155,6 @@ def test_a_step_chosen_out_of_order_needs_what_it_needs(bench: Bench) -> None:
     assert bench.text("/etc/b") == "old b\n"
 
 
-def test_a_skipped_step_that_a_login_can_do_without_holds_up_no_other(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spared = Writes("one", bench.host, "/etc/a", "new a\n")
-    spared.without = "passwords may cross in clear"  # type: ignore[misc]
-    first = Writes("zero", bench.host, "/etc/z", "new z\n")
-    use(monkeypatch, bench, first, spared, Writes("two", bench.host, "/etc/b", "new b\n", needs=("one",)))
-
-    async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at_steps(pilot, app)
-        await pilot.press("down", "s")
-        await until(pilot, lambda: shows(app, "skipped one"))
-        await pilot.press("end", "y")
-        await until(pilot, lambda: bench.text("/etc/b") == "old b\nnew b\n")
-        await until(pilot, lambda: not app.desk.busy)
-
-    play(bench, story)
-    assert [item.step for item in bench.commits()] == ["two", None]
-
-
 def test_a_failed_step_says_what_was_undone_and_can_be_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,8 +106,6 @@ class Engine(Planner):
             other = next(each for each in self.steps if each.id == need)
             if other in chosen:  # it is looked at for itself
                 continue
-            if other.without and other.id in self.skipped:
-                continue
             plan = self.plan_step(other, facts)
             if plan.outcome not in (Outcome.DONE, Outcome.NOT_APPLICABLE):
                 missing |= {need: plan.reason} | self._missing(other, chosen, facts)

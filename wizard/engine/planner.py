@@ -42,7 +42,7 @@ def leave_out(step: Step, plan: Plan, left: dict[str, str]) -> None:
     """Note in `left` a step that is skipped, where those that need it do not work without. What we cannot do may be done by
     hand by now: it holds up nothing, unless it is packages."""
     by_hand = plan.outcome is Outcome.BLOCKED and step.id != Install.id
-    if not (step.without or by_hand or plan.outcome in (Outcome.DONE, Outcome.NOT_APPLICABLE)):
+    if not (by_hand or plan.outcome in (Outcome.DONE, Outcome.NOT_APPLICABLE)):
         left.setdefault(step.id, step.id)
 
 
@@ -62,7 +62,7 @@ class Planner:
     """Whether `apply` is asked for all of its steps at once, and nobody may leave one out."""
     skipped: frozenset[str] = frozenset()
     """The steps that are left out: `plan` does not take them for done when it plans those after them, and says of each that
-    needs one that it cannot be applied; `apply` goes on without those that a login can do without, or that are blocked."""
+    needs one that it cannot be applied; `apply` goes on without those, also where they are blocked."""
 
     def look(self, *, ask_apt: bool = False) -> Facts:
         """The facts, with what these steps read besides. Raises HostError, StoreError."""

@@ -254,7 +254,7 @@ class Step(ABC):
     afterwards: ClassVar[str] = ""
     """What is so again once it is rolled back, as a clause, where its title does not tell."""
     without: ClassVar[str] = ""
-    """What follows where it is left out, as a clause, if the steps that come after it work all the same."""
+    """What follows where it is left out, as a clause: no other step needs it."""
     reports: ClassVar[bool] = False
     """It never changes anything, and its checks are the result."""
     always_reports: ClassVar[bool] = False

@@ -124,6 +124,14 @@ class McStep(Step):
         return [Check("options", Sign.OK, says)]
 
 
+def unless_left_out(check: Check, step: McStep, facts: Facts, answers: Answers) -> Check:
+    """The check; a warning where it failed since somebody has left out the step, which a login can do without."""
+    if check.sign is not Sign.FAILED or step.plan(facts, answers).outcome is Outcome.DONE:
+        return check
+    remedy = f"msa-wizard apply {step.id} sendmailconfig restart"
+    return Check(check.id, Sign.WARNING, f"without {step.id} {step.without}", remedy)
+
+
 _FLAGS = "py"
 _MEANS = {"p": "p (no password without TLS)", "y": "y (no anonymous login)"}
 _BUILT_IN = sendmail_cf.Daemon("MTA", "inet", "", 25, "")

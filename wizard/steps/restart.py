@@ -23,6 +23,8 @@ from wizard.sendmail.own_address import elsewhere, remedy, why
 from wizard.sendmail.password_source import mechanisms, served_besides, wanted
 from wizard.sendmail.strays import stray_sentence
 from wizard.smtp.session import greeting
+from wizard.steps.listeners import SmtpPort
+from wizard.steps.mc_edit import AuthOptions, McStep, unless_left_out
 from wizard.steps.preflight import free_port
 from wizard.steps.saslauthd import counted, enabled
 from wizard.system.host import Host
@@ -208,6 +210,15 @@ def _log(host: Host, since: float, cf: str) -> Check:
     return Check("log", Sign.FAILED, says, remedy)
 
 
+_FOUND_WITHOUT: dict[str, McStep] = {"login-before-starttls": AuthOptions(), "smtp-auth": SmtpPort()}
+"""The step without which a test finds this."""
+
+
+def _judged(check: Check, facts: Facts, answers: Answers) -> Check:
+    step = _FOUND_WITHOUT.get(check.id)
+    return unless_left_out(check, step, facts, answers) if step is not None else check
+
+
 _BEFORE_LOGIN = ("install", "saslauthd-start", "sendmailconfig", "restart")
 
 
@@ -261,7 +272,9 @@ class AuthTest(Step):
             daemons[0].reachable_at, server_name=name, mechanism=mechanism, served=served_besides(facts)
         )
         result = converse(target, None)
-        checks = [Check(finding.id, Sign(finding.state), finding.says) for finding in result.findings]
+        checks = [
+            _judged(Check(each.id, Sign(each.state), each.says), facts, answers) for each in result.findings
+        ]
         if result.layer is not None:
             checks.append(Check(result.layer, Sign.FAILED, result.verdict))
         return checks

@@ -13,6 +13,7 @@ from wizard.sendmail.cf_needs import REMEDY, certificate, certificate_is_there, 
 from wizard.sendmail.local_mail import destination, refused_by
 from wizard.sendmail.sendmailconfig import no_room
 from wizard.steps.absent import not_there_yet
+from wizard.steps.mc_edit import AuthOptions, unless_left_out
 from wizard.steps.sendmail_auth import hands_off
 from wizard.system.host import Host
 
@@ -30,7 +31,7 @@ class Sendmailconfig(Step):
     title = "Make sendmail.cf"
     why = "The daemon reads sendmail.cf, not sendmail.mc. sendmailconfig makes the one from the other."
     checked = "whether sendmail.cf is what sendmail.mc gives, where local mail goes, AuthOptions, and the certificate"
-    needs = ("mc-includes", "submission-port", "auth-options", "smtp-port")
+    needs = ("mc-includes", "submission-port")
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """Pending when m4 makes something else of sendmail.mc than sendmail.cf is, or the certificate is missing."""
@@ -100,8 +101,8 @@ class Sendmailconfig(Step):
             checks.append(Check("local-mail", Sign.OK, says))
         options = sendmail_cf.option(cf, "AuthOptions") or ""
         sign = Sign.OK if {"p", "y"} <= set(sendmail_cf.auth_flags(options)) else Sign.FAILED
-        checks.append(Check("auth-options", sign, f"AuthOptions={options or '(nothing)'}"))
-        return [*checks, _certificate(facts)]
+        check = Check("auth-options", sign, f"AuthOptions={options or '(nothing)'}")
+        return [*checks, unless_left_out(check, AuthOptions(), facts, answers), _certificate(facts)]
 
 
 def _certificate(facts: Facts) -> Check:
