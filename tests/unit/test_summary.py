@@ -76,7 +76,7 @@ def test_what_follows_from_a_skipped_step_is_said() -> None:
     assert ending.missing, "nothing else is to do"
     other = Plan.pending("firewall", "port 587 is closed")
     rows = dict(summary(seen(one=other), session(skipped=["firewall"]), needing).done)
-    assert rows["skipped"] == "firewall: no other step needs it"
+    assert rows["skipped"] == "firewall: without it the firewall keeps clients out"
 
 
 def test_nothing_is_advised_for_mail_clients_where_steps_wait_for_one_that_is_left_out() -> None:
@@ -223,7 +223,7 @@ def test_apply_ends_with_it_on_the_command_line(
     pending = {name: Plan.pending(name, "to do") for name in ("install", "firewall")}
     steps._summary(Run(plans=done | pending, applied={"install": "abc"}, skipped=["firewall"]), Answers())
     shown = capsys.readouterr().out
-    assert "Done         install\nSkipped      firewall: no other step needs it\n" in shown
+    assert "Done         install\nSkipped      firewall: without it the firewall keeps clients out\n" in shown
     assert "msa-wizard test --from-outside" in shown
     assert shown.endswith(f"`msa-wizard history` has each step, {log.PATH} what was run.\n")
     steps._summary(Run(plans=done | pending, skipped=["install", "firewall"]), Answers())

@@ -25,6 +25,7 @@ class OpenFirewall(Step):
     id = "firewall"
     howto = "3.8"
     title = "Firewall"
+    without = "the firewall keeps clients out"
     why = "Mail clients connect to port 587, other servers to 25: while a firewall drops these connections, nothing else helps."
     checked = "whether the live rules let the ports in; that clients get through is proved by a login from elsewhere alone"
     always_reports = True

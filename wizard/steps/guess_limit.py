@@ -110,6 +110,7 @@ class GuessLimit(Step):
 
     id = "guess-limit"
     title = "Ban who guesses passwords"
+    without = "nobody is banned for guessing passwords"
     why = (
         "Port 587 is open to the world, and sendmail lets everybody try passwords for ever, ten connections in ten minutes from an "
         "address as Debian sets it up. With this step fail2ban bans an address for a while once too many wrong ones came from "

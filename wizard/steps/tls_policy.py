@@ -47,6 +47,7 @@ class TlsPolicy(Step):
 
     id = "tls-policy"
     title = "Allow only TLS that is recommended today"
+    without = "TLS that is not recommended today is accepted"
     why = (
         "Debian's sendmail also takes TLS 1.2 without forward secrecy: whoever records such a connection, and has the server's "
         "key one day, can read the password in it. With the settings of other times, or of the admin's, it takes TLS 1.0 and 1.1 "
