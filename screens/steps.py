@@ -202,6 +202,8 @@ can be applied all the same.
         word = board.states.get(board.chosen, "")
         if self.desk.changing or not word or not self.listens:
             return False
+        if asked and not self._asked:  # its question is on the way to the screen
+            return False
         match action:
             case "apply":
                 there = word in (*REMAINING, NOT_NOW, "failed", "skipped")

@@ -96,6 +96,10 @@ def test_a_key_before_the_question_is_on_the_screen_is_no_answer(
             patched.setattr(Desk, "answer", lambda _, reply: answers.append(reply))
             steps.action_apply()
             steps.action_skip()
+            patched.setattr(Desk, "asks", lambda *_: True)
+            assert not any(steps.check_action(key, ()) for key in ("apply", "apply_all", "skip"))
+            steps._asked = True
+            assert steps.check_action("apply", ())
         assert not answers
         steps._current = None
 
