@@ -18,14 +18,20 @@ class FittedText(Static):
         super().__init__(id=id, markup=False)
         self._make = make
         self._fitted = 0
+        self._place = Size()
 
     def make(self, make: Callable[[int], Content]) -> None:
         """Show something else."""
         self._make = make
         self.update(make(self._fitted) if self._fitted else "")
+        if self._fitted and isinstance(self.parent, VerticalScroll):
+            # Else one more frame is drawn, with a scrollbar or without, as it was for what was here before.
+            height = super().get_content_height(self._place, self.app.size, self._fitted)
+            self.parent.show_vertical_scrollbar = height > self._place.height
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """Textual's, of the text for this width."""
+        self._place = container
         if width and width != self._fitted:
             self._fitted = width
             self.update(self._make(width), layout=False)

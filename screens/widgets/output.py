@@ -136,8 +136,11 @@ class Output(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """A row, or the word that there is none."""
-        number = y + int(self.scroll_y)
+        region = self.scrollable_content_region
+        # The newest at once: when the pane comes to the front, its first frame has the place of before.
+        top = max(0, len(self._flat) - region.height) if self._follows else int(self.scroll_y)
+        number = y + top
         rows = self._flat or [self._empty]
         text = rows[number] if number < len(rows) else ""
         style = self.rich_style
-        return Strip([Segment(text, style)]).adjust_cell_length(self.scrollable_content_region.width, style)
+        return Strip([Segment(text, style)]).adjust_cell_length(region.width, style)

@@ -63,6 +63,42 @@ def test_no_frame_has_a_text_that_was_made_for_another_width() -> None:
     assert all(made == there for made, there in frames), frames
 
 
+class InTurn(App[None]):
+    """A long text, then a short one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: list[tuple[str, bool]] = []
+        """Of each frame: which text it has, and whether it has a scrollbar."""
+
+    def compose(self) -> ComposeResult:
+        """Nothing yet."""
+        yield Fitted("facts")
+
+    def _display(self, screen: Screen[object], renderable: object) -> None:
+        """Look at each frame."""
+        super()._display(screen, renderable)  # type: ignore[arg-type]
+        shown = self.screen._compositor.render_strips(self.size)[0].text.split()
+        if shown:
+            bar = self.query_one(Fitted).vertical_scrollbar
+            self.frames.append((shown[0], bar in self.screen._compositor.full_map))
+
+
+def test_no_frame_has_the_scrollbar_of_another_text() -> None:
+    """One more frame would follow, without it: on a slow line half a second."""
+
+    async def run() -> InTurn:
+        app = InTurn()
+        async with app.run_test(size=(80, 24)) as pilot:
+            for name, lines in (("long", 60), ("short", 3), ("long", 60)):
+                made = Content("\n".join([name] * lines))
+                app.query_one(Fitted).show(lambda _, made=made: made)  # type: ignore[misc]
+                await pilot.pause(0.2)
+        return app
+
+    assert {*asyncio.run(run()).frames} == {("long", True), ("short", False)}
+
+
 class Printing(App[None]):
     """What a command prints."""
 
@@ -133,3 +169,31 @@ def test_output_behind_another_pane_has_the_rows_that_it_comes_to_the_front_with
     play(bench, story)
     assert rows[0] == rows[1]
     assert len(rows[0]) > 10
+
+
+def test_output_comes_to_the_front_with_its_newest_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first frame with the oldest would be a second on a slow line."""
+    bench, frames = Bench(root=tmp_path), list[bool]()
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n"))
+    display = WizardApp._display
+
+    def watched(app: WizardApp, screen: Screen[object], renderable: object) -> None:
+        display(app, screen, renderable)
+        if isinstance(app.screen, Steps) and shows(app, "row "):
+            frames.append(shows(app, "row 59"))
+
+    monkeypatch.setattr(WizardApp, "_display", watched)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "has something to do"))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "to do. y applies"))
+        app.screen.query_one(Output).write([f"row {number}" for number in range(60)])
+        await pilot.press("4")
+        await until(pilot, lambda: shows(app, "row 59"))
+
+    play(bench, story)
+    assert frames
+    assert all(frames), frames
