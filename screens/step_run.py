@@ -56,6 +56,8 @@ class StepRun(Frame[None]):
         """Whether its question is on the screen: a key from before is no answer, though the run waits already."""
         self._last: list[str] = []
         """The last lines of output."""
+        self._not_drawn: list[str] = []
+        """Output since the last look at it: each line of it drawn by itself would scroll the pane, and so send all of it."""
         self._to_edit = ""
         """The file that the admin wants to edit once the run has ended."""
         self._began = 0.0
@@ -253,11 +255,22 @@ class StepRun(Frame[None]):
         self.refresh_bindings()
         self.say(f"{self._current or self.board.chosen} is at work.")
 
+    def _take(self) -> None:
+        """What commands have printed since."""
+        lines = self.desk.taken(self)
+        self._last = [*self._last, *lines][-LAST:]
+        self._not_drawn += lines
+
+    def _write(self) -> None:
+        """New output."""
+        self._take()
+        if lines := self._not_drawn:
+            self._not_drawn = []
+            self.board.write(self._current or self.board.chosen, lines)
+
     def _draw(self) -> None:
         """New output, and the seconds that pass."""
-        if lines := self.desk.taken(self):
-            self._last = [*self._last, *lines][-LAST:]
-            self.board.write(self._current or self.board.chosen, lines)
+        self._write()
         if not (self._began and self.desk.changing):
             return
         passed = time.monotonic() - self._began
@@ -274,12 +287,13 @@ class StepRun(Frame[None]):
 
     def on_engine_said(self, message: EngineSaid) -> None:
         """An event of the run."""
-        self._draw()
+        self._take()
         event, board = message.event, self.board
         match event:
             case Planned(step, plan, _):
                 board.plans[step.id] = plan
                 if plan.outcome is Outcome.PENDING and step.id not in self.skipped:
+                    self._write()  # of the step before
                     self._current = step.id
                     board.begin(step.id)
                     board.mark(step.id, "working")
@@ -303,7 +317,7 @@ class StepRun(Frame[None]):
                 board.mark(failure.step.id, "failed")
                 return
         if line := event_line(event):
-            board.write(self._current or board.chosen, [line])
+            self._not_drawn.append(line)
 
     def on_step_waits(self, message: StepWaits) -> None:
         """The engine asks whether it may apply the step."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,30 @@ def test_whoever_says_so_once_the_step_is_done_quits_without_a_signal(
     app = play(bench, story)
     assert app.return_code == 0
     assert bench.operations() == ["apply", "baseline"]
+
+
+def test_what_a_run_says_is_drawn_with_its_output_and_not_line_by_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("screens.step_run.DRAWN", 3600.0)
+    bench, seen = Bench(root=tmp_path), threading.Event()
+    one = Writes("one", bench.host, "/etc/a", "new a\n", good=lambda: seen.wait(60))
+    use(monkeypatch, bench, one, Writes("two", bench.host, "/etc/b", "new b\n"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        steps = app.screen
+        assert isinstance(steps, Steps)
+        await pilot.press("y")
+        await until(pilot, lambda: bench.text("/etc/a") != "old a\n" and steps._current == "one")
+        await pilot.press("4")
+        await until(pilot, lambda: shows(app, "No output yet."))
+        seen.set()
+        await until(pilot, lambda: shows(app, "y applies two"))
+        await pilot.press("p", "4")
+        await until(pilot, lambda: shows(app, "-- one") and shows(app, "one done in"))
+
+    play(bench, story)
 
 
 def test_output_is_kept_for_each_step_and_follows_and_wraps(
