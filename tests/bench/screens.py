@@ -102,34 +102,41 @@ def _first_frame(machine: Machine, python: str, code: str, words: str) -> tuple[
 
 
 def _first_look(machine: Machine) -> tuple[str, float, float, str]:
-    """Seconds from the first frame to the facts of a bare host; apt is asked beside it."""
-    took: list[float] = []
-    for _ in range(ROUNDS):
-        with Terminal(machine.argv([WIZARD], env={"TERM": "xterm-256color"})) as terminal:
-            terminal.until("Set up, step by step")
-            began = time.perf_counter()
-            terminal.until("steps have something to do")
-            took.append(time.perf_counter() - began)
+    took = [first_look(machine) for _ in range(ROUNDS)]
     return "first look", statistics.median(took), LOOK, f"s; the longest {max(took):.2f} s"
+
+
+def first_look(machine: Machine) -> float:
+    """Seconds from the first frame to the facts of a bare host; apt is asked beside it."""
+    with Terminal(machine.argv([WIZARD], env={"TERM": "xterm-256color"})) as terminal:
+        terminal.until("Set up, step by step")
+        began = time.perf_counter()
+        terminal.until("steps have something to do")
+        return time.perf_counter() - began
 
 
 def _slow_line(machine: Machine) -> Iterator[tuple[str, float, float, str]]:
     with SlowLine(machine.argv([WIZARD], env={"TERM": "xterm-256color"})) as line:
-        line.until("steps have something to do", 120)
-        yield "first screen", line.received, 8000, "bytes until the host was looked at"
-        yield "second screen", _bytes(line, "enter", "steps to do. y applies"), 8000, "bytes: all steps"
-        yield "a key", _bytes(line, "down", "msa-wizard apply saslauthd-init"), MOST, "bytes: the next step"
-        line.press("up")
-        line.until("msa-wizard apply install")
-        steps = {"install": _bytes(line, "y", "y applies saslauthd")}
-        while "What mail clients need" not in line.text:
-            name = line.text.partition("y applies ")[2].partition(",")[0]
-            steps[name] = _bytes(line, "y", f"y applies {name},", gone=True)
-        last = steps.pop(name)
-        yield "summary", last, 8000, f"bytes: {name}, and then the summary"
-        del steps["install"]  # apt's output goes by on it
-        most = max(steps, key=steps.__getitem__)
-        yield "a step", steps[most], MOST, f"bytes from its key to the next: {most}, the most of {steps}"
+        yield from drawn(line)
+
+
+def drawn(line: Terminal) -> Iterator[tuple[str, float, float, str]]:
+    """The bytes of a whole set-up on a bare host, from the first screen to the summary."""
+    line.until("steps have something to do", 120)
+    yield "first screen", line.received, 8000, "bytes until the host was looked at"
+    yield "second screen", _bytes(line, "enter", "steps to do. y applies"), 8000, "bytes: all steps"
+    yield "a key", _bytes(line, "down", "msa-wizard apply saslauthd-init"), MOST, "bytes: the next step"
+    line.press("up")
+    line.until("msa-wizard apply install")
+    steps = {"install": _bytes(line, "y", "y applies saslauthd")}
+    while "What mail clients need" not in line.text:
+        name = line.text.partition("y applies ")[2].partition(",")[0]
+        steps[name] = _bytes(line, "y", f"y applies {name},", gone=True)
+    last = steps.pop(name)
+    yield "summary", last, 8000, f"bytes: {name}, and then the summary"
+    del steps["install"]  # apt's output goes by on it
+    most = max(steps, key=steps.__getitem__)
+    yield "a step", steps[most], MOST, f"bytes from its key to the next: {most}, the most of {steps}"
 
 
 def _key_beside_apt(machine: Machine) -> tuple[str, float, float, str]:
