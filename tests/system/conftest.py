@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests.system.images import Layer, compiled, layers
+from tests.system.images import Layer, compiled, layers, with_whole_lists
 from tests.system.machine import Init, Machine
 from tests.system.order import InOrder, turn
 from tests.system.releases import RELEASES, Release
@@ -18,7 +18,8 @@ _BOOTED = pytest.StashKey[list[Machine]]()
 
 
 class BootMachine(Protocol):
-    """What the `machine` fixture gives: boots a machine of the test's release, gone when the test ends."""
+    """What the `machine` fixture gives: boots a machine of the test's release, gone when the test ends; with `whole_lists`
+    apt has as much to read as on a real host."""
 
     def __call__(
         self,
@@ -28,6 +29,7 @@ class BootMachine(Protocol):
         fqdn: str = "mail.example.test",
         init: Init = "systemd",
         project: bool = True,
+        whole_lists: bool = False,
     ) -> Machine: ...
 
 
@@ -52,8 +54,10 @@ def machine(request: pytest.FixtureRequest, release: Release) -> Iterator[BootMa
             fqdn: str = "mail.example.test",
             init: Init = "systemd",
             project: bool = True,
+            whole_lists: bool = False,
         ) -> Machine:
-            made = Machine(layers(release, layer), hostname=hostname, fqdn=fqdn, init=init, project=project)
+            under = (with_whole_lists if whole_lists else layers)(release, layer)
+            made = Machine(under, hostname=hostname, fqdn=fqdn, init=init, project=project)
             request.node.stash.setdefault(_BOOTED, []).append(booted.enter_context(made))
             # Else each of them compiles all of the program at its first command.
             if project and layer in ("ready", "mail") and (ours := compiled(release)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 
+from tests.bench.screens import LOOK, first_look
 from tests.system.conftest import BootMachine
 from tests.system.machine import Machine
 from tests.system.msa import PASSWORD, WIZARD, add_alice, apply, history, login
@@ -86,6 +87,15 @@ def test_from_the_first_key_to_235(machine: BootMachine) -> None:
         assert "msa-wizard test --from-outside" in left, "what is still missing"
         assert terminal.received < 400_000
     assert login(debian)["exit"] == 0
+
+
+def test_the_first_look_at_a_bare_host_takes_no_longer_than_promised(machine: BootMachine) -> None:
+    debian = machine("ready", whole_lists=True)
+    debian.run([WIZARD, "status"])
+    took = [first_look(debian)]
+    while took[-1] > LOOK and len(took) < 10:  # what others add on a busy machine is not its own
+        took.append(first_look(debian))
+    assert took[-1] <= LOOK, took
 
 
 def test_a_middle_step_is_rolled_back_and_applied_again(machine: BootMachine) -> None:
