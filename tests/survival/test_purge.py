@@ -51,8 +51,9 @@ def purged(*there: str, then: str = "") -> tuple[str, set[str]]:
 
 
 def test_without_another_copy_only_the_history_stays() -> None:
-    said, left = purged(*SHARED, f"{HOME}/lock")
-    assert left == {f"{HOME}/etc.git/HEAD"}
+    logs = [f"/var/log/msa-wizard.log{end}" for end in (".1", ".2.gz", "-20261101", "-20261001.gz")]
+    said, left = purged(*SHARED, f"{HOME}/lock", *logs, "/var/log/msa-wizard.logbook")
+    assert left == {f"{HOME}/etc.git/HEAD", "/var/log/msa-wizard.logbook"}
     assert "another msa-wizard" not in said
 
 
