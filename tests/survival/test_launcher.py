@@ -333,10 +333,12 @@ def test_without_git_the_command_to_run_is_named(ready: Checkout) -> None:
 
 
 @pytest.mark.skipif(
-    os.geteuid() != 0 or not Path("/etc/debian_version").exists(), reason="only root installs, and on Debian"
+    os.geteuid() != 0 or not Path("/var/lib/dpkg/status").exists(), reason="only root installs, and by dpkg"
 )
-def test_installing_what_is_missing_restarts_nothing(ready: Checkout, tmp_path: Path) -> None:
-    """By needrestart, where that is set to restart by itself: nothing was shown, and nobody asked."""
+@pytest.mark.parametrize("dpkg", [True, False])
+def test_installing_what_is_missing_restarts_nothing(ready: Checkout, tmp_path: Path, dpkg: bool) -> None:
+    """By needrestart, where that is set to restart by itself: nothing was shown, and nobody asked. An apt-get without dpkg, as
+    other systems have it, installs nothing."""
     tools, said = tmp_path / "tools", tmp_path / "said"
     tools.mkdir()
     for tool in ("sha256sum", "mkdir", "flock", "rm", "find", "stat", "id"):
@@ -344,7 +346,8 @@ def test_installing_what_is_missing_restarts_nothing(ready: Checkout, tmp_path: 
     (tools / "apt-get").write_text(f"#!/bin/sh\necho $1 $NEEDRESTART_MODE >>{said}\n[ $1 = update ]\n")
     (tools / "apt-get").chmod(0o755)
     alone = ["unshare", "--mount", "--propagation", "private", "sh", "-euc"]
-    inside = 'mount -t tmpfs tmpfs /var/lib; PATH=$2; exec "$1" quick'
+    has_dpkg = "mkdir /var/lib/dpkg; : >/var/lib/dpkg/status;" if dpkg else ""
+    inside = f'mount -t tmpfs tmpfs /var/lib; {has_dpkg} PATH=$2; exec "$1" quick'
     done = subprocess.run(
         [*alone, inside, "sh", str(ready.top / "msa-wizard"), str(tools)],
         env={**ready.environment(), "NEEDRESTART_MODE": "a"},
@@ -354,6 +357,10 @@ def test_installing_what_is_missing_restarts_nothing(ready: Checkout, tmp_path: 
     )
     if "unshare" in done.stderr or "mount:" in done.stderr:
         pytest.skip(f"no mount namespace here: {done.stderr}")
+    if not dpkg:
+        assert (done.returncode, said.exists()) == (3, False), done.stderr
+        assert "Install them and run it again" in done.stderr
+        return
     assert "apt-get could not install" in done.stderr
     assert said.read_text() == "update l\ninstall l\n"
 

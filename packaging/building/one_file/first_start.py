@@ -51,7 +51,7 @@ def unpacked(file: str, home: str, name: str, ready: Ready, distrusted: Distrust
 
 def install_git() -> None:
     """By apt; said first. Ends the process where that cannot be."""
-    if not os.path.exists("/etc/debian_version") or shutil.which("apt-get") is None:
+    if not os.path.exists("/var/lib/dpkg/status") or shutil.which("apt-get") is None:
         _die(3, "needs git, which is missing here. Install it and run this again.")
     install = ["apt-get", "install", "--no-install-recommends", "git"]
     if os.geteuid() != 0:
