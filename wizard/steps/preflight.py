@@ -203,10 +203,16 @@ def free_port(facts: Facts, holder: Listener) -> tuple[str, ...]:
             f"stop it: `kill {holder.pid}`",
             "and keep it from starting at boot: `update-rc.d NAME disable`",
         )
+    if unit := _UNITS.get(holder.process or ""):
+        return (f"stop it: `systemctl disable --now {unit}`",)
     return (
         f"see its service: `systemctl status {holder.pid}`",
-        "and stop it: `systemctl disable --now SERVICE`",
+        f"and stop it: `systemctl disable --now SERVICE`, or `kill {holder.pid}` where it has none",
     )
+
+
+_UNITS = {"master": "postfix", "smtpd": "opensmtpd", "exim4": "exim4"}
+"""Of other mail servers. Whose a port is otherwise, a person has to see: it may be Docker's, or a session's."""
 
 
 def _masked(facts: Facts) -> list[Check]:

@@ -41,6 +41,7 @@ from wizard.smtp.handshakes import QUICK, Handshake, handshakes
 from wizard.smtp.server_trust import Trust, trust_of
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
+from wizard.system.sockets import listeners
 from wizard.troubleshoot import account as accounts
 from wizard.troubleshoot import backend, confinement, milters, outside, root_login, storage
 from wizard.troubleshoot.account import Account
@@ -65,7 +66,7 @@ LOGIN_TIMEOUT = 30.0
 CHECK_TIMEOUT = 10.0
 """Seconds for sendmail's own check of its sendmail.cf."""
 STOPPED = 2.0
-"""Seconds given to a daemon that was stopped (SIGSTOP): it will say nothing."""
+"""Seconds given to a daemon that was stopped (SIGSTOP), which will say nothing, and to a program that is not sendmail."""
 _LONGEST = 64 * 1024
 _UNITS = ("/etc/systemd/system", "/run/systemd/system")
 _COUNTERS = ("pam_faillock.so", "pam_tally2.so", "pam_tally.so")
@@ -101,17 +102,23 @@ def take(
         used = None if tried or hopeless(owner) or (mux and "saslauthd" in _method(host)) else credentials
         wanted = _each_port(sendmail_cf.daemons(cf))
         chosen = _for_login(wanted)
-        patience = STOPPED if DAEMON in stopped else TIMEOUT
+        others = _of_others(host)
         before = wanted if used is None else [daemon for daemon in wanted if daemon is not chosen]
-        asked = [pool.submit(converse, daemon, node, None, patience) for daemon in before]
+
+        def patience(daemon: Daemon) -> float:
+            return STOPPED if DAEMON in stopped or daemon.port in others else TIMEOUT
+
+        asked = [pool.submit(converse, daemon, node, None, patience(daemon)) for daemon in before]
         facts = look(host)
-        asked += [pool.submit(converse, daemon, node, None, patience) for daemon in _held(facts, wanted)]
+        asked += [
+            pool.submit(converse, daemon, node, None, patience(daemon)) for daemon in _held(facts, wanted)
+        ]
         if used is not None and chosen is not None:
             # The login comes last: a server that has had the password could say it on another connection.
-            others = tuple(asked)
+            before_it = tuple(asked)
             asked.insert(
                 wanted.index(chosen),
-                pool.submit(lambda: _login(others, chosen, node, used, patience, trust_of(host))),
+                pool.submit(lambda: _login(before_it, chosen, node, used, patience(chosen), trust_of(host))),
             )
         seen = pool.submit(outside.look, host, cf, wanted, facts.addresses)
         name = facts.fqdn or facts.hostname or "localhost"
@@ -245,6 +252,12 @@ def _for_login(daemons: Sequence[Daemon]) -> Daemon | None:
         key=lambda daemon: (daemon.port != 587, "a" not in daemon.modifiers),
     )
     return ports[0] if ports else None
+
+
+def _of_others(host: Host) -> set[int]:
+    """The ports that another program holds, and sendmail does not."""
+    live = listeners(host)
+    return {each.port for each in live} - {each.port for each in live if each.process in (DAEMON, None)}
 
 
 def _held(facts: Facts, known: Sequence[Daemon]) -> list[Daemon]:

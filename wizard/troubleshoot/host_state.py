@@ -195,14 +195,24 @@ class Picture:
         return tuple(listener for listener in self.facts.listeners if listener.process in (DAEMON, None))
 
     @property
+    def taken(self) -> frozenset[int]:
+        """The ports that another program holds, and sendmail does not."""
+        mine = {listener.port for listener in self.mine}
+        return frozenset(listener.port for listener in self.facts.listeners if listener.port not in mine)
+
+    @property
     def submissions(self) -> tuple[Conversation, ...]:
         """The conversations with the ports where mail clients are meant to come."""
         return tuple(talk for talk in self.conversations if is_submission(talk.daemon))
 
     @property
     def broken(self) -> tuple[Conversation, ...]:
-        """Those of them that ended early."""
-        return tuple(talk for talk in self.submissions if talk.stopped is not None)
+        """Those of them with sendmail that ended early."""
+        return tuple(
+            talk
+            for talk in self.submissions
+            if talk.stopped is not None and talk.daemon.port not in self.taken
+        )
 
     @property
     def no_room(self) -> tuple[Conversation, ...]:

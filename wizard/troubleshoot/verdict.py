@@ -138,6 +138,7 @@ def _not_looked_at(picture: Picture) -> Iterable[Layer]:
         reached = (
             talk.stopped is None or ORDER.index(talk.stopped) >= ORDER.index(layer)
             for talk in picture.submissions
+            if talk.daemon.port not in picture.taken
         )
         if not any(reached) and (layer is not Layer.CERTIFICATE or picture.files.parsed is None):
             yield layer

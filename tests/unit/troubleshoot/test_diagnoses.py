@@ -207,6 +207,19 @@ def test_the_outermost_layer_is_to_blame_and_the_others_are_told() -> None:
     assert failing == sorted(failing)
 
 
+def test_sendmail_does_not_hang_where_another_program_holds_its_port_and_says_nothing() -> None:
+    """It is sendmail's port again as soon as sendmail listens there, too."""
+    mute, mine = Listener("0.0.0.0", 587, "python3", 9), Listener("127.0.0.1", 587, "sendmail-mta", 1)
+    silent = {"stopped": Layer.GREETING, "why": "it fell silent", "code": 0, "greeting": ""}
+    verdict = judge(picture(facts={"listeners": (mute,)}, talk=silent))
+    assert verdict.blamed is not None
+    assert verdict.blamed.id == "port-taken"
+    assert "or `kill 9` where it has none" in verdict.blamed.finding.mend.text
+    assert [fault.layer for fault in verdict.faults].count(Layer.GREETING) == 0
+    assert verdict.signs[Layer.GREETING] is Sign.UNKNOWN, "nobody knows how sendmail greets"
+    assert judge(picture(facts={"listeners": (mute, mine)}, talk=silent)).fault("sendmail-hung") is not None
+
+
 def test_hands_off_is_fixed_before_what_debians_scripts_must_do() -> None:
     hands = {f.SENDMAIL_CONF: file('HANDS_OFF="Yes"\n'), f.SASL_CONF: None}
     found = judge(picture(facts={"files": hands})).fault("sasl-conf")

@@ -16,6 +16,7 @@ from wizard.smtp.login_test import Layer as SmtpLayer
 from wizard.smtp.login_test import Result, Target
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
+from wizard.system.sockets import Listener
 from wizard.troubleshoot import collect, explain
 from wizard.troubleshoot.model import Layer
 from wizard.troubleshoot.probe_smtp import Tried
@@ -135,6 +136,26 @@ def test_the_password_is_not_tried_again(
     assert seen
     assert SECRET not in str(seen)
     assert set(seen) <= {None, b""}
+
+
+def test_what_another_program_will_say_on_the_port_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    patience = dict[int, float]()
+
+    def converse(daemon: Any, name: str, credentials: Any, timeout: float, *_: Any) -> Any:
+        patience[daemon.port] = timeout
+        return conversation(daemon.port)
+
+    held = Listener("0.0.0.0", 25, "sendmail-mta", 1), Listener("0.0.0.0", 587, "python3", 9)
+    monkeypatch.setattr(collect, "converse", converse)
+    monkeypatch.setattr(collect, "listeners", lambda _: held)
+    monkeypatch.setattr(collect, "look", lambda *_: facts(listeners=held))
+    monkeypatch.setattr(
+        collect, "_text", lambda _, path, absent="": picture().cf if path.endswith(".cf") else absent
+    )
+    collect.take(Host(tmp_path), Answers())
+    assert patience == {25: collect.TIMEOUT, 587: collect.STOPPED}
 
 
 _SAID = (

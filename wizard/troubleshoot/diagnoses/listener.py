@@ -14,6 +14,7 @@ from wizard.sendmail.cf import listeners
 from wizard.sendmail.daemon_mode import silent_mode, silent_sentence
 from wizard.sendmail.own_address import can_listen
 from wizard.sendmail.strays import DAEMON_OF, stray_sentence, strays
+from wizard.steps.preflight import free_port
 from wizard.steps.restart import WEDGED
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnoses.greeting import children
@@ -38,7 +39,6 @@ def _taken(picture: Picture) -> Finding | None:
     if not others:
         return None
     first = others[0]
-    unit = _UNITS.get(first.process or "")
     return Finding(
         f"port {first.port} is held by another program, {first.process}, so sendmail cannot listen there",
         tuple(
@@ -49,18 +49,9 @@ def _taken(picture: Picture) -> Finding | None:
             for listener in others
         ),
         Mend(
-            text=(
-                f"stop it for good: `systemctl disable --now {unit}`"
-                if unit
-                else f"`systemctl status {first.pid}` shows whose it is: stop and disable that service, or end the process"
-            )
-            + ", then: `msa-wizard troubleshoot --fix sendmail-dead listener-missing`"
+            text=f"{', '.join(free_port(picture.facts, first))}; then: `msa-wizard troubleshoot --fix sendmail-dead listener-missing`"
         ),
     )
-
-
-_UNITS = {"master": "postfix", "smtpd": "opensmtpd", "exim4": "exim4"}
-"""Of other mail servers. Whose a port is otherwise, a person has to see: it may be Docker's, or a session's."""
 
 
 def _collide(picture: Picture) -> Finding | None:
@@ -330,7 +321,7 @@ DIAGNOSES = (
     Diagnosis(
         "port-taken",
         _L,
-        "another mail server answers",
+        "no connection, or another program answers",
         "3.7",
         "/proc/net/tcp",
         _taken,
