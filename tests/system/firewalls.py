@@ -23,12 +23,16 @@ _NFT_CONF = """#!/usr/sbin/nft -f
 flush ruleset
 
 table inet filter {
+	set of_the_admin {
+		type inet_service
+		elements = { 22, 80 }
+	}
 	chain input {
 		type filter hook input priority filter; policy drop;
 		iif "lo" accept
 		ct state vmap { established : accept, related : accept, invalid : drop }
 		meta l4proto ipv6-icmp accept
-		tcp dport 22 accept comment "SSH of the admin"
+		tcp dport @of_the_admin accept comment "SSH of the admin"
 		limit rate 5/minute log prefix "dropped: "
 		counter drop
 	}

@@ -222,9 +222,12 @@ class RulesChange:
 
     def describe(self) -> Description:
         """The commands; the place of a rule in its chain is part of it."""
-        title = "remove the live rules" if self.remove else "add live rules, beside what is there"
+        one = len(self.rules) == 1
+        rules, they = ("rule", "it is") if one else ("rules", "they are")
+        added = f"add {'a ' if one else ''}live {rules}, beside what is there"
+        title = f"remove the live {rules}" if self.remove else added
         if self.guard is not None:
-            title += f"; they are removed again unless confirmed within {self.guard.seconds} s"
+            title += f"; {they} removed again unless confirmed within {self.guard.seconds} s"
         return Description(title, commands=tuple(rule.words(remove=self.remove) for rule in self.rules))
 
     def expect(self, host: Host) -> RulesEffect:

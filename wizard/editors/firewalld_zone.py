@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from wizard.editors import EditError, newline_of
 
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_RULE = re.compile(r"<rule\b.*?</rule\s*>", re.DOTALL)
 _PORT = re.compile(r"<port\b[^>]*/>")
 _END = re.compile(r"[ \t]*</zone\s*>")
 
@@ -15,12 +16,17 @@ _END = re.compile(r"[ \t]*</zone\s*>")
 def ports(text: str) -> tuple[tuple[int, int], ...]:
     """The TCP ports that the zone opens by number, as ranges."""
     ranges = []
-    for tag in _PORT.findall(_outside_comments(text)):
+    for tag in _PORT.findall(_of_the_zone(text)):
         kept = dict(re.findall(r"(\w+)\s*=\s*[\"']([^\"']*)[\"']", tag))
         low, _, high = kept.get("port", "").partition("-")
         if kept.get("protocol") == "tcp" and low.isdigit() and (high or low).isdigit():
             ranges.append((int(low), int(high or low)))
     return tuple(ranges)
+
+
+def services(text: str) -> frozenset[str]:
+    """The services that the zone opens."""
+    return frozenset(re.findall(r"<service\b[^>]*\bname=[\"']([^\"']+)[\"']", _of_the_zone(text)))
 
 
 def add(text: str, elements: Sequence[str]) -> str:
@@ -32,9 +38,7 @@ def add(text: str, elements: Sequence[str]) -> str:
         remedy = "`firewall-cmd --check-config` says what is wrong with the file"
         raise EditError(None, "", "there is not one </zone> in it", remedy)
     newline, at = newline_of(text), ends[0].start()
-    # Ports inside <rule> belong to that rule: only those directly in the zone count.
-    outside = re.sub(r"<rule\b.*?</rule\s*>", lambda match: " " * len(match.group()), shown, flags=re.DOTALL)
-    last = [match for match in _PORT.finditer(outside) if match.end() <= at]
+    last = [match for match in _PORT.finditer(_of_the_zone(text)) if match.end() <= at]
     if last:
         at = last[-1].end()
         return text[:at] + "".join(f"{newline}  {element}" for element in elements) + text[at:]
@@ -42,6 +46,15 @@ def add(text: str, elements: Sequence[str]) -> str:
     return text[:at] + lead + "".join(f"  {element}{newline}" for element in elements) + text[at:]
 
 
+def _of_the_zone(text: str) -> str:
+    """The same length; comments, and what belongs to a <rule> and not to all of the zone, blanked."""
+    return _blanked(_RULE, _outside_comments(text))
+
+
 def _outside_comments(text: str) -> str:
     """The same length, comments blanked."""
-    return _COMMENT.sub(lambda match: " " * len(match.group()), text)
+    return _blanked(_COMMENT, text)
+
+
+def _blanked(what: re.Pattern[str], text: str) -> str:
+    return what.sub(lambda match: " " * len(match.group()), text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from wizard.editors import EditError, line_start, newline_of
@@ -62,16 +62,37 @@ def includes(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r'^[ \t]*include[ \t]+"([^"\n]+)"', text, re.MULTILINE))
 
 
-def insert(text: str, key: str, rules: Sequence[str], blocking: Sequence[str] = ()) -> str:
+def contents(text: str) -> dict[str, str]:
+    """What names of the text stand for: `$mail` of a `define`, `inet filter @mail` of a set or a map. Raises EditError."""
+    kept: dict[str, str] = {}
+    for block in _statements(text, _tokens(text)):
+        top = _declaring(block)
+        for words in (top, *(each.words for each in block.inside)):
+            kind, braces = words[0] if words else "", words.index("{") if "{" in words else len(words)
+            if kind in ("define", "redefine") and words[2:3] == ("=",):
+                kept[f"${words[1]}"] = " ".join(words[3:])
+            elif kind in ("set", "map", "element") and braces > 1:
+                family, table = _family(" ".join(words[1 : braces - 1] if words is top else top[1:]))
+                key, inner = f"{family} {table} @{words[braces - 1]}", words[braces + 1 : -1]
+                if kind != "element":
+                    inner = inner[inner.index("=") + 1 :] if "=" in inner else ()
+                kept[key] = f"{kept.get(key, '')} {' '.join(inner)}"
+    return kept
+
+
+def insert(
+    text: str, key: str, rules: Sequence[str], blocking: Sequence[str] = (), denying: Collection[str] = ()
+) -> str:
     """`rules`, a line each, in the chain `key`: before the first statement that lets nothing by, else at its end.
 
-    `blocking` names chains that let nothing by either. Raises EditError where the chain is not there just once."""
+    `blocking` names chains that let nothing by either, `denying` are statements that do not let these ports by. Raises
+    EditError where the chain is not there just once."""
     chains = [chain for chain in chain_bodies(text) if chain.key == key]
     if len(chains) != 1:
         why = "is not written in this file" if not chains else "is written more than once in this file"
         raise EditError(None, "", f"chain {key} {why} as `table ... {{ chain ... {{` does", _REMEDY)
     chain, newline = chains[0], newline_of(text)
-    before = _place(chain.statements, blocking)
+    before = _place(chain.statements, blocking, denying)
     last = chain.statements[-1].start if chain.statements else chain.close
     lead = text[line_start(text, last) : last]
     indent = lead if lead and not lead.strip() else "\t\t"
@@ -86,11 +107,13 @@ def insert(text: str, key: str, rules: Sequence[str], blocking: Sequence[str] = 
     return f"{body}{glue} " + "".join(f"{rule}; " for rule in rules) + text[chain.close :]
 
 
-def _place(statements: Sequence[Statement], blocking: Sequence[str]) -> Statement | None:
+def _place(
+    statements: Sequence[Statement], blocking: Sequence[str], denying: Collection[str]
+) -> Statement | None:
     """The first that lets nothing by, or at the end, with those just before it that only log."""
     logs: Statement | None = None
     for statement in statements:
-        if _stops(statement.words, blocking):
+        if statement.words in denying or _stops(statement.words, blocking):
             return logs or statement
         bare = re.sub(r'"[^"]*"', "", statement.words)
         only = re.search(r"\blog\b", statement.words) and not _DECIDES.search(bare)
@@ -176,7 +199,7 @@ def _set(text: str, tokens: Iterator[re.Match[str]], opened: int) -> Iterator[st
 
 def _chains(text: str, blocks: Sequence[_Block]) -> Iterator[ChainBody]:
     for block in blocks:
-        words = block.words[1:] if block.words[:1] == ("add",) else block.words
+        words = _declaring(block)
         if (
             words[:1] != ("table",) or len(words) < 2 or block.close < 0
         ):  # nft itself refuses one without a name
@@ -186,6 +209,11 @@ def _chains(text: str, blocks: Sequence[_Block]) -> Iterator[ChainBody]:
             if inner.words[:1] == ("chain",) and inner.close >= 0 and len(inner.words) == 2:
                 body = (Statement(" ".join(each.words), each.start, each.end) for each in inner.inside)
                 yield ChainBody(family, table, inner.words[1], tuple(body), inner.close)
+
+
+def _declaring(block: _Block) -> tuple[str, ...]:
+    """Its words without the `add` that may stand before them."""
+    return block.words[1:] if block.words[:1] == ("add",) else block.words
 
 
 def _family(words: str) -> tuple[str, str]:

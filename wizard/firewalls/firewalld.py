@@ -110,6 +110,5 @@ def _zones(text: str) -> list[_Zone]:
 
 def _kept(text: str) -> _Zone:
     target = re.search(r"<zone\b[^>]*\btarget=[\"']([^\"']*)", text)
-    services = re.findall(r"<service\b[^>]*\bname=[\"']([^\"']+)[\"']", text)
-    ports = firewalld_zone.ports(text)
-    return _Zone("", target[1] if target else "", frozenset(), ports, frozenset(services))
+    ports, services = firewalld_zone.ports(text), firewalld_zone.services(text)
+    return _Zone("", target[1] if target else "", frozenset(), ports, services)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 from templates import render
 from wizard.changes.rules import LiveRule
@@ -15,6 +17,15 @@ from wizard.packet_filter.nftables import BaseChain, Ruleset, ruleset
 from wizard.packet_filter.walk import Fate, Packet, Verdict, fate
 
 _PORT_NAMES = {25: "smtp", 465: "submissions", 587: "submission"}
+_DPORT = re.compile(r"\b(?:tcp|th) dport (?P<vmap>vmap )?(?P<ports>\{[^}]*\}|\S+)")
+_VERDICT = re.compile(r"\b(?:accept|drop|reject|jump|goto)\b")
+_PLAIN = re.compile(
+    r'"[^"]*"|\bct state (?:\{[^}]*\bnew\b[^}]*\}|\S*\bnew\b\S*)|\breject with .*|\bmeta l4proto tcp\b'
+    r"|\b(?:counter|packets \d+|bytes \d+|log|prefix|level \w+|flags \w+|group \d+|accept|drop|reject|comment)\b"
+)
+"""Words of a rule that is for everybody."""
+_NAME, _STRING = re.compile(r"[@$][\w-]+"), re.compile(r'"[^"]*"')
+_DEEPEST = 8
 
 
 class Nftables:
@@ -84,27 +95,75 @@ def _in_file(
     closed after the next boot."""
     asked = {packet.port for packet, outcome in ways if outcome.way and outcome.way[0][1] is not None}
     with o.editing(NFT_CONF):
-        chain = next((body for body in nft_conf.chain_bodies(text) if body.key == base.words), None)
-        named = [body.words for body in chain.statements] if chain else []
+        known, table = nft_conf.contents(text), f"{base.family} {base.table}"
+        bodies = [body for body in nft_conf.chain_bodies(text) if body.key.startswith(f"{table} ")]
+        named = [_Named.of(each.words, known, table) for body in bodies for each in body.statements]
         ports = [
             port
             for port in dict.fromkeys(packet.port for packet, _ in ways)
-            if (port in blocked or port in asked) and not any(_accepts(words, port) for words in named)
+            if (port in blocked and not any(each.always("accept", port) for each in named))
+            or (port in asked and port not in blocked and not any(each.may_accept(port) for each in named))
         ]
         if not ports:
             return text
         lines = [render("firewall_nftables.j2", port=port, mark=MARK).strip() for port in ports]
-        return nft_conf.insert(text, base.words, lines, _blocking(live, base, ways))
+        denying = {
+            each.words
+            for each in named
+            if any(each.always(verdict, port) for verdict in ("drop", "reject") for port in ports)
+        }
+        return nft_conf.insert(text, base.words, lines, _blocking(live, base, ways), denying)
 
 
-def _accepts(words: str, port: int) -> bool:
-    """Whether a statement of the file speaks of accepting the port; a set or a variable may hold it."""
-    ports = re.search(r"\bdport (\{[^}]*\}|\S+)", words)
-    if not ports or not re.search(r"\b(accept|vmap|jump|goto)\b", words) or "saddr" in words:
-        return False
-    if "@" in ports[1] or "$" in ports[1]:
-        return True
-    for part in re.findall(r"[\w-]+", ports[1]):
+@dataclass(frozen=True)
+class _Named:
+    """A statement of the file that names ports, with what its sets and variables hold; `verdicts` are by words of ports.
+
+    A name that the file does not explain, an included one does; what that holds, only the live rules tell."""
+
+    words: str
+    verdicts: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, words: str, known: Mapping[str, str], table: str) -> Self:
+        """A statement of a chain of `table`; `known` is what the names of the file stand for."""
+        found = _DPORT.search(words)
+        if not found:
+            return cls(words)
+        several = _explained(found["ports"], known, table).strip("{ }").split(",")
+        if not found["vmap"]:
+            verdict = _VERDICT.search(words[found.end() :])
+            return cls(words, tuple((each, verdict[0]) for each in several) if verdict else ())
+        pairs = (each.partition(":") for each in several)
+        return cls(words, tuple((ports, verdict.strip() or ports) for ports, _, verdict in pairs))
+
+    def always(self, verdict: str, port: int) -> bool:
+        """Whether that is what it does, whoever comes."""
+        plain = not _PLAIN.sub("", _DPORT.sub("", self.words)).strip()
+        return plain and any(says == verdict and _holds(ports, port) for ports, says in self.verdicts)
+
+    def may_accept(self, port: int) -> bool:
+        """Whether it does so for some; what jumps may."""
+        return "saddr" not in self.words and any(
+            not verdict.startswith(("drop", "reject")) and (_holds(ports, port) or _unexplained(ports))
+            for ports, verdict in self.verdicts
+        )
+
+
+def _explained(ports: str, known: Mapping[str, str], table: str, depth: int = 0) -> str:
+    def inner(name: re.Match[str]) -> str:
+        kept = known.get(name[0] if name[0][0] == "$" else f"{table} {name[0]}")
+        return name[0] if kept is None or depth > _DEEPEST else _explained(kept, known, table, depth + 1)
+
+    return _STRING.sub("", _NAME.sub(inner, ports)).replace("{", "").replace("}", "")
+
+
+def _unexplained(ports: str) -> bool:
+    return "@" in ports or "$" in ports
+
+
+def _holds(ports: str, port: int) -> bool:
+    for part in re.findall(r"[\w-]+", ports):
         low, _, high = part.partition("-")
         inside = low.isdigit() and int(low) <= port <= int(high if high.isdigit() else low)
         if inside or part == _PORT_NAMES.get(port):

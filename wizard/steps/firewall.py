@@ -7,6 +7,7 @@ from dataclasses import replace
 from templates import render
 from wizard.changes.confirm_or_revert import Confirmation
 from wizard.changes.rules import RulesChange
+from wizard.console import numbered
 from wizard.firewalls.kinds import FIREWALLS
 from wizard.firewalls.opening import CannotOpenError, FirewallKind, PortRequest
 from wizard.model.answers import Answers
@@ -72,9 +73,12 @@ class OpenFirewall(Step):
         notes += opening.notes
         if not (opening.rules or opening.files):
             return Plan.done(self.id, f"{_ports(answers)} are open in {firewall.name}", notes)
-        reason = f"open {_ports(answers)} in {firewall.name}"
         if not opening.rules:
+            path = opening.files[0].path
+            reason = f"{_ports(answers)} are open in {firewall.name}, but {path} does not open all of them after a boot"
             return Plan.pending(self.id, reason, *opening.files, notes=notes)
+        closed = [port for port in wanted.ports if any(rule.port == port for rule in opening.rules)]
+        reason = f"open {numbered(closed, 'port')} in {firewall.name}"
         # What the files have to pass is tried before the live rules; once is enough, shorewall takes a second.
         tried = (replace(change, gate=None) for change in opening.files)
         seconds = answers.confirm_within
@@ -122,7 +126,7 @@ def _wanted(answers: Answers) -> PortRequest:
 
 
 def _ports(answers: Answers) -> str:
-    return "ports 25, 587 and 465" if answers.listen.implicit_tls else "ports 25 and 587"
+    return numbered(_wanted(answers).ports, "port")
 
 
 def _provider(answers: Answers) -> str:

@@ -168,6 +168,23 @@ def test_firewalld(services: str, ports: str, missing: list[int]) -> None:
     assert (unknown.outcome, "one of: public, work" in unknown.remedy[0]) == (Outcome.BLOCKED, True)
 
 
+def test_what_firewalld_opens_for_some_is_not_open() -> None:
+    rule = '<rule family="ipv4"><source address="192.0.2.0/24"/>{}<accept/></rule>'
+    own = f"""<zone>
+  <!-- <service name="submission"/> -->
+  {rule.format('<service name="smtp"/>')}
+  {rule.format('<port port="587" protocol="tcp"/>')}
+</zone>
+"""
+    shown = ZONES.format(services="", ports="")
+    files = {n.FIREWALLD_CONF: "", f"{n.SHIPPED_ZONES}/public.xml": ZONE, f"{n.ZONES}/public.xml": own}
+    text = written(plan(facts(n.FIREWALLD, {"firewalld": shown}, files)))[f"{n.ZONES}/public.xml"]
+    assert [line.strip() for line in text.splitlines() if line not in own.splitlines()] == [
+        '<port port="25" protocol="tcp"/>',
+        '<port port="587" protocol="tcp"/>',
+    ]
+
+
 NFT = """table inet filter {
 	chain input {
 		type filter hook input priority 0; policy drop;
@@ -217,14 +234,79 @@ def test_nftables() -> None:
     # Live only: it would be closed after the next boot.
     made = plan(nft(opened(25, 587)))
     assert (rules(made), set(written(made))) == ([], {n.NFT_CONF})
+    assert made.reason.endswith("/etc/nftables.conf does not open all of them after a boot")
     for row in (
         "tcp dport { 25, 587 } accept",
         "tcp dport { smtp, submission } accept",
-        "tcp dport @mail accept",
+        'ct state new tcp dport vmap { 25 : accept, 500-600 : accept } comment "mail"',
     ):
         both = NFT.replace("tcp dport 22 accept", row)
         assert plan(nft(opened(25, 587), text=both)).outcome is Outcome.DONE, row
         assert (len(rules(plan(nft(text=both)))), written(plan(nft(text=both)))) == (2, {}), row
+
+
+@pytest.mark.parametrize(
+    ("declared", "row", "more"),
+    [
+        (
+            "set mail { type inet_service; flags interval; elements = { 25, 80-90 }; }",
+            "tcp dport @mail accept",
+            "80-90, 587",
+        ),
+        ("define mail = { smtp, 80-90 }", "tcp dport $mail counter accept", "80-90, submission"),
+        (
+            "define more = 80-90; set mail { type inet_service; elements = { 25, $more }; }",
+            "tcp dport @mail accept",
+            "500-600",
+        ),
+        (
+            "map mail { type inet_service : verdict; elements = { 25 : accept, 80-90 : drop }; }",
+            "tcp dport vmap @mail",
+            "587 : accept, 80-90",
+        ),
+    ],
+)
+def test_a_set_or_a_variable_of_the_file_opens_what_is_in_it_alone(
+    declared: str, row: str, more: str
+) -> None:
+    text = NFT.replace("tcp dport 22 accept", row).replace("\tchain", f"\t{declared}\n\tchain")
+    rule = 'tcp dport 587 accept comment "msa-wizard"'
+    for live in (nft(opened(25), text=text), nft(opened(25, 587), text=text)):
+        new = written(plan(live))[n.NFT_CONF]
+        assert new.replace(f"\t\t{rule}\n", "") == text
+        assert rule in new
+    text = text.replace("80-90", more)
+    assert plan(nft(opened(25, 587), text=text)).outcome is Outcome.DONE
+
+
+def test_the_rule_stands_before_one_of_the_file_that_refuses_the_port() -> None:
+    for row in ("tcp dport vmap { 25 : accept, 587 : drop }", "tcp dport 587 reject with tcp reset"):
+        new = written(plan(nft(text=NFT.replace("tcp dport 22 accept", row))))[n.NFT_CONF]
+        assert new.index("587 accept") < new.index(row), row
+    row = "ip saddr 192.0.2.0/24 tcp dport 587 drop"  # whoever is kept out stays out
+    new = written(plan(nft(text=NFT.replace("tcp dport 22 accept", row))))[n.NFT_CONF]
+    assert new.index("587 accept") > new.index(row)
+
+
+def test_what_an_included_file_may_explain_is_believed_where_the_port_is_open() -> None:
+    both = NFT.replace("tcp dport 22 accept", "tcp dport @mail accept")
+    assert plan(nft(opened(25, 587), text=both)).outcome is Outcome.DONE
+    assert set(written(plan(nft(text=both)))) == {n.NFT_CONF}
+
+
+def test_a_rule_of_the_file_that_is_not_for_everybody_opens_nothing() -> None:
+    for limits in ("iifname lan0", "ip saddr 192.0.2.0/24"):
+        both = NFT.replace("tcp dport 22 accept", f"{limits} tcp dport {{ 25, 587 }} accept")
+        assert set(written(plan(nft(text=both)))) == {n.NFT_CONF}, limits
+
+
+def test_only_the_ports_that_are_closed_are_named() -> None:
+    made = plan(nft(opened(25)))
+    assert made.reason == "open port 587 in nftables"
+    assert made.changes[0].describe().title == "add a live rule, beside what is there"
+    made = plan(nft())
+    assert made.reason == "open ports 25 and 587 in nftables"
+    assert made.changes[0].describe().title == "add live rules, beside what is there"
 
 
 def test_a_chain_that_the_file_does_not_make_blocks() -> None:
