@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -22,6 +23,30 @@ from wizard.sendmail import access_map, rulesets
 from wizard.system.host import Completed, Host
 from wizard.system.tcp_wrappers import refusal
 from wizard.troubleshoot import client
+
+
+@pytest.fixture(autouse=True)
+def dns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host whose name servers do not answer."""
+    answers(monkeypatch, socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"))
+
+
+def answers(
+    monkeypatch: pytest.MonkeyPatch, addresses: str | Exception, name: str | Exception | None = None
+) -> None:
+    """What the resolver says of every name, and of every address: the same, or `name`."""
+
+    def answer(says: Any) -> Any:
+        if isinstance(says, Exception):
+            raise says
+        return says
+
+    def getaddrinfo(*_: Any) -> Any:
+        return [(2, 1, 6, "", (answer(addresses), 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "getnameinfo", lambda *_: (answer(name or addresses), "0"))
+
 
 ACCESS = """# Connect:10 REJECT
 Connect:127	RELAY
@@ -249,12 +274,10 @@ def test_a_port_that_is_open_elsewhere_alone_turns_it_away(
 
 @pytest.mark.parametrize(("delayed", "state"), [(True, Sign.WARNING), (False, Sign.FAILED)])
 def test_a_list_turns_away_who_is_on_it_unless_checks_are_delayed(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, delayed: bool, state: Sign
+    monkeypatch: pytest.MonkeyPatch, delayed: bool, state: Sign
 ) -> None:
-    monkeypatch.setattr(
-        Host, "run", lambda _, argv, **__: Completed(tuple(argv), 0, "127.0.0.2 STREAM", "", 0.1)
-    )
-    stage = client._dns_list(Host(tmp_path), "198.51.100.2", "zen.example.org", delayed)
+    answers(monkeypatch, "127.0.0.2")
+    stage = client._dns_list("198.51.100.2", "zen.example.org", delayed)
     assert stage.state is state
     assert stage.evidence[0].says == "2.100.51.198.zen.example.org is 127.0.0.2"
 
@@ -263,13 +286,35 @@ def test_a_list_turns_away_who_is_on_it_unless_checks_are_delayed(
 def test_a_name_counts_only_where_it_leads_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, back: str
 ) -> None:
-    answers = {"hosts": "198.51.100.2 PC.example.test", "ahosts": f"{back} STREAM pc.example.test"}
-    monkeypatch.setattr(
-        Host, "run", lambda _, argv, **__: Completed(tuple(argv), 0, answers[argv[1]], "", 0.1)
-    )
+    answers(monkeypatch, back, "PC.example.test")
     name, stage = client.reverse_name(Host(tmp_path), "198.51.100.2")
     assert name == ("pc.example.test" if back == "198.51.100.2" else "")
     assert ("may be forged" in stage.says) is not name.startswith("pc")
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "on_the_list"),
+    [
+        (socket.EAI_NONAME, (Sign.OK, "it has no name"), (Sign.OK, "it is not on the list zen.example.org")),
+        (
+            socket.EAI_AGAIN,
+            (Sign.WARNING, "its name could not be looked up (it failed): the client waits"),
+            (Sign.UNKNOWN, "whether it is on the list zen.example.org is not known: it failed"),
+        ),
+    ],
+)
+def test_no_such_name_is_told_from_no_answer(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    code: int,
+    name: tuple[Sign, str],
+    on_the_list: tuple[Sign, str],
+) -> None:
+    answers(monkeypatch, socket.gaierror(code, "It failed"))
+    _, looked = client.reverse_name(Host(tmp_path), "198.51.100.2")
+    assert (looked.state, looked.says[: len(name[1])]) == name
+    listed = client._dns_list("198.51.100.2", "zen.example.org", delayed=False)
+    assert (listed.state, listed.says) == on_the_list
 
 
 def test_what_could_not_be_looked_at_is_not_called_well() -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from snapshots.visible import visible
 from wizard.certificates import Certificate
@@ -22,6 +22,7 @@ from wizard.errors import WizardError
 from wizard.smtp.server_trust import Trust
 from wizard.smtp.transcript import HOST_NAME, MASK, SHOWN_CHARACTERS, Failure, Layer, Transcript, mailbox
 
+_T = TypeVar("_T")
 LINE_OCTETS = 8192  # a longer reply line is an attack or not SMTP at all (RFC 5321 section 4.5.3.1.5: 512)
 REPLY_LINES = 100  # sendmail's longest reply (EHLO, HELP) stays under 30
 FAMILIES = {"any": socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
@@ -156,25 +157,30 @@ class Deadline:
         return left
 
 
-def lookup(host: str, port: int, family: int, deadline: Deadline) -> list[tuple[int, tuple[Any, ...]]]:
-    """(family, address) pairs. Raises OSError, UnicodeError (no such name), WireError (no answer)."""
-    answers: queue.SimpleQueue[list[tuple[int, tuple[Any, ...]]] | Exception] = queue.SimpleQueue()
+def in_time(ask: Callable[[], _T], deadline: Deadline) -> _T:
+    """What the system's resolver says, which itself knows no time-out. Raises what `ask` does, and WireError (no answer)."""
+    answers: queue.SimpleQueue[tuple[_T] | Exception] = queue.SimpleQueue()
 
     def look() -> None:
         try:
-            infos = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
-            answers.put(list(dict.fromkeys((int(f), tuple(a)) for f, _, _, _, a in infos)))
+            answers.put((ask(),))
         except (OSError, UnicodeError) as error:
             answers.put(error)
 
-    threading.Thread(target=look, daemon=True).start()  # getaddrinfo itself knows no time-out
+    threading.Thread(target=look, daemon=True).start()
     try:
         answer = answers.get(timeout=deadline.left())
     except queue.Empty:
         raise WireError("the name servers did not answer in time") from None
     if isinstance(answer, Exception):
         raise answer
-    return answer
+    return answer[0]
+
+
+def lookup(host: str, port: int, family: int, deadline: Deadline) -> list[tuple[int, tuple[Any, ...]]]:
+    """(family, address) pairs. Raises OSError, UnicodeError (no such name), WireError (no answer)."""
+    infos = in_time(lambda: socket.getaddrinfo(host, port, family, socket.SOCK_STREAM), deadline)
+    return list(dict.fromkeys((int(f), tuple(a)) for f, _, _, _, a in infos))
 
 
 def unreachable(host: str, port: str, seconds: float, family: int = 0) -> str:

@@ -4,6 +4,7 @@ connection. `test --from-outside` stays the proof."""
 from __future__ import annotations
 
 import dataclasses
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from wizard.sendmail import access_map, rulesets
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.access_map import Address
 from wizard.sendmail.rulesets import Admission
+from wizard.smtp.connection import Deadline, WireError, in_time, lookup
 from wizard.system.host import Host
 from wizard.system.sockets import Listener, listeners
 from wizard.system.tcp_wrappers import refusal
@@ -69,7 +71,7 @@ def visit(host: Host, address: Address) -> Visit:
     with ThreadPoolExecutor() as pool:
         filters = pool.submit(lambda: list(_firewall(host, address, _ports(cf))))
         delayed = rulesets.delayed(cf)
-        listed = [pool.submit(_dns_list, host, str(address), zone, delayed) for zone in zones]
+        listed = [pool.submit(_dns_list, str(address), zone, delayed) for zone in zones]
         name, looked = reverse_name(host, str(address))
         stages = [
             *filters.result(),
@@ -86,11 +88,11 @@ def reverse_name(host: Host, address: str) -> tuple[str, Stage]:
     """The client's name ("" for none), looked up as sendmail does before it greets."""
     began = time.monotonic()
     try:
-        words = host.run(["getent", "hosts", address], timeout=LOOK_UP).stdout.split()
-        name = words[1].lower().rstrip(".") if len(words) > 1 else ""
-        back = host.run(["getent", "ahosts", "--", name], timeout=LOOK_UP).stdout.split() if name else ()
-    except HostError:
-        says = f"its name was not found within {LOOK_UP} s: the client waits for the greeting meanwhile, often a minute"
+        name, back = _name(address), set[str]()
+        if name:
+            back = _addresses(name)
+    except (OSError, WireError) as error:
+        says = f"its name could not be looked up ({_why(error)}): the client waits for the greeting meanwhile, often a minute"
         return "", Stage("name", Sign.WARNING, says, _name_servers(host))
     says = f"its name is {name}" if name else "it has no name"
     if name and address not in back:
@@ -100,6 +102,36 @@ def reverse_name(host: Host, address: str) -> tuple[str, Stage]:
             "",
         )
     return name, Stage("name", Sign.OK, f"{says} ({time.monotonic() - began:.1f} s)")
+
+
+_NO_SUCH_NAME = (socket.EAI_NONAME, socket.EAI_NODATA)
+
+
+def _name(address: str) -> str:
+    """Its name, "" where the DNS knows none. Raises OSError and WireError where it did not say."""
+    try:
+        found = in_time(lambda: socket.getnameinfo((address, 0), socket.NI_NAMEREQD), Deadline(LOOK_UP))
+    except socket.gaierror as error:
+        if error.errno in _NO_SUCH_NAME:
+            return ""
+        raise
+    return found[0].lower().rstrip(".")
+
+
+def _addresses(name: str, family: int = 0) -> set[str]:
+    """The addresses of the name, none where the DNS knows none. Raises OSError and WireError where it did not say."""
+    try:
+        return {str(address[0]) for _, address in lookup(name, 0, family, Deadline(LOOK_UP))}
+    except UnicodeError:
+        return set()
+    except socket.gaierror as error:
+        if error.errno in _NO_SUCH_NAME:
+            return set()
+        raise
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
 
 
 def _name_servers(host: Host) -> tuple[Evidence, ...]:
@@ -243,17 +275,19 @@ def judged(met: Admission, access: str) -> Iterator[Stage]:
         )
 
 
-def _dns_list(host: Host, address: str, zone: str, delayed: bool) -> Stage:
+def _dns_list(address: str, zone: str, delayed: bool) -> Stage:
     question = ".".join((*reversed(address.split(".")), zone))
     try:
-        answer = host.run(["getent", "ahostsv4", question], timeout=LOOK_UP).stdout.split()
-    except HostError:
-        return Stage("dns-list", Sign.UNKNOWN, f"the list {zone} did not answer within {LOOK_UP} s")
+        answer = _addresses(question, socket.AF_INET)
+    except (OSError, WireError) as error:
+        return Stage(
+            "dns-list", Sign.UNKNOWN, f"whether it is on the list {zone} is not known: {_why(error)}"
+        )
     if not answer:
         return Stage("dns-list", Sign.OK, f"it is not on the list {zone}")
     says = f"it is on the list {zone}: sendmail refuses it{', unless it logs in (delay_checks)' if delayed else ''}"
     sign = Sign.WARNING if delayed else Sign.FAILED
-    return Stage("dns-list", sign, says, (Evidence(f"{question} is {answer[0]}", "DNS"),))
+    return Stage("dns-list", sign, says, (Evidence(f"{question} is {min(answer)}", "DNS"),))
 
 
 def text(visit: Visit, width: int = WIDTH) -> str:

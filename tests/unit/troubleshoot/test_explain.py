@@ -19,7 +19,7 @@ from wizard.system.host import Host
 from wizard.system.sockets import Listener
 from wizard.troubleshoot import collect, explain
 from wizard.troubleshoot.model import Layer
-from wizard.troubleshoot.probe_smtp import Tried
+from wizard.troubleshoot.probe_smtp import TIMEOUT, Tried
 from wizard.troubleshoot.verdict import judge
 
 SECRET = "Kw4kzalver-77"
@@ -155,7 +155,7 @@ def test_what_another_program_will_say_on_the_port_is_not_waited_for(
         collect, "_text", lambda _, path, absent="": picture().cf if path.endswith(".cf") else absent
     )
     collect.take(Host(tmp_path), Answers())
-    assert patience == {25: collect.TIMEOUT, 587: collect.STOPPED}
+    assert patience == {25: TIMEOUT, 587: collect.STOPPED}
 
 
 _SAID = (
