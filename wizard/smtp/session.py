@@ -210,8 +210,10 @@ class SubmissionSession:
     def mail_before_auth(self) -> Finding | None:
         """MAIL before AUTH must get 530 (howto 3.3), but where other mail servers deliver. None: a 530 that asks for STARTTLS
         first proves nothing."""
+        servers = "must be taken: other mail servers do not log in"
+        expected = servers if self.for_servers else "must be refused before a login"
         try:
-            reply = self.wire.ask("MAIL FROM:<>", explanation="must be refused before a login")
+            reply = self.wire.ask("MAIL FROM:<>", explanation=expected)
         except WireError as error:
             return Finding("mail-before-auth", "unknown", f"MAIL before a login: {error}.")
         if 200 <= reply.code < 300:

@@ -176,7 +176,7 @@ _EHLO = {
     "DELIVERBY": "a delivery deadline can be set",
     "EXPN": "lists can be expanded",
     "VERB": "verbose delivery",
-    "HELP": "the end of what is offered",
+    "HELP": "help on commands can be asked for",
 }
 _CODES = {
     220: "ready",

@@ -370,6 +370,7 @@ def test_mail_taken_before_login(attempt: Try) -> None:
     script = Script(mail_before_auth=b"250 2.1.0 ok\r\n")
     result = attempt(script)
     assert finding(result, "mail-before-auth").state == "failed"
+    assert of_mail(result) == ["must be refused before a login"]
     assert script.said[script.said.index("MAIL FROM:<>") + 1] == "RSET"
 
 
@@ -407,11 +408,23 @@ def at_25(mail: bytes = b"250 2.1.0 Sender ok\r\n", offers: str = "") -> Script:
     )
 
 
+def test_what_ehlo_offers_is_explained(attempt: Try) -> None:
+    """HELP is an offer like the others, and not the end of the list, which the blank after its 250 is."""
+    said = {line.text: line.explanation for line in attempt(Script()).lines}
+    assert said["250 HELP"] == "help on commands can be asked for"
+
+
+def of_mail(result: Result) -> list[str]:
+    """What is said of the MAIL that is tried before a login."""
+    return [line.explanation for line in result.lines if line.text == "MAIL FROM:<>"]
+
+
 def test_where_other_servers_deliver_no_login_is_right_and_mail_without_one(attempt: Try) -> None:
     """M=a there would shut out the mail of the world."""
     result = attempt(at_25(), smtp_port=SAME, anonymous=True)
     assert result.ok
     assert "mail clients log in at port 587" in result.verdict
+    assert of_mail(result) == ["must be taken: other mail servers do not log in"]
     assert [finding(result, name).state for name in ("mail-before-auth", "smtp-auth")] == ["ok", "ok"]
     result = attempt(at_25(), smtp_port=SAME)
     assert (result.ok, result.layer) == (False, "auth-offer")
