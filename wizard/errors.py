@@ -99,7 +99,7 @@ class Locked(WizardError):
 
 
 class Interrupted(WizardError):
-    """A signal asked us to end; `number` is its number."""
+    """A signal asked us to end; `number` is its number. What asks sets `next` anew: nothing is in hand then."""
 
     next = "What was begun is undone, unless it says NOT undone above"
 

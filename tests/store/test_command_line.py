@@ -10,6 +10,7 @@ import signal
 import stat
 from argparse import Namespace
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -63,7 +64,45 @@ def test_a_question_mark_tells_what_each_letter_does(
     place.main("apply")
     text = capsys.readouterr().out
     assert "   q  end here: what was applied stays, and nothing else is changed" in text
-    assert "Ended before one. No step was applied. `msa-wizard apply` goes on from there." in text
+    assert "Ended before one. No step was applied.\nTo go on:  msa-wizard apply\n" in text
+
+
+def test_who_quits_is_told_the_command_that_goes_on_with_the_same(
+    place: Place, answer: Answer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = ("apply", "two", "three", "--set", "login.policy=no-system-accounts")
+    answer("y", "q")
+    assert place.main(*typed) == 0
+    goes_on = f"To go on:  msa-wizard {' '.join(typed)}\n"
+    shown = capsys.readouterr().out
+    assert f"Ended before three. 1 step applied (two).\n{goes_on}" in shown.replace(" \\\n ", "")
+
+
+def broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C at the next question."""
+
+    def wait(_: int) -> None:
+        raise Interrupted(signal.SIGINT)
+
+    monkeypatch.setattr("wizard.cli.options.asks", lambda _: True)
+    monkeypatch.setattr("wizard.cli.options.wait_for_input", wait)
+    monkeypatch.setattr("sys.stdin", Path(os.devnull).open())
+
+
+def test_a_signal_at_a_question_says_that_nothing_was_changed(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    says = "msa-wizard: interrupted by SIGINT. Nothing was changed\n"
+    with monkeypatch.context() as patch:
+        broken_off(patch)
+        assert place.main("apply") == 128 + signal.SIGINT
+    text = capsys.readouterr()
+    assert (text.out.endswith("?: \n"), text.err) == (True, says)
+    assert place.main("apply", "--yes") == 0
+    capsys.readouterr()
+    broken_off(monkeypatch)
+    assert place.main("rollback", "--all") == 128 + signal.SIGINT
+    assert capsys.readouterr().err == says
 
 
 def test_a_signal_between_two_steps_says_what_stays(
@@ -80,9 +119,7 @@ def test_a_signal_between_two_steps_says_what_stays(
     answer()
     monkeypatch.setattr("wizard.cli.options.ask", ask)
     assert place.main("apply") == 128 + signal.SIGINT
-    assert (
-        "1 step applied (one). That stays; `msa-wizard apply` goes on from there." in capsys.readouterr().err
-    )
+    assert "1 step applied (one). That stays.\nTo go on:  msa-wizard apply\n" in capsys.readouterr().err
     assert place.commits() == ["one"]
 
 

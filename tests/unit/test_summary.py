@@ -221,17 +221,29 @@ def test_apply_ends_with_it_on_the_command_line(
     monkeypatch.setattr(steps, "look", lambda _host: machine("13"))
     done = {name: Plan.done(name, "it is so") for name in STEP}
     pending = {name: Plan.pending(name, "to do") for name in ("install", "firewall")}
-    steps._summary(Run(plans=done | pending, applied={"install": "abc"}, skipped=["firewall"]), Answers())
-    shown = capsys.readouterr().out
-    assert "Done         install\nSkipped      firewall: without it the firewall keeps clients out\n" in shown
-    assert "msa-wizard test --from-outside" in shown
-    assert shown.endswith(f"`msa-wizard history` has each step, {log.PATH} what was run.\n")
-    steps._summary(Run(plans=done | pending, skipped=["install", "firewall"]), Answers())
-    assert "Skipped      install: without it" in capsys.readouterr().out
-    steps._summary(Run(plans=pending, applied={"install": "abc"}), Answers())
-    shown = capsys.readouterr().out
-    assert "msa-wizard status" in shown
-    assert "--from-outside" not in shown, "whether all the rest is done was not looked at"
+
+    def shown(plans: dict[str, Plan], applied: tuple[str, ...] = (), skipped: tuple[str, ...] = ()) -> str:
+        run = Run(plans=plans, applied=dict.fromkeys(applied, "abc"), skipped=list(skipped))
+        steps._summary(run, Answers(), ["apply"])
+        return capsys.readouterr().out
+
+    whole = shown(done | pending, ("install",), ("firewall",))
+    assert "Done         install\nSkipped      firewall: without it the firewall keeps clients out\n" in whole
+    assert "msa-wizard test --from-outside" in whole
+    assert whole.endswith(f"`msa-wizard history` has each step, {log.PATH} what was run.\n")
+    assert "Skipped      install: without it" in shown(done | pending, (), ("install", "firewall"))
+    # Only some steps were wanted: the others are looked at now.
+    monkeypatch.setattr(steps, "plans", lambda *_: done | {"restart": Plan.pending("restart", "to do")})
+    some = shown(pending, ("install",))
+    assert "Done         install\nTo do        restart\n" in some
+    assert "--from-outside" not in some
+    monkeypatch.setattr(steps, "plans", lambda *_: done)
+    assert "--from-outside" in shown(pending, ("install",)), "nothing is left to do"
+
+
+def test_what_was_undone_since_is_not_called_done() -> None:
+    ending = summary(seen(one=Plan.pending("restart", "to do")), session("install", "restart"), needing)
+    assert ending.done == (("done", "install"), ("to do", "restart"))
 
 
 @pytest.mark.parametrize(

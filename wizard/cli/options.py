@@ -7,8 +7,8 @@ import dataclasses
 import difflib
 import getpass
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from wizard.changes.confirm_or_revert import LONGEST
 from wizard.console import alone, clean, error, out
 from wizard.engine.local_edits import own_edits
 from wizard.engine.run import Consent, Decide, Enough, nobody, not_asked
-from wizard.errors import AnswersError, UsageError
+from wizard.errors import AnswersError, Interrupted, UsageError
 from wizard.model.answer_checks import ending_id
 from wizard.model.answers import Answers
 from wizard.model.answers_file import load, saved
@@ -150,17 +150,33 @@ def ask(words: str, interrupt: Interrupt | None = None) -> str:
 def entered(words: str, interrupt: Interrupt | None = None) -> str | None:
     """What the admin enters, as he typed it; None once the terminal has gone. Raises as `ask`."""
     reply = None
-    with suppress(EOFError), alone(), interrupt.at_once() if interrupt is not None else nullcontext():
-        print(words, end="", flush=True)
-        wait_for_input(sys.stdin.fileno())
-        reply = input().strip()
+    try:
+        with suppress(EOFError), alone(), interrupt.at_once() if interrupt is not None else nullcontext():
+            print(words, end="", flush=True)
+            wait_for_input(sys.stdin.fileno())
+            reply = input().strip()
+    except Interrupted as stopped:
+        stopped.next = ""
+        print()  # what is said of it begins a line of its own
+        raise
     log.note(f"asked: {words.strip()} {reply}")
     return reply
 
 
 def agreed(arguments: argparse.Namespace, words: str, interrupt: Interrupt | None = None) -> bool:
-    """Whether the admin wants it: by --yes, or because he says so now. No is the default."""
-    return bool(getattr(arguments, "yes", False)) or ask(words, interrupt) in ("y", "yes")
+    """Whether the admin wants it, before anything is changed: by --yes, or because he says so now. No is the default."""
+    with unchanged():
+        return bool(getattr(arguments, "yes", False)) or ask(words, interrupt) in ("y", "yes")
+
+
+@contextmanager
+def unchanged() -> Iterator[None]:
+    """A signal that comes while inside ends the command before it has changed anything."""
+    try:
+        yield
+    except Interrupted as stopped:
+        stopped.next = "Nothing was changed"
+        raise
 
 
 def accept(certificate: Certificate, why: str) -> bool:

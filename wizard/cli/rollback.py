@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from snapshots.merge.three_way import Choice
-from wizard.cli.options import agreed, ask, asks, consent, decide, must_be_asked
+from wizard.cli.options import agreed, ask, asks, consent, decide, must_be_asked, unchanged
 from wizard.cli.steps import ended_text, exit_code, stopped_text, undecided_text
 from wizard.console import clean, clean_block, command, error, fold, out
 from wizard.engine.in_force import Target
@@ -151,8 +151,9 @@ def _choice(interrupt: Interrupt) -> Choice | None:
     keep, restore = dict.fromkeys(("k", "keep"), Choice.KEEP), dict.fromkeys(("r", "restore"), Choice.RESTORE)
     choices = {**keep, **restore, **dict.fromkeys(("", "no", "c", "cancel"))}
     words = "both changed these: [k]eep yours, [r]estore the earlier, [c]ancel (default): "
-    while (reply := ask(words, interrupt)) not in choices:
-        pass
+    with unchanged():
+        while (reply := ask(words, interrupt)) not in choices:
+            pass
     return choices[reply]
 
 
@@ -255,7 +256,7 @@ def _finished(arguments: argparse.Namespace, killed: Unfinished, run: Run, event
         if run.stopped:
             error("\n".join([*fold(stopped_text(run)), *_then(killed)]), whole=True)
         else:
-            out(ended_text(run) if run.enough else "Finished.")
+            out(ended_text(run, _goes_on(killed)) if run.enough else "Finished.", whole=True)
     return FAILED if run.stopped else DONE
 
 

@@ -127,7 +127,7 @@ def apply(arguments: argparse.Namespace) -> int:
     if arguments.json:
         as_json.show(**as_json.run(run, events))
     elif not run.undecided:
-        _summary(run, answers)
+        _summary(run, answers, arguments.argv)
     if run.undecided:
         error(undecided_text(run, arguments.argv), whole=True)
     elif not run.stopped and not arguments.json:
@@ -153,10 +153,12 @@ def applied(
         wants, may_end = decide(arguments, host, store, interrupt), consent(arguments, interrupt)
         try:
             run = engine.apply(store, journal, wanted, wants, interrupt, consent=may_end)
-        except Interrupted:
+        except Interrupted as stopped:
             if session.applied:
-                goes_on = "; `msa-wizard apply` goes on from there" if chosen is STEPS else ""
-                error(f"\n{_applied_text(session.applied)} That stays{goes_on}.")
+                stays = fold(f"{_applied_text(session.applied)} That stays.")
+                error("\n".join([*stays, *(_goes_on(arguments.argv) if chosen is STEPS else ())]), whole=True)
+            elif not session.failed:
+                stopped.next = "Nothing was changed"
             raise
         if run.failed == AuthTest.id:
             from wizard.troubleshoot.explain import of_run  # not loaded for a run that succeeds
@@ -176,7 +178,7 @@ def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
     names = [part for name in ids(run.ends) for part in ("--accept", name)]
     first = "If that may end" if names else "To go on"
     if command:
-        goes_on = command_lines(clean(shlex.join(["msa-wizard", *command, *names])), first=f"{first}:  ")
+        goes_on = _goes_on([*command, *names], first)
     else:
         accepted = f", with {clean(shlex.join(names))}" if names else "."
         goes_on = fold(f"{first}: run the command that was interrupted again{accepted}")
@@ -232,20 +234,25 @@ def guarded(answers: Answers, arguments: argparse.Namespace) -> Answers:
     return dataclasses.replace(answers, confirm_within=seconds, confirm_typed=terminal, watch_restart=watch)
 
 
-def _summary(run: Run, answers: Answers) -> None:
+def _summary(run: Run, answers: Answers, command: Sequence[str]) -> None:
     if run.blocked or run.failed:
         error(stopped_text(run))
     elif run.enough:
-        out(f"\n{ended_text(run)}")
+        out(f"\n{ended_text(run, command)}", whole=True)
     elif run.applied or run.skipped:
         out(f"\n{_ending(run, answers)}")
     else:
         out("\nNothing to do: no step has anything to change. `msa-wizard test --user NAME` proves a login.")
 
 
-def ended_text(run: Run) -> str:
-    """Before which step somebody has ended a run."""
-    return f"Ended before {run.enough}. {_applied_text(run.applied)} `msa-wizard apply` goes on from there."
+def ended_text(run: Run, command: Sequence[str]) -> str:
+    """Before which step somebody has ended a run, and the command that goes on; empty where nobody knows it."""
+    done = fold(f"Ended before {run.enough}. {_applied_text(run.applied)}")
+    return "\n".join([*done, *(_goes_on(command) if command else ())])
+
+
+def _goes_on(command: Sequence[str], first: str = "To go on") -> list[str]:
+    return command_lines(clean(shlex.join(["msa-wizard", *command])), first=f"{first}:  ")
 
 
 def stopped_text(run: Run) -> str:
@@ -264,10 +271,12 @@ def _ending(run: Run, answers: Answers) -> str:
     from wizard.engine.summary import summary
     from wizard.rollback.rollback import needing
 
-    seen = None
-    if set(run.plans) >= {step.id for step in STEPS}:  # it planned them all: no need to do so again
-        done = {name: Plan.done(name, "it was applied") for name in run.applied}
-        seen = Overview(look(Host()), (), run.plans | done, answers=answers)
+    planned, facts = run.plans, look(Host())
+    if not set(planned) >= {step.id for step in STEPS}:  # else it planned them all: no need to do so again
+        skipped = frozenset(run.skipped)
+        planned = plans(Host(), answers, facts, readable_store(), skipped)
+    done = {name: Plan.done(name, "it was applied") for name in run.applied}
+    seen = Overview(facts, (), planned | done, answers=answers)
     session = Session(dict(run.applied), set(run.skipped))
     session.warnings |= {
         name: [check for check in checks if check.sign is Sign.WARNING] for name, checks in run.checks.items()

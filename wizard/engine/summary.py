@@ -47,10 +47,11 @@ def summary(
     remaining = seen.remaining if seen is not None else ()
     left = [name for name in remaining if name not in session.skipped]
     skipped = [name for name in remaining if name in session.skipped] if seen else sorted(session.skipped)
+    done = [name for name in session.applied if name not in remaining]  # else somebody has undone it since
     failed = [name for name in session.failed if not _done_since(name, session, seen)]
     rows = [
         *_rows(INTERRUPTED, [f"{waits.words()}. {WAYS}"] if waits else []),
-        *_rows("done", [", ".join(session.applied)] if session.applied else []),
+        *_rows("done", [", ".join(done)] if done else []),
         *_rows("skipped", (f"{name}: {follows(name, needing)}" for name in skipped)),
         *_rows("failed", (line for name in failed for line in _failure(name, session))),
         *_rows("failed" if not failed else "", dict.fromkeys(session.half_way)),
