@@ -455,3 +455,22 @@ def test_what_a_rollback_does_is_said_in_short_right_above_the_question(
     *_, short, nothing = capsys.readouterr().out.splitlines()
     assert short == "In short: roll back everything: 3 paths removed."
     assert nothing == "Nothing was changed."
+
+
+class Ships(Ends):
+    """Has something to do once it is known what a package ships."""
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        return super().plan(facts, answers) if facts.shipped else Plan.later(self.id, "once it is there")
+
+
+def test_status_knows_what_plan_and_the_screens_know(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the packages that are missing ship."""
+    monkeypatch.setattr("wizard.gather.host.shipped_files", lambda _: {"/etc/made-up": None})
+    place.engine(Ships(place.host, "one"))
+    place.main("plan", "--json")
+    planned = json.loads(capsys.readouterr().out)["steps"][0]["outcome"]
+    place.main("status", "--json")
+    assert json.loads(capsys.readouterr().out)["steps"][0]["outcome"] == planned == "pending"

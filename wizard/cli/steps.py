@@ -319,7 +319,7 @@ def status(arguments: argparse.Namespace) -> int:
             "outcome": plan.outcome.value,
             "reason": reason_text(plan),
         }
-        for name, plan in plans(host, answers_of(arguments), look(host), store).items()
+        for name, plan in plans(host, answers_of(arguments), look(host, shipped=True), store).items()
     ]
     if arguments.json:
         waits = confirm_or_revert.time_left() if os.geteuid() == 0 else None
