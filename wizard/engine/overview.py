@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from wizard.certificates import judge, parsed
 from wizard.certificates.acme import HOOK, lineage_behind
 from wizard.console import count, numbered
+from wizard.editors.daemon_options import is_loopback
 from wizard.engine.asked_for import asked_for
 from wizard.engine.engine import Engine
 from wizard.engine.in_force import applied
@@ -139,9 +140,12 @@ def _packages(facts: Facts) -> Check:
 
 
 def _sendmail(facts: Facts) -> Check:
-    ports = sorted({listener.port for listener in facts.listeners if listener.process == "sendmail-mta"})
-    if ports:
-        return Check("sendmail", Sign.OK, f"sendmail listens on {numbered(ports, 'port')}")
+    own = [listener for listener in facts.listeners if listener.process == "sendmail-mta"]
+    if own:
+        ports = numbered(sorted({listener.port for listener in own}), "port")
+        if all(is_loopback(listener.address) for listener in own):
+            return Check("sendmail", Sign.PENDING, f"sendmail listens on {ports}, for this host alone")
+        return Check("sendmail", Sign.OK, f"sendmail listens on {ports}")
     if facts.process("sendmail-mta") is not None:
         unseen = "" if facts.euid == 0 else "; only root can see on which ports"
         return Check("sendmail", Sign.UNKNOWN, f"sendmail runs{unseen}")

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from wizard.editors.daemon_options import DaemonOption, is_loopback, is_wildcard, parse
+from wizard.editors.daemon_options import DaemonOption, is_loopback, is_wildcard, parse, plain_address
 
 _OPTION = re.compile(r"^O\s+([A-Za-z0-9.]+)\s*=[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 _UNEXPANDED = re.compile(
@@ -51,6 +51,11 @@ class Daemon:
     def everywhere(self) -> bool:
         """Whether it listens at every address of this host."""
         return is_wildcard(self.address)
+
+    @property
+    def place(self) -> str:
+        """Its address; that of every one where it has none."""
+        return plain_address(self.address) or ("::" if self.family == "inet6" else "0.0.0.0")
 
     @property
     def reachable_at(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from wizard.editors import EditError, sendmail_mc
+from wizard.editors.daemon_options import is_loopback
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -16,7 +17,7 @@ from wizard.sendmail.daemon_mode import silent_mode, silent_sentence
 from wizard.sendmail.own_address import elsewhere, remedy, why
 from wizard.system.host import Host
 from wizard.system.links import in_the_way
-from wizard.system.sockets import Listener
+from wizard.system.sockets import Listener, collide
 
 OLDEST = 12
 NEWEST_TRIED = 14
@@ -164,11 +165,17 @@ def _ports(facts: Facts, answers: Answers) -> list[Check]:
     others = set(f.MTA_PACKAGES) & set(facts.packages) if answers.replace_mta else set()
     checks = []
     for port in ports:
-        listeners = [each for each in facts.listeners if each.port == port and each.process != "sendmail-mta"]
+        wanted = _wanted(port, facts, answers)
+        listeners = [
+            each
+            for each in facts.listeners
+            if each.port == port and each.process != "sendmail-mta"
+            if any(collide(each.address, address) for address in wanted)
+        ]
         # Whose socket it is can be seen by root alone.
         known = [each for each in listeners if each.process is not None or facts.euid == 0]
         if not known:
-            checks.append(_not_held(port, facts, unseen=bool(listeners)))
+            checks.append(_not_held(port, facts, wanted, unseen=bool(listeners)))
             continue
         holder = min(known, key=lambda listener: listener.address)
         pid = f" (pid {holder.pid})" if holder.pid else ""
@@ -183,15 +190,34 @@ def _ports(facts: Facts, answers: Answers) -> list[Check]:
     return checks
 
 
-def _not_held(port: int, facts: Facts, *, unseen: bool) -> Check:
+def _wanted(port: int, facts: Facts, answers: Answers) -> set[str]:
+    """The addresses at which sendmail will listen; where none were chosen, it keeps those that other machines reach."""
+    listen = answers.listen
+    addresses = set(listen.smtp if port == 25 else listen.submission)
+    if not addresses:
+        kept = {each for each in _own(port, facts) if not is_loopback(each)}
+        addresses = (kept or {"0.0.0.0"}) | ({"::"} if listen.ipv6 else set())
+    local = port == 25 or (port == 587 and listen.local_submission)
+    return addresses | ({"127.0.0.1"} if local else set())
+
+
+def _own(port: int, facts: Facts) -> list[str]:
+    """The addresses at which sendmail listens now."""
+    return [each.address for each in facts.listeners if each.port == port and each.process == "sendmail-mta"]
+
+
+def _not_held(port: int, facts: Facts, wanted: set[str], *, unseen: bool) -> Check:
     """A port that no other program is known to hold."""
     if unseen:
         says = f"port {port} is in use; only root can see whether sendmail holds it"
         return Check(f"port-{port}", Sign.UNKNOWN, says)
-    held = any(each.port == port for each in facts.listeners)
-    return Check(
-        f"port-{port}", Sign.OK, f"sendmail listens on port {port}" if held else f"port {port} is free"
-    )
+    own = _own(port, facts)
+    if not own:
+        return Check(f"port-{port}", Sign.OK, f"port {port} is free")
+    if all(map(is_loopback, own)) and not all(map(is_loopback, wanted)):
+        says = f"sendmail listens on port {port} of {' and '.join(own)} only"
+        return Check(f"port-{port}", Sign.PENDING, says)
+    return Check(f"port-{port}", Sign.OK, f"sendmail listens on port {port}")
 
 
 def free_port(facts: Facts, holder: Listener) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from wizard.steps.mc_edit import AuthOptions, McStep, unless_left_out
 from wizard.steps.preflight import free_port
 from wizard.steps.saslauthd import counted, enabled
 from wizard.system.host import Host
-from wizard.system.sockets import listeners
+from wizard.system.sockets import collide, listeners
 
 BEFORE = frozenset({"install", "sendmail-auth", "sendmailconfig"})
 PATIENCE = 90.0
@@ -98,9 +98,12 @@ class Restart(Step):
 
 def _taken(facts: Facts) -> tuple[str, ...]:
     """What else holds a port of sendmail.cf, and what to do: a restart would end with no listener there."""
-    wanted = {daemon.port for daemon in sendmail_cf.daemons(facts.text(f.SENDMAIL_CF) or "")}
+    daemons = sendmail_cf.daemons(facts.text(f.SENDMAIL_CF) or "")
     for listener in facts.listeners:
-        if listener.port in wanted and listener.pid is not None and listener.process != "sendmail-mta":
+        others = listener.pid is not None and listener.process != "sendmail-mta"
+        if others and any(
+            daemon.port == listener.port and collide(daemon.place, listener.address) for daemon in daemons
+        ):
             return (
                 f"port {listener.port} on {listener.address} is held by {listener.process} (pid {listener.pid}): sendmail could not listen there",
                 *free_port(facts, listener),

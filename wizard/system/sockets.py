@@ -85,6 +85,14 @@ def bare_address(text: str) -> str:
     return str(mapped or address)
 
 
+def collide(one: str, other: str) -> bool:
+    """Whether listeners at these two addresses take a port from each other; one at every address of IPv6 takes those of IPv4,
+    too."""
+    places = {one, other}
+    by_family = "0.0.0.0" in places and not any(":" in each for each in places)
+    return len(places) == 1 or "::" in places or by_family
+
+
 def _open_files(folder: Path) -> Iterator[str]:
     """Where a process's descriptors lead, by its folder below /proc; what is closed while we look is left out."""
     with contextlib.suppress(OSError):  # it has ended, or is not ours to look at
