@@ -229,7 +229,7 @@ says what does the same. To take them from another file: `msa-wizard answers --a
 
     def _show_certificate(self) -> None:
         """What an authority is asked for; that is chosen elsewhere."""
-        wanted, where = self.backend.answers.certificate, "o on the screen Certificate"
+        wanted, where = self.backend.answers.certificate, "o on Certificate"
         name = f"{wanted.names[0]} by " if wanted.names else ""
         words = f"{name}{wanted.challenge} ({where})" if wanted.challenge else f"(apply gets none; {where})"
         self.query_one("#certificate", Static).update(words)

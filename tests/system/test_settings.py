@@ -53,6 +53,15 @@ def test_what_was_saved_is_what_every_command_does(machine: BootMachine) -> None
     assert wizard(debian, "plan").returncode == 0
 
 
+def to_the_certificate(terminal: Terminal, *keys: str) -> None:
+    """From the first screen to the form by which an authority is asked for one."""
+    terminal.until("steps have something to do", 120)
+    terminal.press(*keys, "enter")
+    terminal.until("What a mail client will think of it", 60)
+    terminal.press("o")
+    terminal.until("Where the authority may write", 60)
+
+
 @pytest.mark.default_on("forky")
 def test_what_is_chosen_on_the_screen_is_used_and_kept(machine: BootMachine) -> None:
     debian = machine("msa")
@@ -80,6 +89,20 @@ def test_what_is_chosen_on_the_screen_is_used_and_kept(machine: BootMachine) -> 
         terminal.until("The IP addresses of this host", 60)
         terminal.press(*["down"] * 15)
         terminal.until("[x] Port 465 too", 60)
+        terminal.press("escape")
+        to_the_certificate(terminal, "down", "down", "down", "down")
+        terminal.press(*"admin@example.org")
+        terminal.until("$ msa-wizard certificate obtain --email admin@example.org")
+        terminal.press("escape")
+        terminal.until("You have changed settings but not saved them")
+        terminal.press("y")
+        terminal.until("What a mail client will think of it", 60)
+    with Terminal(argv, (80, 24)) as terminal:
+        to_the_certificate(terminal, *["down"] * 6)
+        terminal.until("E-mail address        admin@example.org", 60)
+    saved = wizard(debian, "answers").stdout
+    assert 'email = "admin@example.org"' in saved
+    assert "implicit_tls = true" in saved
     assert "0.0.0.0:465" not in listening(debian)
     apply(debian)  # what the line above the keys says
     assert "0.0.0.0:465" in listening(debian)
