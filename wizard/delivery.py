@@ -36,7 +36,7 @@ def replaced() -> bool:
 
 def delivery(top: str = _TOP) -> tuple[str, str]:
     """The kind (pyz, deb, wheel, checkout, pip), and the commit, "" where it is not known."""
-    kind, _, commit = _text(f"{top}/wizard/BUILD").partition(" ")
+    kind, commit, *_ = [*_text(f"{top}/wizard/BUILD").split(" "), ""]
     if kind in _WORDS:
         return kind, _hash(commit)
     built_of = _hash(commit) if kind == SOURCE else ""

@@ -30,8 +30,8 @@ def main(made: Path) -> int:
     package = _SOURCE / "packaging/deb/build"
     if package.is_file():
         _run(str(package), str(_SOURCE), str(made))
-    for kind, target in ((SOURCE, "sdist"), ("wheel", "wheel")):
-        mark(_SOURCE, kind, commit)
+    for target, mark_of_it in (("sdist", (SOURCE, commit, str(epoch))), ("wheel", ("wheel", commit))):
+        mark(_SOURCE, *mark_of_it)
         _run(sys.executable, "-m", "hatchling", "build", "--directory", str(made), "--target", target)
     lines = [
         f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in sorted(made.iterdir())

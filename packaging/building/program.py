@@ -25,9 +25,9 @@ def lay_down(source: Path, target: Path, kind: str, commit: str, names: Collecti
     mark(target, kind, commit)
 
 
-def mark(target: Path, kind: str, commit: str) -> None:
-    """What wizard.delivery reads."""
-    put(target / "wizard/BUILD", f"{kind} {commit}\n".encode())
+def mark(target: Path, *words: str) -> None:
+    """What wizard.delivery reads: the kind and the commit. In the source packaging/build reads the moment of the commit, too."""
+    put(target / "wizard/BUILD", f"{' '.join(words)}\n".encode())
 
 
 def version_of(program: Path) -> str:

@@ -25,6 +25,7 @@ _COLLECTION = f"msa_wizard-msa-{__version__}.tar.gz"
 _NAMES = {
     "SHA256SUMS",
     f"msa-wizard-{__version__}.cdx.json",
+    "msa-wizard.deb",
     "msa-wizard.pyz",
     _COLLECTION,
     f"msa_wizard-{__version__}-py3-none-any.whl",
@@ -40,7 +41,8 @@ def _git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The working tree, committed; without the Debian package, which needs tools of its own and has tests of its own."""
+    """The working tree, committed. In place of the Debian package, which needs tools of its own and has tests of its own, it
+    makes a file of what those tools heed."""
     place = tmp_path_factory.mktemp("build") / "one"
     place.mkdir()
     listed = _git(_TOP, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
@@ -49,6 +51,12 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).write_bytes((_TOP / name).read_bytes())
             (place / name).chmod((_TOP / name).stat().st_mode)
+    stand_in = place / "packaging/deb/build"
+    stand_in.parent.mkdir()
+    stand_in.write_text(
+        '#!/bin/sh\necho "$DEB_BUILD_OPTIONS $DH_OPTIONS $TAR_OPTIONS" >"$2/msa-wizard.deb"\n'
+    )
+    stand_in.chmod(0o755)
     _git(place, "init", "-q")
     _git(place, "add", "-A")
     _git(place, "commit", "-qm", "one")
@@ -81,7 +89,9 @@ def test_two_places_give_the_same_bytes(checkout: Path, built: Path, tmp_path: P
     subprocess.run(["git", "clone", "-q", str(checkout), str(other)], check=True, umask=0o077)
     (other / "not committed.txt").write_text("of the admin")
     (other / "wizard/__init__.py").write_text("broken here, not in the commit")
-    (tmp_path / ".gitconfig").write_text("[core]\n\tautocrlf = true\n[tar]\n\tumask = 0077\n")
+    (tmp_path / ".gitconfig").write_text(
+        "[core]\n\tautocrlf = true\n[tar]\n\tumask = 0077\n[log]\n\tshowSignature = true\n"
+    )
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     strange = {
         "TZ": "Asia/Kathmandu",
@@ -89,10 +99,33 @@ def test_two_places_give_the_same_bytes(checkout: Path, built: Path, tmp_path: P
         "LANG": "xx_YY",
         "HOME": str(tmp_path),
         "USER": "somebody",
+        "DEB_BUILD_OPTIONS": "nodoc",
+        "DH_OPTIONS": "--verbose",
+        "GIT_DIR": "/nowhere",
     }
     again = _built(other, tmp_path / "out", 0o077, XDG_CACHE_HOME=cache, PYTHONHASHSEED="7", **strange)
     assert again == {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in built.iterdir()}
     assert again.keys() == _NAMES
+
+
+def test_the_released_source_gives_the_same_bytes(built: Path, tmp_path: Path) -> None:
+    archive = built / f"msa_wizard-{__version__}.tar.gz"
+    subprocess.run(["tar", "-xf", str(archive), "-C", str(tmp_path)], check=True, umask=0o077)
+    source = tmp_path / f"msa_wizard-{__version__}"
+    for _ in range(2):  # what the first build left in it is not in the second
+        again = _built(source, source / "made", 0o022)
+        assert again == {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in built.iterdir()}
+
+
+def test_a_folder_that_is_neither_is_refused(built: Path, tmp_path: Path) -> None:
+    archive = built / f"msa_wizard-{__version__}.tar.gz"
+    subprocess.run(["tar", "-xf", str(archive), "-C", str(tmp_path)], check=True)
+    source = tmp_path / f"msa_wizard-{__version__}"
+    (source / "wizard/BUILD").unlink()
+    refused = subprocess.run([str(source / "packaging/build")], capture_output=True, text=True, check=False)
+    assert refused.returncode == 3
+    assert f"git names no commit in {source}, and it is not the source of a release" in refused.stderr
+    assert not (source / "dist").exists()
 
 
 def test_the_sums_are_those_that_sha256sum_checks(built: Path) -> None:

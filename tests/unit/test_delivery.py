@@ -41,7 +41,7 @@ def test_a_commit_that_is_none_is_not_told(tmp_path: Path) -> None:
 
 
 def test_the_source_archive_is_a_checkout_where_it_is_unpacked(tmp_path: Path) -> None:
-    put(tmp_path / "wizard/BUILD", f"source {COMMIT}\n")
+    put(tmp_path / "wizard/BUILD", f"source {COMMIT} 1764442800\n")
     assert delivery(str(tmp_path)) == ("pip", COMMIT), "built and installed by pip"
     put(tmp_path / "msa-wizard", "")
     put(tmp_path / "requirements.txt", "")
