@@ -108,13 +108,17 @@ def _version() -> tuple[object, ...]:
 
 def _head(git: str) -> str:
     """What HEAD is (gitrepository-layout(5)). Read, not asked of git, which refuses root in the checkout of somebody else."""
+    # In a worktree and in a submodule .git is a file that names the folder; a worktree shares the branches.
+    if link := _text(git).removeprefix("gitdir: "):
+        git = os.path.join(os.path.dirname(git), link)  # noqa: PTH118, PTH120
+    shared = os.path.join(git, _text(f"{git}/commondir"))  # noqa: PTH118
     head = _text(f"{git}/HEAD")
     if not head.startswith("ref: "):
         return _hash(head)
     name = head[5:]
-    if found := _hash(_text(f"{git}/{name}")):
+    if found := _hash(_text(f"{shared}/{name}")):
         return found
-    packed = [line.split() for line in _text(f"{git}/packed-refs").splitlines()]
+    packed = [line.split() for line in _text(f"{shared}/packed-refs").splitlines()]
     return next((_hash(each[0]) for each in packed if each[1:] == [name]), "")
 
 

@@ -98,6 +98,28 @@ def test_of_a_checkout_it_is_the_commit_that_is_checked_out(tmp_path: Path) -> N
     assert delivery(str(tmp_path)) == ("checkout", git("rev-parse", "HEAD"))
 
 
+def test_of_a_worktree_and_of_a_submodule_too(tmp_path: Path) -> None:
+    def git(folder: str, *arguments: str) -> str:
+        author = ["-c", "user.name=a", "-c", "user.email=a@example.test", "-c", "protocol.file.allow=always"]
+        command = ["git", "-C", str(tmp_path / folder), *author, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    for name in ("msa-wizard", "requirements.txt"):
+        put(tmp_path / "clone" / name, "")
+    git("clone", "init", "--quiet")
+    git("clone", "add", "-A")
+    git("clone", "commit", "--quiet", "--message", "one")
+    git("clone", "worktree", "add", "--quiet", "-b", "next", "../tree")
+    (tmp_path / "whole").mkdir()
+    git("whole", "init", "--quiet")
+    git("whole", "submodule", "--quiet", "add", "../clone", "part")
+    git("tree", "commit", "--quiet", "--allow-empty", "--message", "two")
+    for folder in ("tree", "whole/part"):
+        assert delivery(str(tmp_path / folder)) == ("checkout", git(folder, "rev-parse", "HEAD"))
+    git("clone", "pack-refs", "--all")
+    assert delivery(str(tmp_path / "tree")) == ("checkout", git("tree", "rev-parse", "HEAD"))
+
+
 ONE_FILE = zipped([(name, b"", 0o644) for name in ("__main__.py", "first_start.py", "program.zip")], 0)
 
 
