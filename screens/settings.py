@@ -250,11 +250,13 @@ says what does the same. To take them from another file: `msa-wizard answers --a
         return replace(answers, certificate=Certificate())
 
     def on_saving(self, answers: Answers) -> str:
-        """Addresses that this host does not have."""
+        """Addresses that this host does not have, and groups that count for nothing."""
+        from wizard.model.answer_checks import unused_groups
         from wizard.sendmail.own_address import not_here
 
         strange = not_here(self.facts, answers.listen) if self.facts is not None else ""
-        return f"! {clean(strange)}" if strange else ""
+        words = " ".join(filter(None, (strange, unused_groups(answers.login))))
+        return f"! {clean(words)}" if words else ""
 
     def about(self) -> str:
         """Of port 465 also that a box does not close it."""

@@ -139,6 +139,18 @@ def test_an_address_that_this_host_does_not_have_is_saved_and_said(
     assert bench.saved.listen.submission == ("192.0.2.1", "192.0.2.25")
 
 
+def test_groups_that_count_for_nothing_are_saved_and_said(bench: Bench) -> None:
+    bench.answers = bench.saved = replace(bench.saved, login=Login(groups=("staff",)))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "settings", "The IP addresses of this host")
+        await pilot.press(*"192.0.2.25", "f2")
+        await until(pilot, lambda: says(app, "Every command uses them now"))
+        await until(pilot, lambda: says(app, "groups (staff) count only where it is groups"))
+
+    play(bench, story)
+
+
 def test_settings_are_not_saved_while_another_one_is_at_work(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "settings", "The IP addresses of this host")

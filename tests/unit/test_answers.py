@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tests.unit.steps.recorded import machine
 from wizard.errors import AnswersError
-from wizard.model.answers import Answers, Listen
+from wizard.model.answer_checks import unused_groups
+from wizard.model.answers import Answers, Listen, Login
 from wizard.model.answers_file import load, parse, saved
 from wizard.render.files import as_toml
 from wizard.sendmail.own_address import not_here
@@ -193,6 +194,13 @@ def test_the_shell_sees_no_value_of_ours() -> None:
     for hostile in ("`", "'", '"', "$", "\\", "\n", ";", "(", ","):
         with pytest.raises(AnswersError):
             parse(f"[test]\nuser = {subprocess.list2cmdline(['a'])!r}\nhost = '''a{hostile}b'''\n")
+
+
+def test_groups_that_no_policy_asks_for_are_named() -> None:
+    assert unused_groups(Login("groups", ("staff",))) == unused_groups(Login()) == ""
+    assert unused_groups(Login(groups=("staff", "mail"))) == (
+        "The policy on logins is everybody: groups (staff, mail) count only where it is groups."
+    )
 
 
 def test_addresses_that_this_host_does_not_have_are_named() -> None:

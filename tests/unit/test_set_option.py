@@ -218,6 +218,13 @@ def test_saved_they_are_what_was_chosen_and_no_more(tmp_path: Path, monkeypatch:
         _answers(monkeypatch, tmp_path, "--save", "--output", "x")
 
 
+def test_what_has_no_effect_is_said_where_it_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _answers(monkeypatch, tmp_path, "--set", "login.groups=staff", "--save") == 0
+    assert "note: The policy on logins is everybody: groups (staff) count" in capsys.readouterr().err
+
+
 def test_of_options_that_do_not_all_go_those_that_do_are_set() -> None:
     local, user, policy, groups = (
         *("listen.local_submission=true", "test.user=alice"),

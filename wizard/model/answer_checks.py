@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from snapshots.visible import visible
 from wizard.model.answers import (
     FIREWALL_CHOICES,
+    GROUPS,
     MANUAL,
     MECHANISMS,
     POLICIES,
@@ -17,6 +18,7 @@ from wizard.model.answers import (
     TLS_POLICIES,
     WEBROOT,
     Listen,
+    Login,
 )
 
 _AS_HERE = "; where it is not set, it stays as this host has it"
@@ -257,6 +259,13 @@ def across(listen: Listen) -> Iterator[tuple[str, str]]:
     if smtp and not any(address.is_unspecified or str(address) == "127.0.0.1" for address in smtp):
         why = 'add "127.0.0.1": mail of local programs goes through port 25 there (submit.mc) and would stop'
         yield "smtp", why
+
+
+def unused_groups(login: Login) -> str:
+    """A sentence on groups that are named and asked by no policy, empty where there are none."""
+    if not login.groups or login.policy == GROUPS:
+        return ""
+    return f"The policy on logins is {login.policy}: groups ({', '.join(login.groups)}) count only where it is {GROUPS}."
 
 
 def shown(value: object) -> str:
