@@ -1,5 +1,7 @@
-"""From a bare machine to an accepted login (235): by `msa-wizard apply --yes`, and in a rehearsal, against the same commands
-in a plain shell script, which installs with apt's defaults. All three on the same release, in turns, each on a new machine."""
+"""From a bare machine to an accepted login (235): by `msa-wizard apply --yes`, and in a rehearsal, where msa-wizard has been
+started before, and by the one file where nothing but Python is there, its unpacking and git's packages included, against the
+same commands in a plain shell script, which installs with apt's defaults. All on the same release, in turns, each on a new
+machine."""
 
 from __future__ import annotations
 
@@ -9,13 +11,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.one_file import of_the_working_tree
 from tests.system.images import with_whole_lists
 from tests.system.machine import PROJECT, Machine
 from tests.system.msa import PASSWORD, WIZARD, add_alice
 from tests.system.releases import RELEASES, Release
 
-LIMITS = {"apply": 0.8, "rehearse": 1.0}
+LIMITS = {"apply": 0.8, "rehearse": 1.0, "one file": 1.0}
 ROUNDS = 3
+_FILE = "/root/msa-wizard.pyz"
 _LOGIN = """
 import base64, smtplib, ssl, sys
 context = ssl.create_default_context()
@@ -32,13 +36,22 @@ def measured(
     rounds: int = ROUNDS, releases: tuple[Release, ...] = RELEASES
 ) -> Iterator[tuple[str, float, float, str]]:
     """Name, ratio of medians, the most it may be, and what was timed."""
+    file = of_the_working_tree()
     for release in releases:
         times: dict[str, list[float]] = {name: [] for name in _WAYS}
         for _ in range(rounds):
             for name, way in _WAYS.items():
-                with Machine(with_whole_lists(release, "ready")) as machine:
+                with Machine(
+                    with_whole_lists(release, "minimal" if way is _one_file else "ready")
+                ) as machine:
                     add_alice(machine)
-                    compiled(machine)
+                    if way is _one_file:
+                        machine.run(
+                            "apt-get install --yes --quiet=2 --no-install-recommends python3", timeout=300
+                        )
+                        machine.put(_FILE, file, 0o755)
+                    else:
+                        compiled(machine)
                     began = time.perf_counter()
                     way(machine)
                     times[name].append(time.perf_counter() - began)
@@ -70,6 +83,11 @@ def _apply(machine: Machine) -> None:
     _log_in(machine)
 
 
+def _one_file(machine: Machine) -> None:
+    machine.run([_FILE, "apply", "--yes"], timeout=900)
+    _log_in(machine)
+
+
 def _rehearse(machine: Machine) -> None:
     machine.run([WIZARD, "rehearse"], timeout=900)  # logs in itself
 
@@ -78,7 +96,12 @@ def _log_in(machine: Machine) -> None:
     machine.run(["python3", "-c", _LOGIN], input=f"{PASSWORD}\n")
 
 
-_WAYS: dict[str, Callable[[Machine], None]] = {"hand": _by_hand, "apply": _apply, "rehearse": _rehearse}
+_WAYS: dict[str, Callable[[Machine], None]] = {
+    "hand": _by_hand,
+    "apply": _apply,
+    "rehearse": _rehearse,
+    "one file": _one_file,
+}
 
 if __name__ == "__main__":
     for name, ratio, limit, words in measured(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS):
