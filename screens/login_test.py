@@ -108,13 +108,13 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
         self._same()
 
     def _same(self) -> None:
-        host, port, user, to = (self.entered(name) for name in ("host", "port", "user", "send-to"))
-        options = [
-            *(["--host", host] if host else []),
-            *(["--port", port] if port not in ("", "587") else []),
-            *(["--user", user] if user else []),
-            *(["--send-to", to] if to else []),
-        ]
+        saved = self.backend.answers.test
+        known = {"host": saved.host, "port": "", "user": saved.user, "send-to": saved.send_to}
+        typed = {name: self.entered(name) for name in known}
+        if typed["port"] == "587":
+            typed["port"] = ""
+        kept = [name for name, value in typed.items() if value or known[name]]  # what was emptied stays empty
+        options = [word for name in kept for word in (f"--{name}", typed[name])]
         self.same(f"msa-wizard test{as_words([*options, '--watch'])}")
 
     def on_descendant_focus(self) -> None:

@@ -139,6 +139,21 @@ def test_the_command_has_what_is_in_the_form(bench: Bench) -> None:
     play(bench, story)
 
 
+def test_what_was_emptied_stays_empty_in_the_command(bench: Bench) -> None:
+    """The settings would fill it in again."""
+    bench.answers = Answers(test=Test("mail.example.test", "alice", "bob@example.test"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "test", "$ msa-wizard test --host mail.example.test --user alice")
+        for field in ("#host", "#send-to"):
+            app.screen.query_one(field, Input).value = ""
+        await until(
+            pilot, lambda: shows(app, "$ msa-wizard test --host '' --user alice --send-to '' --watch")
+        )
+
+    play(bench, story)
+
+
 def test_enter_without_a_user_asks_for_one(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "test", "A user of the server")

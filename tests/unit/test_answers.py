@@ -111,6 +111,7 @@ send_to = "bob@example.org"
         ('[test]\nuser = "al\\u001b[31mice"\n', 2, "not a login name"),
         ('[test]\nuser = "-oProxy"\n', 2, "not a login name"),
         ('[test]\nsend_to = "a@b\\r\\nRCPT TO:<c@d>"\n', 2, "not a mail address"),
+        ('[test]\nsend_to = "alice"\n', 2, "not a mail address: write user@domain"),
     ],
 )
 def test_a_wrong_value_is_named(text: str, line: int, words: str) -> None:

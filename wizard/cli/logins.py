@@ -286,12 +286,15 @@ def test(arguments: argparse.Namespace) -> int:
     chosen = answers.test
     if arguments.from_outside:
         return _from_outside(arguments, answers)
-    user = arguments.user or chosen.user
+    # Empty is an answer, too: this host, nobody, no message.
+    name = chosen.host if arguments.host is None else arguments.host
+    user = chosen.user if arguments.user is None else arguments.user
+    saved_to = chosen.send_to if user else ""
     host = Host()
     try:
         target = target_of(
             host,
-            arguments.host or chosen.host,
+            name,
             arguments.port,
             answers.certificate,
             accepted=arguments.accept_certificate,
@@ -299,7 +302,7 @@ def test(arguments: argparse.Namespace) -> int:
             ask=accept if asks(arguments) else None,
             mechanism=arguments.mechanism,
             family=arguments.family,
-            send_to=arguments.send_to or chosen.send_to or None,
+            send_to=(saved_to if arguments.send_to is None else arguments.send_to) or None,
             sender=arguments.sender,
             login_only=arguments.login_only,
         )

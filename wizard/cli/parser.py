@@ -364,12 +364,17 @@ def _debug(add: Add) -> None:
 def _test(add: Add) -> None:
     test = add("test", "logins", "log in as a mail client does, and show the whole conversation")
     _answers(test)
-    test.add_argument("--host", help="the mail server (default: this host)")
+    test.add_argument(
+        "--host", help="the mail server (default: that of the settings, else this host; empty: this host)"
+    )
     test.add_argument("--port", type=_number, default=587, help=_PORT)
-    _user(test, "login name; without it the conversation ends before the login")
+    _user(
+        test, "login name (default: that of the settings); without one the conversation ends before the login"
+    )
     _choice(test, "--mechanism", "how the login is sent (default LOGIN)", "LOGIN", "PLAIN")
     _choice(test, "--family", "connect over IPv4 or IPv6 alone (default any)", "any", "ipv4", "ipv6")
-    test.add_argument("--send-to", metavar="ADDRESS", help="also submit a message to this address")
+    words = "also submit a message to this address (default: that of the settings; empty: none)"
+    test.add_argument("--send-to", metavar="ADDRESS", help=words)
     test.add_argument("--sender", metavar="ADDRESS", help="the sender of that message (default USER@HOST)")
     _flag(
         test,

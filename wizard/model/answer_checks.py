@@ -20,6 +20,7 @@ from wizard.model.answers import (
     Listen,
     Login,
 )
+from wizard.model.mail_address import mailbox
 
 _AS_HERE = "; where it is not set, it stays as this host has it"
 _LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}\Z")
@@ -36,7 +37,6 @@ _MOST_NETWORKS = 100
 MOST_NAMES = 100
 """In one certificate (https://letsencrypt.org/docs/rate-limits/)."""
 _ENDING = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
-_MAILBOX = re.compile(r"[A-Za-z0-9!#$%&*+/=?^_{|}~.-]{1,64}(@[A-Za-z0-9.-]{1,253})?\Z")
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&*+/=?^_{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+\Z")
 _DIRECTORY = re.compile(r"https://[A-Za-z0-9.:\[\]-]{1,270}(/[A-Za-z0-9._~%/-]*)?\Z")
 _PATH = re.compile(r"/[A-Za-z0-9._+@/-]*\Z")
@@ -232,7 +232,7 @@ CHECKS: dict[tuple[str, str], Callable[[object], object]] = {
     ("install", "recommends"): _flag,
     ("test", "host"): lambda value: host_name(value) if isinstance(value, str) and value else value,
     ("test", "user"): _pattern(_LOGIN, "a login name (letters, digits and . _ @ + -, 64 at most)"),
-    ("test", "send_to"): _pattern(_MAILBOX, "a mail address"),
+    ("test", "send_to"): lambda value: mailbox(value) if isinstance(value, str) and value else value,
 }
 """What is asked of each, by section and key: the value as it is kept, else ValueError saying what is allowed."""
 

@@ -19,8 +19,9 @@ from typing import Any, Literal, TypeVar
 from snapshots.visible import visible
 from wizard.certificates import Certificate
 from wizard.errors import WizardError
+from wizard.model.mail_address import HOST_NAME, mailbox
 from wizard.smtp.server_trust import Trust
-from wizard.smtp.transcript import HOST_NAME, MASK, SHOWN_CHARACTERS, Failure, Layer, Transcript, mailbox
+from wizard.smtp.transcript import MASK, SHOWN_CHARACTERS, Failure, Layer, Transcript
 
 _T = TypeVar("_T")
 LINE_OCTETS = 8192  # a longer reply line is an attack or not SMTP at all (RFC 5321 section 4.5.3.1.5: 512)

@@ -18,6 +18,7 @@ from wizard.certificates.handshake import client_context, sent_chain
 from wizard.errors import HostError
 from wizard.model.answer_checks import host_name
 from wizard.model.facts import SENDMAIL_CF
+from wizard.model.mail_address import mailbox
 from wizard.sendmail import cf as sendmail_cf
 from wizard.smtp.connection import FAMILIES, Deadline, Ends, Move, Reply, Target, Wire, WireError, lookup, why
 from wizard.smtp.transcript import (
@@ -31,7 +32,6 @@ from wizard.smtp.transcript import (
     Transcript,
     default_sender,
     encode,
-    mailbox,
 )
 from wizard.system.host import Host
 from wizard.system.sockets import qualified_name

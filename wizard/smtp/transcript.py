@@ -24,10 +24,6 @@ from wizard.model.plan import Sign
 
 SHOWN_CHARACTERS = 512  # of one line; RFC 5321 section 4.5.3.1.5 allows a reply line no more octets than this
 MASK = "********"
-_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-HOST_NAME = rf"{_LABEL}(?:\.{_LABEL})*"
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_MAILBOX = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@(?:{HOST_NAME}|\[[0-9A-Za-z.:]+\])")
 
 
 @dataclass(frozen=True)
@@ -68,16 +64,6 @@ class Line:
 def encode(text: str) -> str:
     """Base64 of the UTF-8 of `text`, as AUTH wants it (howto 5.2.1)."""
     return base64.b64encode(text.encode()).decode()
-
-
-def mailbox(address: str) -> str:
-    """The address unchanged. Raises ValueError unless it is a plain user@domain (RFC 5321 section 4.1.2)."""
-    if len(address) > 254 or not _MAILBOX.fullmatch(address):
-        hint = (
-            "" if address.isascii() else " Non-ASCII addresses need SMTPUTF8, which sendmail on Debian lacks."
-        )
-        raise ValueError(f"{visible(address, 80)} is not a mail address: write user@domain.{hint}")
-    return address
 
 
 def default_sender(user: str, host: str) -> str:

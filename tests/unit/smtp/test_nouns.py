@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wizard.certificates import covers
+from wizard.model.mail_address import mailbox
 from wizard.smtp.login_test import Credentials, Target, converse
 from wizard.smtp.session import message
-from wizard.smtp.transcript import Mask, Transcript, default_sender, mailbox
+from wizard.smtp.transcript import Mask, Transcript, default_sender
 
 PASSWORDS = st.text(string.ascii_letters + string.digits + "+/-é", min_size=8, max_size=30)
 
