@@ -86,7 +86,7 @@ def broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("wizard.cli.options.asks", lambda _: True)
     monkeypatch.setattr("wizard.cli.options.wait_for_input", wait)
-    monkeypatch.setattr("sys.stdin", Path(os.devnull).open())
+    monkeypatch.setattr("sys.stdin", Path(os.devnull).open())  # noqa: SIM115
 
 
 def test_a_signal_at_a_question_says_that_nothing_was_changed(

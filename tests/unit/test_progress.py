@@ -1,4 +1,4 @@
-"""What a run says on the command line while it is at work: of sendmailconfig what matters, of all else all."""
+"""What a run says on the command line while it is at work: of sendmailconfig what matters, of apt no commit of etckeeper's, else all."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ SAID = [
     "Configure sendmail with the existing /etc/mail/sendmail.mc? [Y] Y",
     "Reading configuration from /etc/mail/sendmail.conf.",
     "",
+    "*** *** *** WARNING *** WARNING *** WARNING *** WARNING *** *** ***",
     "/etc/mail/sendmail.cf: m4: error: 3",
     *CRONTAB,
     "/etc/mail/sendmail.cf: m4: error: 3",
@@ -29,7 +30,7 @@ SHORT = [
     "   | Configure sendmail with the existing /etc/mail/sendmail.mc? [Y] Y",
     "   | /etc/mail/sendmail.cf: m4: error: 3",
     "   | Reload the running sendmail now with the new configuration? [Y] N",
-    "   | ... 83 more lines of its output: `-v` shows them, the log has them",
+    "   | ... 84 more lines of its output: `-v` shows them, the log has them",
 ]
 
 
@@ -63,6 +64,17 @@ def test_all_of_it_is_shown_where_it_was_asked_for(capsys: pytest.CaptureFixture
 def test_other_commands_are_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
     other = ["$ apt-get install -y sendmail", *(f"Setting up package-{number} ..." for number in range(50))]
     assert shown(capsys, lines=other) == [f"   | {line}" for line in other]
+
+
+def test_the_files_that_etckeeper_commits_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    before = ["$ apt-get install -y sendmail", "The following NEW packages will be installed:", "  sendmail"]
+    commit = ["[master 3b2c1d0] saving uncommitted changes in /etc prior to apt run", " 90 files changed"]
+    files = [" create mode 100644 motd", " rename a => b (100%)", "Auto packing the repository ..."] * 30
+    after = ["0 upgraded, 12 newly installed", "E: Sub-process /usr/bin/dpkg returned an error code (1)"]
+    assert shown(capsys, lines=[*before, *commit, *files, *after]) == [
+        *(f"   | {line}" for line in (*before, *commit, *after)),
+        "   | ... 90 more lines of its output: `-v` shows them, the log has them",
+    ]
 
 
 def test_the_log_has_all_that_sendmailconfig_says(monkeypatch: pytest.MonkeyPatch) -> None:
