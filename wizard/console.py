@@ -19,6 +19,8 @@ LONGEST = 2000
 WIDTH = 80
 """Columns where there is no terminal."""
 _NARROWEST = 40
+_NOT_STARTED = (126, 127)
+"""How a shell ends whose command cannot be run, or is not there."""
 _quiet = False
 _within: int | None = None
 _beside: AbstractContextManager[object] = nullcontext()
@@ -83,7 +85,7 @@ def page(text: str, *, whole: bool = True) -> None:
     at_interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the pager
     try:
         with _beside:
-            subprocess.run(
+            pager = subprocess.run(
                 ["/bin/sh", "-c", command],
                 input=text + "\n",
                 text=True,
@@ -91,6 +93,8 @@ def page(text: str, *, whole: bool = True) -> None:
                 env=environment,
                 check=False,
             )
+        if pager.returncode in _NOT_STARTED:
+            data(text)
     except OSError:
         data(text)
     finally:

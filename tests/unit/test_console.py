@@ -115,6 +115,17 @@ def test_only_what_does_not_fit_is_paged(
         assert (seen.exists(), printed()) == (False, lines.splitlines())
 
 
+def test_without_its_pager_a_page_is_printed(
+    printed: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "pager").touch()
+    lines = [f"line {number}" for number in range(40)]
+    for pager in ("no-such-pager", str(tmp_path / "pager")):
+        monkeypatch.setenv("PAGER", pager)
+        console.page("\n".join(lines))
+        assert printed()[-40:] == lines
+
+
 def test_a_page_is_whole_or_goes_on_below(
     printed: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
