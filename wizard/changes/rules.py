@@ -58,9 +58,10 @@ class LiveRule:
         return ("-p", "tcp", "-m", "tcp", "--dport", str(self.port), *comment, "-j", "ACCEPT")
 
     def words(self, *, remove: bool = False) -> str:
-        """The command as a shell takes it; the handle by which nft removes a rule is known only then."""
+        """The command as a shell takes it; the handle N by which nft removes a rule is known only then."""
         argv = self._removal(0) if remove else self.adding(LivePlaces(before=self.at))
-        return shlex.join(argv).replace("handle 0", "handle N")
+        of_nft = remove and self.tool == "nft"
+        return shlex.join(argv[:-1]) + f" N  # of port {self.port}" if of_nft else shlex.join(argv)
 
     def adding(self, live: LivePlaces) -> tuple[str, ...]:
         """The command that adds it."""

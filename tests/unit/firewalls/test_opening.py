@@ -227,6 +227,13 @@ def test_the_command_that_is_shown_is_the_one_that_is_run_also_when_it_is_pasted
     assert tuple(shlex.split(rule.words())) == rule.adding(LivePlaces(before=at))
 
 
+def test_which_rule_a_command_removes_is_seen() -> None:
+    rule = LiveRule("nft", "inet filter input", 587, 4)
+    assert rule.words(remove=True) == "nft delete rule inet filter input handle N  # of port 587"
+    rule = LiveRule("iptables", "INPUT", 587, 4)
+    assert shlex.split(rule.words(remove=True)) == [*rule.removing(LivePlaces((0,)))[0]]
+
+
 def test_nftables() -> None:
     made = plan(nft())
     assert rules(made)[1] == """nft add rule inet filter input tcp dport 587 accept comment '"msa-wizard"'"""
