@@ -31,7 +31,6 @@ ON_THE_MIDDLE = {
     "test_apply.py::test_from_a_bare_machine_to_235": "the whole way once, on its sendmail, systemd and Python",
     "test_rollback.py::test_everything_back_leaves_the_machine_as_it_was": "the whole way back once",
     "test_capture.py::test_captured_files_are_those_that_the_commands_write_by_themselves": "what its scripts write",
-    "test_certificate_obtain.py::test_obtained_renewed_and_rolled_back": "a certbot of its own",
     "test_troubleshoot_healthy.py::test_no_false_alarm": "the words of its log, and its units as they are",
 }
 """What a release in the middle runs, too, and why: here it can differ from both ends."""

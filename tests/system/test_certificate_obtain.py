@@ -167,6 +167,7 @@ def account_key(debian: Machine) -> list[str]:
 OTHER = "smtp.example.test"
 
 
+@pytest.mark.full
 def test_names_that_clients_use_are_asked_about_and_can_all_be_had(
     machine: BootMachine, tmp_path: Path
 ) -> None:
@@ -245,6 +246,7 @@ def test_port_80_is_open_in_the_firewall_for_that_while_alone(machine: BootMachi
         assert debian.run("nft list ruleset").stdout == rules
 
 
+@pytest.mark.full
 def test_a_web_server_answers_where_it_holds_port_80(machine: BootMachine, tmp_path: Path) -> None:
     debian = machine("certbot")
     debian.run(
@@ -347,7 +349,7 @@ def test_each_refusal_is_told_in_plain_words_and_changes_nothing(
         obtained(debian)
 
 
-@pytest.mark.default_on("bookworm")
+@pytest.mark.full
 def test_lets_encrypts_staging_is_asked_first(machine: BootMachine, tmp_path: Path) -> None:
     debian = machine("certbot")
     debian.run("apt-get install --yes --quiet=2 --no-install-recommends certbot", env=QUIET)

@@ -409,9 +409,8 @@ def test_faults_end_in_a_clear_error_with_nothing_changed(
     assert applied(debian, *LIMIT).returncode == 0, "once nothing is in the way"
 
 
-@pytest.mark.parametrize(
-    "name", [each if each == "ufw" else pytest.param(each, marks=pytest.mark.full) for each in SET_UPS]
-)
+@pytest.mark.full
+@pytest.mark.parametrize("name", SET_UPS)
 def test_a_ban_goes_before_each_firewall_whose_own_rules_stay(machine: BootMachine, name: str) -> None:
     """With a socket on 465 and IPv6, too."""
     debian = with_clients(machine)
@@ -499,7 +498,7 @@ def connection(debian: Machine) -> Iterator[None]:
             server.kill()
 
 
-@pytest.mark.default_on("forky")
+@pytest.mark.full
 def test_who_logged_in_within_a_ban_is_asked_about_and_a_connection_by_ssh_is_never_banned(
     machine: BootMachine,
 ) -> None:
@@ -536,7 +535,7 @@ def test_who_logged_in_within_a_ban_is_asked_about_and_a_connection_by_ssh_is_ne
     assert banned(debian) == [OTHER]
 
 
-@pytest.mark.default_on("bookworm")
+@pytest.mark.full
 def test_troubleshoot_says_who_guesses_and_whom_fail2ban_bans(machine: BootMachine) -> None:
     debian = with_clients(machine)
     for _ in range(10):

@@ -83,7 +83,6 @@ def port(machine: Machine) -> str:
 DEFAULT_ON: dict[str, Release] = {
     "the MSA port of 127.0.0.1": "forky",
     "587 by hand in submit.cf alone": "bookworm",
-    "the MSA port of ::1 alone": "bookworm",
 }
 """The cases of the default run, which are not alike, and the release that each is tried on there."""
 
@@ -128,7 +127,7 @@ def test_lines_of_submit_cf_alone_are_named_before_they_go(machine: BootMachine)
     assert b"D{MTAHost}[192.0.2.9]" in debian.read(SUBMIT_CF)
 
 
-@pytest.mark.default_on("forky")
+@pytest.mark.full
 def test_troubleshoot_tells_that_local_mail_is_refused(machine: BootMachine) -> None:
     debian = machine("msa")
     assert "local-submission" not in short(troubleshoot(debian))

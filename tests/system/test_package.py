@@ -135,6 +135,7 @@ def test_what_a_checkout_has_done_is_taken_over(machine: BootMachine) -> None:
     wizard(debian, "rollback", "--yes", "smtp-port")
 
 
+@pytest.mark.full
 def test_what_is_in_usr_local_is_not_imported(machine: BootMachine) -> None:
     debian = machine("mail", project=False)
     install(debian)

@@ -231,7 +231,7 @@ def test_ldap_stays_ldap_though_its_server_does_not_answer(machine: BootMachine)
     assert made["ok"], made["verdict"]
 
 
-@pytest.mark.default_on("forky")
+@pytest.mark.full
 def test_the_sendmail_conf_that_is_really_read_counts(machine: BootMachine) -> None:
     """Debian's link can be led elsewhere, and libsasl2 looks into /etc/sasl2 first."""
     debian = machine("mail")

@@ -293,6 +293,7 @@ def test_faults_end_in_a_clear_error_with_nothing_changed(
     assert taken(debian, 587, "ecdhe", "rsa", password=SECRET) == {"ecdhe", "rsa"}
 
 
+@pytest.mark.full
 def test_listeners_at_chosen_addresses_are_tried_past_the_rate_limits(machine: BootMachine) -> None:
     """Ten connections a minute from each address, in Debian; a listener that wants TLS and no login is left alone."""
     debian = machine("mail")
