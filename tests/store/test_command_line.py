@@ -142,6 +142,15 @@ def test_a_part_of_the_history(place: Place, capsys: pytest.CaptureFixture[str])
     )
 
 
+def test_a_step_that_was_never_applied_has_no_history(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert place.main("apply", "one", "--yes") == 0
+    assert commits(place, capsys, "two") == []
+    assert place.main("history", "two") == 0
+    assert capsys.readouterr().out == "two was never applied on this host.\n"
+
+
 def test_what_does_not_exist_is_said_before_how_to_agree(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from snapshots.merge.three_way import Choice
 from wizard.cli.options import agreed, ask, asks, consent, decide, must_be_asked, unchanged
 from wizard.cli.steps import ended_text, exit_code, stopped_text, undecided_text
-from wizard.console import clean, clean_block, command, error, fold, out
+from wizard.console import clean, clean_block, error, fold, out
+from wizard.console import command as command_lines
 from wizard.engine.in_force import Target
 from wizard.engine.journal import Unfinished
 from wizard.engine.run import AGAIN, BY_HAND, Run
@@ -46,16 +47,13 @@ from wizard.rollback.rollback import EVERYTHING, RollbackRun, must_exist
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from snapshots.store import Commit
     from wizard.model import documents
     from wizard.system.signals import Interrupt
 
-_UNDECIDED = (
-    "msa-wizard: you and the step changed the same lines (see above); nothing was changed.\n"
-    "  --on-conflict=keep leaves yours, --on-conflict=restore brings back what was there before the step"
-)
+_UNDECIDED = "msa-wizard: what is rolled back has been changed since (see above); nothing was changed."
 
 
 def rollback(arguments: argparse.Namespace) -> int:
@@ -133,12 +131,25 @@ def _decided(
         if given == "ask" and asks(arguments) and not arguments.dry_run:
             choice = _choice(interrupt)
         if choice is None:
-            error(_UNDECIDED)
+            error("\n".join([_UNDECIDED, *_ways(arguments.argv)]), whole=True)
     if choice is None:
         return None
     plan = work.prepared(plan.target, choice)
     out(_text(arguments, plan), whole=True)
     return plan
+
+
+def _ways(command: Sequence[str]) -> Iterator[str]:
+    """The commands that decide."""
+    for choice, does in (
+        ("keep", "To leave it as it is"),
+        ("restore", "To have what was there before, if anything"),
+    ):
+        yield from command_lines(
+            clean(shlex.join(["msa-wizard", *command, f"--on-conflict={choice}"])),
+            first=f"  {does}:  ",
+            then="    ",
+        )
 
 
 def _text(arguments: argparse.Namespace, plan: Rollback) -> str:
@@ -150,7 +161,7 @@ def _text(arguments: argparse.Namespace, plan: Rollback) -> str:
 def _choice(interrupt: Interrupt) -> Choice | None:
     keep, restore = dict.fromkeys(("k", "keep"), Choice.KEEP), dict.fromkeys(("r", "restore"), Choice.RESTORE)
     choices = {**keep, **restore, **dict.fromkeys(("", "no", "c", "cancel"))}
-    words = "both changed these: [k]eep yours, [r]estore the earlier, [c]ancel (default): "
+    words = "changed since: [k]eep it as it is, [r]estore what was there before, [c]ancel (default): "
     with unchanged():
         while (reply := ask(words, interrupt)) not in choices:
             pass
@@ -162,7 +173,7 @@ def _show(arguments: argparse.Namespace, plan: Rollback, result: RollbackResult 
         as_json.show(**as_json.rollback(plan, result))
         return
     if result is None:
-        out("\nNothing was changed (--dry-run).")
+        out("\nNothing on the host was changed (--dry-run).")
         return
     for check in result.checks:
         out(check_text(check))
@@ -267,7 +278,7 @@ def _then(killed: Unfinished) -> list[str]:
         return [f"{first}msa-wizard recover --finish"]
     if not (goes_on := _goes_on(killed)):
         return fold("That run is over. Fix the cause, then run the command that was interrupted again.")
-    return command(clean(shlex.join(["msa-wizard", *goes_on])), first=first)
+    return command_lines(clean(shlex.join(["msa-wizard", *goes_on])), first=first)
 
 
 def _goes_on(killed: Unfinished) -> list[str]:

@@ -351,11 +351,14 @@ def history(arguments: argparse.Namespace) -> int:
     commits = whole = list(_existing_store().history())
     if ref:
         steps = sorted({commit.step for commit in commits if commit.step})
-        known("step", [ref], steps, f"The history has {', '.join(steps) or 'none'}")
+        ids = (step.id for step in STEPS)
+        known("step", [ref], [*steps, *ids], f"The history has {', '.join(steps) or 'none'}")
         commits = [commit for commit in commits if commit.step == ref]
     commits = commits[:number]
     if arguments.json:
         as_json.show(commits=[as_json.commit(commit) for commit in commits])
+    elif not commits:
+        out(f"{ref} was never applied on this host.")
     else:
         page("\n".join(history_lines(commits, whole, terminal_columns(sys.stdout))))
     return 0

@@ -25,6 +25,7 @@ from wizard.engine.provenance import folders_above
 from wizard.engine.recorder import Targets
 from wizard.errors import GateError, RollbackRefused
 from wizard.model import facts as f
+from wizard.model.answers_file import SAVED
 from wizard.model.claim import Claim
 from wizard.model.facts import Facts
 from wizard.model.generated_files import DATED, KEPT_UP, derived, same_but_dated, source_of
@@ -179,6 +180,9 @@ def prepare(
     )
     if as_found and why is None:
         reversal = _as_found(store, reversal, stays)
+    if target.everything and host.exists(SAVED):
+        stay = f"your settings in {SAVED} stay, and count at the next `apply`: `rm {SAVED}` ends that"
+        reversal = replace(reversal, notes=(*reversal.notes, stay))
     if any(database(path) for path in reversal.targets):
         reversal = _with_backups(store, target, reversal)
     if packages is not None and packages.stays:
