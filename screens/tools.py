@@ -254,6 +254,7 @@ the server's own addresses do not count. It succeeds when somebody has logged in
         if message.error is not None:
             self.say(f"✗ {sentence(message.error)}")
         elif isinstance(message.result, Check):
+            self.backend.changed()  # an accepted login is what the step auth-test waits for
             self.say(check_content(message.result, width()))
 
     def _count(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -37,7 +38,7 @@ from wizard.render.text import SIGN_WORDS, check_text, summary_text
 from wizard.steps import guess_limit, tls_policy
 from wizard.steps.login_policy import OPTIONAL
 from wizard.steps.order import STEPS
-from wizard.system.accepted_login import AcceptedLogin
+from wizard.system.accepted_login import AcceptedLogin, LoginFromOutside
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
@@ -135,6 +136,28 @@ def test_a_step_whose_rollback_was_rolled_back_is_done() -> None:
     told.took_back(FIREWALL)
     told.took_back(TakenBack("the rollback of firewall (abc)"), {"firewall": "def"})
     assert summary(seen(), told, needing).done == (("done", "install, firewall"),)
+
+
+@pytest.mark.parametrize(
+    ("address", "opened", "sign", "says"),
+    [
+        ("8.8.8.8", 0.0, Sign.OK, "firewall: alice logged in from 8.8.8.8 on 1970-01-02 0"),
+        ("192.168.1.7", 0.0, Sign.OK, "whether clients on the Internet get through is not proven"),
+        ("8.8.8.8", 100_001.0, Sign.PENDING, "only a login from elsewhere proves"),
+    ],
+)
+def test_a_login_from_outside_is_the_firewalls_proof_until_that_is_changed(
+    address: str, opened: float, sign: Sign, says: str
+) -> None:
+    proof = AcceptedLogin("bob", 100_002.0, outside=LoginFromOutside("alice", address, 100_000.0))
+    (commit, *_) = History().applied("firewall")
+    commit = dataclasses.replace(commit, time=datetime.fromtimestamp(opened, UTC))
+    overview = dataclasses.replace(
+        seen(), facts=dataclasses.replace(machine("13"), login=proof), commits=(commit,)
+    )
+    check = next(each for each in summary(overview, session(), needing).missing if each.id == "outside")
+    assert check.sign is sign
+    assert says in check.says
 
 
 def test_a_certificate_that_clients_refuse_is_told_with_the_offer(self_signed: str) -> None:

@@ -3,7 +3,9 @@ Pure."""
 
 from __future__ import annotations
 
+import ipaddress
 import shlex
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from wizard.engine.overview import found
 from wizard.engine.state_dir import WAYS
 from wizard.model.plan import NOT_NOW, Check, Outcome, Plan, Sign
 from wizard.steps import guess_limit, login_policy, tls_policy
+from wizard.steps.firewall import OpenFirewall
 from wizard.steps.guess_limit import GuessLimit
 from wizard.steps.login_policy import LoginPolicy
 from wizard.steps.order import STEPS
@@ -115,12 +118,7 @@ def _missing(overview: Overview, session: Session) -> tuple[Check, ...]:
     return (
         _login(overview),
         *(each for each in found(facts, overview.answers) if each.id == "certificate"),
-        Check(
-            "outside",
-            Sign.PENDING,
-            "firewall: only a login from elsewhere proves that it lets clients in",
-            "msa-wizard test --from-outside",
-        ),
+        _outside(overview),
         Check(
             "dns",
             Sign.PENDING if facts.fqdn or overview.answers.certificate.names else Sign.FAILED,
@@ -153,6 +151,20 @@ def _advised(overview: Overview, session: Session) -> Iterator[Check]:
         yield Check(
             "tls", Sign.PENDING, f"advised: only TLS that is recommended today; {clauses}", tls_policy.CHOOSE
         )
+
+
+def _outside(overview: Overview) -> Check:
+    """What a login from another machine has proved, until the firewall's rules are changed by its step."""
+    proof = overview.facts.login.outside if overview.facts.login else None
+    opened = (commit.time.timestamp() for commit in overview.commits if commit.step == OpenFirewall.id)
+    if proof is None or proof.at < max(opened, default=0.0):
+        says = "firewall: only a login from elsewhere proves that it lets clients in"
+        return Check("outside", Sign.PENDING, says, "msa-wizard test --from-outside")
+    when = time.strftime("%F %R", time.localtime(proof.at))
+    says = f"firewall: {proof.user} logged in from {proof.address} on {when}"
+    if ipaddress.ip_address(proof.address).is_private:
+        says += ", a private address: whether clients on the Internet get through is not proven"
+    return Check("outside", Sign.OK, says)
 
 
 def _login(overview: Overview) -> Check:

@@ -221,8 +221,8 @@ def listens_for_clients(host: Host) -> bool:
 def wait_for_login(
     host: Host, within: float, tell: Callable[[LogLine], None], over: Callable[[], bool]
 ) -> OutsideLogin:
-    """Wait `within` seconds for a login from outside; `tell` gets the lines about such clients. Not at all where nothing
-    listens for them.
+    """Wait `within` seconds for a login from outside, which is kept; `tell` gets the lines about such clients. Not at all where
+    nothing listens for them.
 
     Raises CannotHere where there is no log."""
     outside = OutsideLogin(frozenset(addresses(host)), listens=listens_for_clients(host))
@@ -238,6 +238,9 @@ def wait_for_login(
                     tell(line)
             time.sleep(_POLL)
     outside.listens = listens_for_clients(host)
+    if outside.logged_in is not None and not outside.file:
+        address, user = map(clean, outside.logged_in)
+        note_login(host, user, address=address)
     return outside
 
 
