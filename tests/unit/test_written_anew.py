@@ -303,6 +303,32 @@ def test_update_auth_by_itself_is_asked_about_what_it_writes_alone(
     assert ends(host, "mend-sasl-m4", update_auth) == ()
 
 
+def test_in_a_file_that_is_still_to_be_made_nothing_was_changed_by_hand(
+    host: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With mechanisms of one's own in sendmail.mc the scripts make another sasl.m4 than Debian's."""
+    cf = "O A=1\n" * 5_000
+    lines = "".join(f"include(`{path}')dnl\n" for path in (f.SASL_M4, f.STARTTLS_M4))
+    host.path(f.SENDMAIL_MC).write_text(f"{lines}TRUST_AUTH_MECH(`DIGEST-MD5')dnl\n")
+
+    def captured(_host: Host, act: Any, _say: Any, *, sealed: bool) -> Capture:
+        ran: list[str] = []
+
+        class View:
+            def run(self, argv: Any, **_: Any) -> Any:
+                ran.append(argv[0])
+                made = rewriting._M4[f.SASL_M4] in ran
+                return type("Completed", (), {"stdout": cf + "C{TrustAuthMech}DIGEST-MD5\n" * made})
+
+        return Capture(act(View()), {f.SASL_M4: (None, file("made"))}, {})
+
+    monkeypatch.setattr(rewriting, "captured", captured)
+    monkeypatch.setattr(rewriting, "expand_text", lambda *_: Expansion(0, cf, ""))
+    monkeypatch.setattr(rewriting, "may_rewrite", lambda *_: False)
+    assert ends(host) == ()
+    assert ends(host, "sendmail-auth", CommandChange((UPDATE_AUTH,), "makes what is missing")) == ()
+
+
 def test_what_was_taken_out_and_comes_back_is_asked_about(
     host: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -359,6 +385,8 @@ def test_a_second_trust_in_sendmail_mc_is_tried(host: Bench, monkeypatch: pytest
     """Of both parse_mc finds the last alone, and sasl.m4 gets that: the mechanisms of its own line are trusted no more."""
     cf, own = "O A=1\n" * 5_000, "C{TrustAuthMech}DIGEST-MD5 PLAIN\n"
     host.path(f.SENDMAIL_MC).write_text(f"include(`{f.SASL_M4}')dnl\nTRUST_AUTH_MECH(`LOGIN')dnl\n")
+    host.path(f.SASL_M4).parent.mkdir()
+    host.path(f.SASL_M4).write_text("TRUST_AUTH_MECH(`DIGEST-MD5 PLAIN')dnl\n")
 
     def captured(_host: Host, act: Any, _say: Any, *, sealed: bool) -> Capture:
         class View:

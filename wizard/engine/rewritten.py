@@ -52,12 +52,9 @@ _RUN_BY_ANYBODY = (
 _CRONTAB = (f"{_SCRIPTS}/update_conf", "--static", "--output-file", CRONTAB)
 """With --output-file it leaves inetd and /var alone."""
 _M4 = {f.SASL_M4: f"{_SCRIPTS}/update_authm4", f.STARTTLS_M4: f"{_SCRIPTS}/update_tlsm4"}
-_M4_FILES = (
-    ("rm", "-f", "/etc/mail/databases"),
-    (f"{_SCRIPTS}/parse_mc",),
-    *((script,) for script in _M4.values()),
-)
-"""Makes sasl.m4 and starttls.m4, as update_sendmail does. Of its other scripts update_sys changes /var, and update_db is slow."""
+_PARSED = (("rm", "-f", "/etc/mail/databases"), (f"{_SCRIPTS}/parse_mc",))
+"""Comes before the scripts that make sasl.m4 and starttls.m4, as in update_sendmail. Of its other scripts update_sys changes
+/var, and update_db is slow."""
 _TRUSTS = "TRUST_AUTH_MECH"
 """Of several such lines parse_mc finds the last alone: with one in sendmail.mc, the one of sasl.m4 becomes much the same."""
 _BETWEEN = "\0"
@@ -135,7 +132,8 @@ def _listing(plan: Plan, ends: tuple[Ending, ...], trial: Callable[[], tuple[End
 def _tried_sasl(host: Host, mc: Entry) -> tuple[Ending, ...]:
     """What ends by the sasl.m4 that update_auth writes. Raises NoCaptureError, HostError, ChangeError."""
     text = mc.content.decode("latin-1")
-    made = _made_with(host, text, {f.SASL_M4}) if _TRUSTS in text or _edited(host, f.SASL_M4) else ()
+    differs = host.exists(f.SASL_M4) and (_TRUSTS in text or _edited(host, f.SASL_M4))
+    made = _made_with(host, text, {f.SASL_M4}) if differs else ()
     if not made:
         return _ending(_of_sasl_conf(host))
     capture = captured(host, lambda view: _ran(view, [(_M4[f.SASL_M4],)], made), lambda _: None, sealed=True)
@@ -145,9 +143,13 @@ def _tried_sasl(host: Host, mc: Entry) -> tuple[Ending, ...]:
 def _tried(host: Host, facts: Facts, planned: Entry) -> tuple[Ending, ...]:
     """What ends by what the scripts write, where sendmail.mc is as `planned`. Raises NoCaptureError, HostError, ChangeError."""
     mc, conf = planned.content.decode("latin-1"), facts.text(f.SENDMAIL_CONF) or ""
-    differs = _TRUSTS in mc or any(_edited(host, path) for path in _M4)
-    made = _made_with(host, mc, _M4.keys()) if differs else ()
-    scripts = [*([(UPDATE_MC,)] if may_rewrite(mc, conf) else ()), *(_M4_FILES if made else ())]
+    there = [
+        path for path in _M4 if host.exists(path)
+    ]  # in what is still to be made nothing was changed by hand
+    differs = _TRUSTS in mc or any(_edited(host, path) for path in there)
+    made = _made_with(host, mc, there) if differs else ()
+    scripts: list[Sequence[str]] = [(UPDATE_MC,)] if may_rewrite(mc, conf) else []
+    scripts += (*_PARSED, *((_M4[path],) for path in there)) if made else ()
     if host.exists(CRONTAB) and not crontab_as_written(host.text(CRONTAB), conf):
         scripts.append(_CRONTAB)
     if not scripts:
