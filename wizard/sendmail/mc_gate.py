@@ -57,6 +57,16 @@ class GateResult:
     """What m4 says of the text before too, and what is wrong with the live sendmail.cf too: sentences."""
 
 
+TRUST = "Add them to TRUST_AUTH_MECH in sendmail.mc"
+"""What to do where some are `untrusted`."""
+
+
+def untrusted(lacking: Iterable[str]) -> str:
+    """What comes of mechanisms that are offered and not trusted."""
+    named = " ".join(sorted(lacking))
+    return f"TRUST_AUTH_MECH would lack {named}: users would log in, and then be refused to relay"
+
+
 @dataclass(frozen=True)
 class Gate:
     """What the .cf made of the new .mc must hold: the listeners, and for each option the words in its value.
@@ -118,10 +128,7 @@ class Gate:
                     "A later line of sendmail.mc, or a file it includes, sets it otherwise: add what is missing there, then try again"
                 )
         if lacking := self.trusted.difference(sendmail_cf.trusted(cf)):
-            raise GateError(
-                f"TRUST_AUTH_MECH would lack {' '.join(sorted(lacking))}: "
-                "users would log in, and then be refused to relay. Add them to TRUST_AUTH_MECH in sendmail.mc, then try again"
-            )
+            raise GateError(f"{untrusted(lacking)}. {TRUST}, then try again")
         if "\n".join(self.rules) not in "\n".join(sendmail_cf.statements(cf)):
             raise GateError(
                 f"sendmail.cf would not have {self.rules[0]} as planned. A macro of sendmail.mc, or a divert, changes its lines: "

@@ -134,6 +134,22 @@ class ListenerStep(McStep):
         """The addresses that were chosen for the service, empty for every address."""
         return answers.listen.smtp if self.service == "smtp" else answers.listen.submission
 
+    def over_to_ipv6(self, before: str, after: str) -> bool:
+        """Whether the edit puts a listener of IPv6 in the place of those of IPv4."""
+        old, new = (
+            {each.family for each in sendmail_mc.daemon_options(mc) if each.service == self.service}
+            for mc in (before, after)
+        )
+        return "inet6" in new - old and "inet" in old - new
+
+    def notes(self, before: str, after: str) -> tuple[str, ...]:
+        """Why a listener of IPv4 goes for one of IPv6."""
+        if not self.over_to_ipv6(before, after):
+            return ()
+        return (
+            "a listener of IPv6 without an address serves IPv4 as well; beside one of IPv4 on the same port sendmail would exit",
+        )
+
     def places(self, mc: str, but: Collection[int] = ()) -> str:
         """Where the lines are: `line 3 of sendmail.mc`, or `lines 3 and 7`."""
         mine = [option for option in sendmail_mc.daemon_options(mc) if option.service == self.service]
@@ -211,7 +227,7 @@ class SubmissionPort(ListenerStep):
 
     def notes(self, before: str, after: str) -> tuple[str, ...]:
         """What was open without a login."""
-        return tuple(
+        listeners = (
             f"port {listener.port_number} on {listener.address or 'every address'} (line {listener.line} of sendmail.mc) takes mail "
             "without a login now, also from other machines; from now on who submits there must log in"
             for listener in sendmail_mc.daemon_options(before)
@@ -219,6 +235,7 @@ class SubmissionPort(ListenerStep):
             and not listener.loopback
             and "a" not in listener.modifiers
         )
+        return (*super().notes(before, after), *listeners)
 
     def narrows(self, cf: str) -> bool:
         """Mail is taken without a login."""
@@ -263,15 +280,17 @@ class SubmissionPort(ListenerStep):
         reason = plan.reason if plan.outcome is Outcome.PENDING else "local mail goes where a login is wanted"
         return Plan.pending(self.id, reason, change, *plan.changes, notes=plan.notes, ends=plan.ends)
 
-    def pending_reason(self, mc: str) -> str:
+    def pending_reason(self, before: str, after: str) -> str:
         """What the lines lack, the most important first."""
-        options = sendmail_mc.daemon_options(mc)
+        options = sendmail_mc.daemon_options(before)
         outside = [each for each in options if each.service == "submission" and not each.loopback]
         if not outside:
             return "sendmail.mc has no line that serves port 587 to other machines"
         if any("a" not in each.modifiers for each in outside):
-            return f"port 587 takes mail without a login ({self.places(mc)})"
-        return f"sendmail.mc has other listeners for mail clients ({self.places(mc)})"
+            return f"port 587 takes mail without a login ({self.places(before)})"
+        if self.over_to_ipv6(before, after):
+            return f"the settings ask for IPv6, and port 587 has IPv4 alone ({self.places(before)})"
+        return f"sendmail.mc has other listeners for mail clients ({self.places(before)})"
 
     def done_reason(self, mc: str) -> str:
         """The lines as they are."""
@@ -318,14 +337,16 @@ class SmtpPort(ListenerStep):
         """Logins at port 25."""
         return logins_at_25(facts)
 
-    def pending_reason(self, mc: str) -> str:
+    def pending_reason(self, before: str, after: str) -> str:
         """What the lines lack."""
-        options = [each for each in sendmail_mc.daemon_options(mc) if each.service == "smtp"]
+        options = [each for each in sendmail_mc.daemon_options(before) if each.service == "smtp"]
         if not options:
             return "sendmail.mc has no line for port 25 that forbids AUTH"
         if any("A" not in each.modifiers for each in options):
-            return f"port 25 would offer AUTH ({self.places(mc)})"
-        return f"sendmail.mc has other listeners for port 25 ({self.places(mc)})"
+            return f"port 25 would offer AUTH ({self.places(before)})"
+        if self.over_to_ipv6(before, after):
+            return f"the settings ask for IPv6, and port 25 has IPv4 alone ({self.places(before)})"
+        return f"sendmail.mc has other listeners for port 25 ({self.places(before)})"
 
     def done_reason(self, mc: str) -> str:
         """The lines as they are."""

@@ -35,7 +35,7 @@ class McStep(Step):
     def done_reason(self, mc: str) -> str:
         """Why nothing is to be done when the edit changes nothing."""
 
-    def pending_reason(self, mc: str) -> str:
+    def pending_reason(self, before: str, after: str) -> str:
         """What the file lacks, where the edit changes it."""
         return "sendmail.mc does not have the change below yet"
 
@@ -105,7 +105,7 @@ class McStep(Step):
         change = edited(facts, f.SENDMAIL_MC, new, self.title, gate)
         lost = self.cut_off(facts, then)
         notes = (*assumed_note(facts, f.SENDMAIL_MC), *typos, *self.notes(text, new), *lost.notes)
-        return Plan.pending(self.id, self.pending_reason(text), change, notes=notes, ends=lost.ends)
+        return Plan.pending(self.id, self.pending_reason(text, new), change, notes=notes, ends=lost.ends)
 
     def notes(self, before: str, after: str) -> tuple[str, ...]:
         """What the admin should know of the edit, in sentences."""
@@ -206,9 +206,9 @@ class AuthOptions(McStep):
         block = render("auth_options.mc.j2", value=value)
         return sendmail_mc.set_define(mc, "confAUTH_OPTIONS", value, block)
 
-    def pending_reason(self, mc: str) -> str:
+    def pending_reason(self, before: str, after: str) -> str:
         """Which flags it has."""
-        now = sendmail_mc.define_value(mc, "confAUTH_OPTIONS")
+        now = sendmail_mc.define_value(before, "confAUTH_OPTIONS")
         has = f"confAUTH_OPTIONS is `{now}'" if now else "sendmail.mc has no confAUTH_OPTIONS"
         lacks = [what for flag, what in _MEANS.items() if flag not in sendmail_cf.auth_flags(now or "")]
         return f"{has}: it lacks {' and '.join(lacks)}"

@@ -11,7 +11,7 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Outcome, Plan, after
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.cf_needs import TLS_PATHS
-from wizard.sendmail.mc_gate import TRUSTED, Gate, Planned
+from wizard.sendmail.mc_gate import TRUST, TRUSTED, Gate, Planned, untrusted
 from wizard.sendmail.password_source import to_be_offered, to_be_trusted
 from wizard.steps.mc_edit import McStep
 
@@ -52,6 +52,8 @@ class McIncludes(McStep):
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """update_tls first where starttls.m4 is missing (openssl came after sendmail)."""
         plan = super().plan(facts, answers)
+        if plan.outcome is Outcome.PENDING and (lacking := _never_trusted(facts, answers)):
+            return Plan.blocked(self.id, untrusted(lacking), TRUST)
         missing = (
             facts.files.get(f.STARTTLS_M4) is None
             and "install" not in facts.planned
@@ -63,10 +65,10 @@ class McIncludes(McStep):
         changes = (CommandChange((UPDATE_TLS,), why), *plan.changes)
         return Plan.pending(self.id, f"{f.STARTTLS_M4} is missing", *changes, notes=plan.notes)
 
-    def pending_reason(self, mc: str) -> str:
-        """The files that are not included; the rest is the admin's own lists."""
-        included = sendmail_mc.includes(mc)
-        if left := [path for path, _ in _INCLUDES if path not in included]:
+    def pending_reason(self, before: str, after: str) -> str:
+        """The files that will be included; the rest is the admin's own lists."""
+        included, then = sendmail_mc.includes(before), sendmail_mc.includes(after)
+        if left := [path for path, _ in _INCLUDES if path in then and path not in included]:
             return f"sendmail.mc does not include {' and '.join(left)}"
         return "settings of your own in sendmail.mc leave out something that AUTH or STARTTLS needs"
 
@@ -82,7 +84,7 @@ class McIncludes(McStep):
         """What is left out, and why."""
         included = sendmail_mc.includes(after)
         return tuple(
-            f"{path} is left out: sendmail.mc has {what} of your own, which it would override"
+            f"{path} is left out: sendmail.mc has {what} of your own, and needs nothing of it"
             for (path, _), what in zip(_INCLUDES, ("mechanisms for AUTH", "a certificate"), strict=True)
             if path not in included
         )
@@ -99,6 +101,15 @@ class McIncludes(McStep):
         grows = {"DontBlameSendmail": _FLAGS, "AuthMechanisms": offered, TRUSTED: _TRUSTS | offered}
         planned = Planned(adds=_SETS | {"TrustedUser"}, grows=grows)
         return Gate(options=options, trusted=to_be_trusted(facts, answers), planned=planned)
+
+
+def _never_trusted(facts: Facts, answers: Answers) -> frozenset[str]:
+    """What will be offered and lacks in the list of sendmail.mc, where sasl.m4 is still to be made: Debian's script takes that
+    list into it."""
+    own = sendmail_mc.trusted_mechanisms(facts.text(f.SENDMAIL_MC) or "")
+    if not own or facts.files.get(f.SASL_M4) is not None:
+        return frozenset()
+    return to_be_trusted(facts, answers).difference(own, sendmail_cf.trusted(facts.cf_from_mc or ""))
 
 
 def _own_tls(mc: str, cf: str) -> bool:

@@ -1,0 +1,59 @@
+"""What the edits of sendmail.mc say of themselves, where it has lines of an admin's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.steps.recorded import file, machine
+from wizard.model import facts as f
+from wizard.model.answers import Answers, Listen
+from wizard.model.plan import Outcome, Plan, after
+from wizard.steps.order import step
+
+OWN = "define(`confAUTH_MECHANISMS', `LOGIN PLAIN')dnl\nTRUST_AUTH_MECH(`LOGIN PLAIN')dnl\n"
+
+
+def planned(lines: str, *missing: str) -> Plan:
+    """mc-includes on Debian's sendmail.mc with these lines above its MAILERs, and without some files."""
+    text = (machine("12").text(f.SENDMAIL_MC) or "").replace(
+        "MAILER_DEFINITIONS\n", f"{lines}MAILER_DEFINITIONS\n"
+    )
+    files = {f.SENDMAIL_MC: file(text), **dict.fromkeys(missing)}
+    return step("mc-includes").plan(machine("12", files=files), Answers())
+
+
+def test_only_what_will_be_included_is_missing() -> None:
+    made = planned(OWN)
+    assert made.reason == f"sendmail.mc does not include {f.STARTTLS_M4}"
+    assert made.notes == (
+        f"{f.SASL_M4} is left out: sendmail.mc has mechanisms for AUTH of your own, and needs nothing of it",
+    )
+
+
+@pytest.mark.parametrize("name", ["submission-port", "smtp-port"])
+def test_who_asks_for_ipv6_is_told_why_listeners_of_ipv4_go(name: str) -> None:
+    facts = machine("12")
+    for each in ("submission-port", "smtp-port"):
+        facts = after(facts, step(each).plan(facts, Answers()))
+    made = step(name).plan(facts, Answers(Listen(ipv6=True)))
+    assert made.reason.startswith("the settings ask for IPv6, and port ")
+    assert "has IPv4 alone (line " in made.reason
+    assert any("serves IPv4 as well" in note for note in made.notes)
+    made = step(name).plan(facts, Answers(Listen(submission=("192.0.2.25",), smtp=("192.0.2.25",))))
+    assert "has other listeners" in made.reason
+    assert made.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("own", "lacking"), [("DIGEST-MD5", "LOGIN PLAIN"), ("LOGIN", "PLAIN"), ("LOGIN PLAIN", "")]
+)
+def test_mechanisms_that_users_could_not_relay_with_are_named_before_anything_is_applied(
+    own: str, lacking: str
+) -> None:
+    """sasl.m4 is still to be made, and Debian's script takes the list of sendmail.mc into it."""
+    made = planned(f"TRUST_AUTH_MECH(`{own}')dnl\n", f.SASL_M4)
+    assert (made.outcome is Outcome.BLOCKED) is bool(lacking)
+    assert not lacking or made.reason.startswith(f"TRUST_AUTH_MECH would lack {lacking}: ")
+    assert planned(f"TRUST_AUTH_MECH(`{own}')dnl\n").outcome is Outcome.PENDING, (
+        "that of a sasl.m4 that is there counts"
+    )
