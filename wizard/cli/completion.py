@@ -47,11 +47,21 @@ _VALUES: Mapping[str, Iterable[str]] = {
     "accept": ENDINGS,
 }
 """What a setting can be, where that is a list of words."""
+_OWN_WORDS = {
+    "local completions\n": 'local completions line="${(j: :)words[1,CURRENT-1]} $PREFIX"\n',
+    'COMP_LINE="$BUFFER"': 'COMP_LINE="$line"',
+    'COMP_POINT="$CURSOR"': 'COMP_POINT="${#line}"',
+}
+"""argcomplete has zsh send the whole line, which behind sudo begins with another command: ours is what completes these words."""
 
 
 def completion(arguments: argparse.Namespace) -> int:
     """`completion`: the script for the shell."""
-    data(shellcode(["msa-wizard"], shell=arguments.shell).strip("\n"))
+    script = shellcode(["msa-wizard"], shell=arguments.shell).strip("\n")
+    if arguments.shell == "zsh":
+        for whole, own in _OWN_WORDS.items():
+            script = script.replace(whole, own)
+    data(script)
     return DONE
 
 
