@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wizard.changes.file import FileChange, FileGate
+from wizard.model import facts as f
 from wizard.model.facts import Facts
 from wizard.model.plan import Plan
 from wizard.system.links import file_itself
@@ -19,7 +20,7 @@ def not_there_yet(facts: Facts, step: str, path: str, *shown: str) -> Plan | Non
     entry = facts.files.get(path)
     if entry is None:
         if "install" in facts.planned:
-            return Plan.later(step, f"once the packages have brought {path}", shown)
+            return Plan.later(step, f"once {_bringer(path)[0]} {path}", shown)
         return None
     if entry.kind == "symlink":
         target = entry.content.decode("utf-8", "replace")
@@ -30,16 +31,25 @@ def not_there_yet(facts: Facts, step: str, path: str, *shown: str) -> Plan | Non
     return None
 
 
+def _bringer(path: str) -> tuple[str, str]:
+    """Who will have brought the file, and brings it: of Sendmail.conf the package has only what Debian's script makes it of."""
+    if path == f.SASL_CONF:
+        return "update_auth has made", "update_auth makes"
+    return "the packages have brought", "the package ships"
+
+
 def as_wanted(facts: Facts, step: str, path: str, reason: str, notes: tuple[str, ...] = ()) -> Plan:
     """Already done because `reason`; not before the packages have brought the file."""
     if path not in facts.assumed:
         return Plan.done(step, reason, notes)
-    return Plan.later(step, f"nothing to change as the package ships it: {reason}", notes)
+    return Plan.later(step, f"nothing to change as {_bringer(path)[1]} it: {reason}", notes)
 
 
 def assumed_note(facts: Facts, path: str) -> tuple[str, ...]:
     """Says that the diff is on the package's text, when it is."""
-    note = f"planned on {path} as the package ships it; the real file is looked at again before it is written"
+    note = (
+        f"planned on {path} as {_bringer(path)[1]} it; the real file is looked at again before it is written"
+    )
     return (note,) if path in facts.assumed else ()
 
 

@@ -172,7 +172,9 @@ class SaslauthdStart(Step):
         process = asked_saslauthd(facts)
         runs = argument(process, "-a") if process is not None else source.asks
         reasons, changes = [], bool({"saslauthd-config", "saslauthd-init"} & facts.planned)
-        if facts.saslauthd_says is None:
+        if not service.exists:
+            reasons.append("saslauthd comes with the packages, and has to be started")
+        elif facts.saslauthd_says is None:
             active = service.active.startswith("active")
             word = f", although its status word is {service.active}" if active else ""
             reasons.append(f"nothing answers on {socket}{word}")
@@ -183,7 +185,7 @@ class SaslauthdStart(Step):
         if outside := stray_sentence(facts, "saslauthd"):
             reasons.append(outside)
         enable = not service.enabled
-        if enable:
+        if enable and service.exists:
             reasons.append("it is not enabled at boot")
         if not reasons:
             return Plan.done(self.id, f"saslauthd answers on {socket} and is enabled at boot")

@@ -763,6 +763,8 @@ def test_on_a_bare_machine_what_cannot_be_known_is_decided_later() -> None:
     assert plans["install"].outcome is Outcome.PENDING
     for step_id in ("saslauthd-config", "mc-includes", "submission-port", "auth-options", "smtp-port"):
         assert plans[step_id].outcome is Outcome.LATER, step_id
+    assert plans["sendmail-auth"].reason == f"once update_auth has made {f.SASL_CONF}"
+    assert plans["saslauthd-start"].reason == "saslauthd comes with the packages, and has to be started"
     assert any("M=Ea" in note for note in plans["submission-port"].notes)
     for step_id in ("sendmailconfig", "restart", "saslauthd-start"):
         assert plans[step_id].outcome is Outcome.PENDING, step_id
