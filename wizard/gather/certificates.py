@@ -319,8 +319,19 @@ class CertificateFiles:
 
     @property
     def debian(self) -> bool:
-        """Whether these are the files that Debian's update_tls makes."""
-        return (self.certificate, self.key) == (f.SERVER_CERT, f.COMMON_KEY)
+        """Whether update_tls makes these files, and nothing of what is there gets lost by it: it names no host."""
+        named = self.parsed is not None and bool(self.parsed.names)
+        return (self.certificate, self.key) == (f.SERVER_CERT, f.COMMON_KEY) and not named
+
+    @property
+    def renewal(self) -> str:
+        """The command that makes a self-signed certificate with names again, empty where it is none."""
+        names = self.parsed.names if self.parsed is not None and self.parsed.self_signed else ()
+        return (
+            f"`msa-wizard certificate renew {' '.join(f'--name {shlex.quote(name)}' for name in names)}`"
+            if names
+            else ""
+        )
 
 
 def certificate_files(host: Host, cf: str, name: str) -> CertificateFiles:

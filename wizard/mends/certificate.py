@@ -32,7 +32,7 @@ class MendCertificate(Step):
     howto = "5.3"
     needs = ("install",)
     title = "Make a certificate"
-    why = "Without a valid certificate and its own key there is no STARTTLS, and so no login."
+    why = "Mail clients refuse a certificate that has expired. Without one, and its own key, there is no STARTTLS, and so no login."
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """What must go, update_tls, a restart. Never touches a certificate that an authority issued."""

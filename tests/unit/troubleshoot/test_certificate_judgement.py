@@ -112,6 +112,36 @@ def test_what_a_hook_brings_is_renewed_by_certbot(days: int) -> None:
         assert words in mine.finding.mend.text
 
 
+@pytest.mark.parametrize(
+    ("names", "steps", "text"),
+    [
+        ((), ("mend-certificate",), ""),
+        (
+            ("mail.example.test", "*.test"),
+            (),
+            "`msa-wizard certificate renew --name mail.example.test --name '*.test'`",
+        ),
+    ],
+)
+def test_a_self_signed_one_is_made_again_with_the_names_that_it_had(
+    names: tuple[str, ...], steps: tuple[str, ...], text: str
+) -> None:
+    """Debian's script names none: clients would find no name in the new one."""
+    seen = _sound(self_signed=True, names=names, not_after=NOW - timedelta(days=1))
+    files = CertificateFiles(f.SERVER_CERT, f.COMMON_KEY, ENTRY, ENTRY, parsed=seen)
+    gone = dataclasses.replace(files, key_entry=None)
+    unfit = dataclasses.replace(files, pair="they do not belong together")
+    for changed, fault in (
+        (files, "certificate-expired"),
+        (gone, "certificate-missing"),
+        (unfit, "key-mismatch"),
+    ):
+        host = picture(now=NOW.timestamp(), talk={"certificate": seen}, files=changed)
+        found = troubleshooting.judge(host).fault(fault)
+        assert found is not None
+        assert (found.finding.mend.steps, found.finding.mend.text) == (steps, text)
+
+
 def test_a_host_without_a_name_has_no_wrong_name_in_its_certificate() -> None:
     nameless = {"fqdn": "localhost", "fqdn_resolves": False}
     assert troubleshooting.judge(picture(facts=nameless)).fault("certificate-name") is None

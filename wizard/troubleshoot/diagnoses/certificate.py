@@ -95,7 +95,9 @@ def _mend(picture: Picture, seen: Certificate, kind: str, remedy: str) -> Mend:
             return Mend(text="`certbot renew`, then `systemctl restart sendmail`")
     if remedy:
         return Mend(text=remedy if seen.self_signed or remedy != _RENEW else _INSTALL)
-    return Mend(("mend-certificate",)) if seen.self_signed and picture.files.debian else Mend(text=_INSTALL)
+    if seen.self_signed and picture.files.debian:
+        return Mend(("mend-certificate",))
+    return Mend(text=picture.files.renewal or _INSTALL)
 
 
 def _unreadable(picture: Picture) -> Finding | None:

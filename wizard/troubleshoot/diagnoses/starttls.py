@@ -72,7 +72,7 @@ def _missing(picture: Picture) -> Finding | None:
         ),
         Mend(("mend-certificate",))
         if files.debian
-        else Mend(text=f"put {' and '.join(gone)} there, then restart sendmail"),
+        else Mend(text=files.renewal or f"put {' and '.join(gone)} there, then restart sendmail"),
         picture.latent,
     )
 
@@ -139,7 +139,7 @@ def _pair(picture: Picture) -> Finding | None:
     files = picture.files
     if not files.pair:
         return None
-    text = "`msa-wizard certificate install CERT KEY` installs a matching pair"
+    text = files.renewal or "`msa-wizard certificate install CERT KEY` installs a matching pair"
     if "passphrase" in files.pair:
         key = files.key
         text = (
