@@ -69,14 +69,15 @@ def contents(text: str) -> dict[str, str]:
         top = _declaring(block)
         for words in (top, *(each.words for each in block.inside)):
             kind, braces = words[0] if words else "", words.index("{") if "{" in words else len(words)
-            if kind in ("define", "redefine") and words[2:3] == ("=",):
-                kept[f"${words[1]}"] = " ".join(words[3:])
-            elif kind in ("set", "map", "element") and braces > 1:
-                family, table = _family(" ".join(words[1 : braces - 1] if words is top else top[1:]))
-                key, inner = f"{family} {table} @{words[braces - 1]}", words[braces + 1 : -1]
-                if kind != "element":
-                    inner = inner[inner.index("=") + 1 :] if "=" in inner else ()
-                kept[key] = f"{kept.get(key, '')} {' '.join(inner)}"
+            where = words[1 : braces - 1] if words is top else top[1:]
+            if kind in ("define", "redefine"):
+                name, _, value = " ".join(words[1:]).partition("=")
+                kept[f"${name.strip()}"] = value
+            elif kind in ("set", "map", "element") and where:
+                family, table = _family(" ".join(where))
+                key, inner = f"{family} {table} @{words[braces - 1]}", " ".join(words[braces + 1 :])
+                inner = inner if kind == "element" else inner.partition("elements")[2]
+                kept[key] = f"{kept.get(key, '')}, {inner.partition('}')[0].lstrip(' ={')}"
     return kept
 
 

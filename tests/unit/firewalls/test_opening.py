@@ -260,6 +260,12 @@ def test_nftables() -> None:
             "tcp dport @mail accept",
             "80-90, 587",
         ),
+        (
+            "set mail { type inet_service; size 587; elements={25,80-90}; auto-merge; }",
+            "tcp dport @mail accept",
+            "submission",
+        ),
+        ("define mail={smtp,80-90}", "tcp dport $mail accept", "587"),
         ("define mail = { smtp, 80-90 }", "tcp dport $mail counter accept", "80-90, submission"),
         (
             "define more = 80-90; set mail { type inet_service; elements = { 25, $more }; }",
@@ -293,6 +299,15 @@ def test_the_rule_stands_before_one_of_the_file_that_refuses_the_port() -> None:
     row = "ip saddr 192.0.2.0/24 tcp dport 587 drop"  # whoever is kept out stays out
     new = written(plan(nft(text=NFT.replace("tcp dport 22 accept", row))))[n.NFT_CONF]
     assert new.index("587 accept") > new.index(row)
+
+
+def test_elements_that_the_file_adds_further_down_count() -> None:
+    row, more = "tcp dport @mail accept", "add element inet filter mail {{ {} }}\n"
+    text = NFT.replace("tcp dport 22 accept", row).replace(
+        "\tchain", "\tset mail { type inet_service; }\n\tchain"
+    )
+    assert plan(nft(opened(25, 587), text=text + more.format("25, 587"))).outcome is Outcome.DONE
+    assert plan(nft(opened(25, 587), text=text + more.format("25"))).outcome is Outcome.PENDING
 
 
 def test_what_an_included_file_may_explain_is_believed_where_the_port_is_open() -> None:
