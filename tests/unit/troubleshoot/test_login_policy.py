@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.troubleshoot.pictures import ALICE, picture
+from tests.unit.troubleshoot.pictures import ALICE, SHADOW, picture
 from wizard.editors.pam_service import Policy
 from wizard.errors import HostError
 from wizard.gather.pam import Pam, PamLine
@@ -75,6 +75,24 @@ def test_whom_the_policy_refuses_it_is_named_for() -> None:
 )
 def test_it_is_not_blamed_for_what_it_has_not_done(changes: dict[str, Any]) -> None:
     assert judge(picture(**refused(**changes))).fault("policy-refuses") is None
+
+
+@pytest.mark.parametrize(("uid", "right"), [(0, None), (34, None), (34, False), (65534, True)])
+def test_an_account_that_the_policy_shuts_out_needs_no_password(uid: int, right: bool | None) -> None:
+    """A new one would not help, and would make the host weaker."""
+    lines = (*(line(text, text.split()[0]) for text in Policy(1000).lines), UNIX)
+    owner = dataclasses.replace(
+        ALICE, user="root", uid=uid, right=right, shadow=dataclasses.replace(SHADOW, never=right is None)
+    )
+    verdict = judge(picture(account=owner, pam=Pam(f.PAM_SMTP, lines), socket_login=None))
+    assert verdict.blamed is not None
+    assert verdict.blamed.id == "policy-refuses"
+    cause = "the policy on logins refuses root: all but root and system accounts may log in"
+    assert verdict.blamed.finding.cause == cause
+    assert "adduser" not in verdict.blamed.finding.mend.text, "no group changes a uid"
+    assert verdict.fault("password-missing") is None
+    user = dataclasses.replace(owner, uid=1000)
+    assert judge(picture(account=user, pam=Pam(f.PAM_SMTP, lines))).fault("policy-refuses") is None
 
 
 def test_another_module_of_the_same_name_is_still_named() -> None:

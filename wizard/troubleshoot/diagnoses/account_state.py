@@ -9,6 +9,7 @@ from wizard.console import count
 from wizard.model import facts as f
 from wizard.troubleshoot.account import SHADOW, Account, Shadow
 from wizard.troubleshoot.diagnoses import pam_stack
+from wizard.troubleshoot.diagnoses.login_policy import shut_out
 from wizard.troubleshoot.diagnosis import Diagnosis, of_unknown
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
@@ -96,6 +97,8 @@ def _of_shadow(test: Callable[[Account, Shadow], bool], cause: str, text: str) -
     def look(picture: Picture) -> Finding | None:
         owner = picture.account
         if owner is None or owner.shadow is None or picture.login or not test(owner, owner.shadow):
+            return None
+        if shut_out(picture):  # the policy on logins refuses it with a good password, too
             return None
         return Finding(
             cause.format(user=owner.user),

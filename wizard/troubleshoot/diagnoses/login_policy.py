@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from wizard.editors.pam_service import Policy, asked_by, is_ours
+from wizard.editors.pam_service import NOBODY, Policy, asked_by, is_ours
 from wizard.gather.pam import PamLine
 from wizard.maillog.read import LogLine
 from wizard.model import facts as f
@@ -40,12 +40,30 @@ def _says(line: PamLine) -> str:
     return f"{policy.says} may log in" if policy else line.text
 
 
-def refuses(picture: Picture) -> Finding | None:
-    """The policy refuses the user of this very look, by PAM's own line in the log."""
+def shut_out(picture: Picture) -> PamLine | None:
+    """The line of a policy that refuses this account whatever its password and its groups are: a system account's, by its uid."""
     owner, line = picture.account, policy_line(picture)
-    if owner is None or line is None or owner.right is False or picture.login is not False:
+    policy = asked_by(line.text) if line else None
+    if owner is None or not (owner.own and owner.known) or picture.login or policy is None:
+        return None
+    return line if policy.uid_min is not None and not policy.uid_min <= owner.uid != NOBODY else None
+
+
+def refuses(picture: Picture) -> Finding | None:
+    """The policy refuses the user of this very look: by the uid, or by PAM's own line in the log."""
+    owner, line = picture.account, policy_line(picture)
+    if owner is None or line is None:
         return None
     user = owner.user.partition("@")[0]
+    another = "another policy (login.policy in the settings, then `msa-wizard apply login-policy`)"
+    if shut_out(picture) is not None:
+        return Finding(
+            f"the policy on logins refuses {user}: {_says(line)}",
+            (Evidence(f"{user} has the uid {owner.uid}", "getent passwd"), Evidence(line.text, line.source)),
+            Mend(text=f"if {user} may log in: {another}"),
+        )
+    if owner.right is False or picture.login is not False:
+        return None
     logged = [
         each
         for each in _of_saslauthd(picture)
@@ -56,10 +74,7 @@ def refuses(picture: Picture) -> Finding | None:
     return Finding(
         f"the policy on logins refuses {user}{', though the password is right' if owner.right else ''}: {_says(line)}",
         (Evidence(logged[-1].text, logged[-1].source), Evidence(line.text, line.source)),
-        Mend(
-            text=f"if {user} may log in: a group that may (`adduser {user} GROUP`), or another policy (login.policy in the "
-            "settings, then `msa-wizard apply login-policy`)"
-        ),
+        Mend(text=f"if {user} may log in: a group that may (`adduser {user} GROUP`), or {another}"),
     )
 
 
