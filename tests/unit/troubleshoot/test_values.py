@@ -22,6 +22,7 @@ from wizard.mends.mc_values import (
 )
 from wizard.model import facts as f
 from wizard.model.answers import Answers
+from wizard.model.plan import Sign
 from wizard.sendmail.cf import Daemon
 from wizard.troubleshoot.diagnosis import Fault
 from wizard.troubleshoot.host_state import Picture, Text
@@ -262,6 +263,30 @@ def test_clear_text_allowed_in_a_file_of_the_admins_own_is_a_persons() -> None:
     ).fault("auth-in-clear")
     assert found is not None
     assert "/etc/mail/own.m4 line 1" in found.finding.mend.text
+
+
+@pytest.mark.parametrize(
+    ("talk", "sign", "cause"),
+    [
+        ({"clear": ("LOGIN",)}, Sign.FAILED, "LOGIN and PLAIN are accepted before STARTTLS"),
+        ({}, Sign.FAILED, "LOGIN and PLAIN are accepted before STARTTLS"),
+        (
+            {"offered": (), "stopped": Layer.STARTTLS},
+            Sign.WARNING,
+            "LOGIN and PLAIN would be accepted before STARTTLS as soon as sendmail offers a login",
+        ),
+    ],
+)
+def test_no_password_crosses_in_clear_where_no_login_is_offered(
+    talk: dict[str, Any], sign: Sign, cause: str
+) -> None:
+    cf = CF.replace("AuthOptions=p y", "AuthOptions=A")
+    found = judge(picture(facts={"files": {f.SENDMAIL_CF: file(cf)}, "cf_from_mc": cf}, talk=talk)).fault(
+        "auth-in-clear"
+    )
+    assert found is not None
+    assert found.sign is sign
+    assert found.finding.cause.startswith(cause)
 
 
 @pytest.mark.parametrize(

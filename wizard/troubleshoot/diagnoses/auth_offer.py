@@ -137,8 +137,14 @@ def _clear(picture: Picture) -> Finding | None:
         sendmail_cf.option(picture.facts.cf_from_mc or "", "AuthOptions") or ""
     )
     place = picture.written("confAUTH_OPTIONS")
+    offered = any(talk.clear or talk.offered for talk in picture.submissions)
+    answered = any(talk.features for talk in picture.submissions)
+    idle = answered and not offered
+    cause = "LOGIN and PLAIN are accepted before STARTTLS: passwords cross the network in clear text"
+    if idle:
+        cause = "LOGIN and PLAIN would be accepted before STARTTLS as soon as sendmail offers a login"
     return Finding(
-        "LOGIN and PLAIN are accepted before STARTTLS: passwords cross the network in clear text",
+        cause,
         (
             Evidence(
                 f"AuthOptions={sendmail_cf.option(picture.cf, 'AuthOptions') or '(nothing)'}", "sendmail.cf"
@@ -149,6 +155,7 @@ def _clear(picture: Picture) -> Finding | None:
         Mend(REGENERATED)
         if "p" in generated
         else in_place(place, {f.SENDMAIL_MC: "auth-options"}, "add p to"),
+        Sign.WARNING if idle else Sign.FAILED,
     )
 
 
@@ -312,7 +319,7 @@ DIAGNOSES = (
     Diagnosis(
         "auth-in-clear",
         _A,
-        "nothing; anyone who listens in can read the passwords",
+        "nobody notices; whoever listens in reads the passwords",
         "3.4",
         "EHLO before TLS",
         _clear,
