@@ -50,6 +50,8 @@ class Milter:
     """What should serve it, as far as name, path and port tell."""
     installed: bool = False
     runs: bool = False
+    line: str = ""
+    """Of sendmail.cf, as it stands there."""
 
 
 def named(cf: str) -> list[Milter]:
@@ -67,7 +69,8 @@ def named(cf: str) -> list[Milter]:
         }
         flag = next((letter for letter in values.get("F", "") if letter in "TR4"), "")
         if name in ports:
-            filters.append(Milter(name, values.get("S", ""), flag, frozenset(ports[name])))
+            line = " ".join(f"X{name},{rest}".split())
+            filters.append(Milter(name, values.get("S", ""), flag, frozenset(ports[name]), line=line))
     return sorted(filters, key=lambda milter: list(ports).index(milter.name))[:_MOST]
 
 

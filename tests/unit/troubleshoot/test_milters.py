@@ -32,15 +32,23 @@ def test_filters_are_those_of_the_option_and_of_each_listener() -> None:
 O DaemonPortOptions=Name=A, Port=smtp
 O DaemonPortOptions=Name=B, Port=587, I=two;three
 Xtwo, S=inet:8891@localhost, F=R, T=S:1m;R:1m
-Xthree, S=local:/run/three
+Xthree, S=local:/run/three, F=, T=S:4m
 Xone, S=/run/one,
 \tF=T
 Xnever, S=local:/run/never, F=T
 """
     assert named(cf) == [
-        Milter("one", "/run/one", "T", frozenset({25})),
-        Milter("two", "inet:8891@localhost", "R", frozenset({25, 587})),
-        Milter("three", "local:/run/three", "", frozenset({587})),
+        Milter("one", "/run/one", "T", frozenset({25}), line="Xone, S=/run/one, F=T"),
+        Milter(
+            "two",
+            "inet:8891@localhost",
+            "R",
+            frozenset({25, 587}),
+            line="Xtwo, S=inet:8891@localhost, F=R, T=S:1m;R:1m",
+        ),
+        Milter(
+            "three", "local:/run/three", "", frozenset({587}), line="Xthree, S=local:/run/three, F=, T=S:4m"
+        ),
     ]
     assert named(CF) == []
 
@@ -115,6 +123,15 @@ def test_without_f_or_on_port_25_alone_it_is_a_warning() -> None:
         assert fault.sign is Sign.WARNING
 
 
+def test_the_line_is_shown_as_it_stands_and_an_empty_f_is_none() -> None:
+    line = "Xclamav, S=local:/run/clamav.ctl, F=, T=S:4m;R:4m"
+    milter = Milter("clamav", "local:/run/clamav.ctl", "", frozenset({587}), GONE, line=line)
+    fault = _dead("milter-unfiltered", milter)
+    assert fault is not None
+    assert fault.finding.evidence[0].says == line
+    assert "with no T, R or 4 in F= mail passes unfiltered" in fault.finding.cause
+
+
 def test_the_fix_names_the_service_and_what_it_lacks() -> None:
     def text(**changes: object) -> str:
         milter = Milter("opendkim", "local:/run/o", "T", frozenset({587}), **changes)  # type: ignore[arg-type]
@@ -123,7 +140,7 @@ def test_the_fix_names_the_service_and_what_it_lacks() -> None:
         return fault.finding.mend.text
 
     assert "systemctl start opendkim" in text(problem=GONE, service="opendkim", installed=True)
-    assert "apt-get install opendkim" in text(problem=GONE, service="opendkim")
+    assert "`apt-get install opendkim` and give it that socket" in text(problem=GONE, service="opendkim")
     assert "but not on local:/run/o" in text(problem=GONE, service="opendkim", installed=True, runs=True)
     assert "grep -rn /run/o /etc" in text(problem=GONE)
     assert "systemctl restart opendkim" in text(service="opendkim", installed=True)

@@ -18,7 +18,7 @@ _MEETS = {
     "T": "and its F=T puts every mail client off with 454 or 451",
     "R": "and its F=R has sendmail reject every mail client with 554 or 550",
     "4": "and its F=4 has sendmail close every connection with 421",
-    "": "and without F= mail passes unfiltered",
+    "": "and with no T, R or 4 in F= mail passes unfiltered",
 }
 
 
@@ -54,7 +54,7 @@ def _mend(milter: Milter) -> Mend:
             f"{unit} runs, but not on {milter.socket}: give it that socket, then `systemctl restart {unit}`"
         )
     elif milter.problem and not milter.installed:
-        text = f"`apt-get install {unit}`, or {out}"
+        text = f"`apt-get install {unit}` and give it that socket, or {out}"
     else:
         verb = "start" if milter.problem else "restart"
         text = f"`systemctl {verb} {unit}`; its own words: `journalctl -u {unit} -n 30`"
@@ -62,11 +62,10 @@ def _mend(milter: Milter) -> Mend:
 
 
 def _finding(picture: Picture, milter: Milter, what: str, sign: Sign, layer: Layer) -> Finding:
-    flag = f", F={milter.flag}" if milter.flag else ""
     return Finding(
         f"the mail filter {milter.name} ({milter.socket}) cannot be used: {_problem(picture, milter)}; {what}",
         (
-            Evidence(f"X{milter.name}, S={milter.socket}{flag}", f.SENDMAIL_CF),
+            Evidence(milter.line, f.SENDMAIL_CF),
             *_logged(picture, milter, picture.began - 60, *_REASONS),
         ),
         _mend(milter),
@@ -127,7 +126,7 @@ def _not_started(picture: Picture) -> Finding | None:
     return Finding(
         f"sendmail does not start because of its mail filter {milter.name}: {milter.problem}",
         (
-            Evidence(f"X{milter.name}, S={milter.socket}", f.SENDMAIL_CF),
+            Evidence(milter.line, f.SENDMAIL_CF),
             *picture.logged(f"X{milter.name}: local socket name", limit=1),
         ),
         Mend(text=f"{milter.unsafe}, then `systemctl restart sendmail`"),
@@ -161,7 +160,7 @@ DIAGNOSES = (
     Diagnosis(
         "milter-unfiltered",
         Layer.GREETING,
-        "spam comes in, DKIM signatures are missing",
+        "mail is not filtered: what the filter stops comes in, what it adds is missing",
         "",
         _PROBE,
         _unfiltered,
