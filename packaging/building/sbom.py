@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import tomllib
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
 from cyclonedx.factory.license import LicenseFactory
-from cyclonedx.model import HashAlgorithm, HashType
+from cyclonedx.model import HashAlgorithm, HashType, Property
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
-from cyclonedx.model.license import License
 from cyclonedx.output.json import JsonV1Dot6
+from cyclonedx.spdx import is_supported_id
 from packageurl import PackageURL
 from packaging.requirements import Requirement
 
@@ -30,6 +29,15 @@ _ENVIRONMENT = {
     "extra": "",
 }
 """For what a package requires somewhere only."""
+_SPDX = {
+    "Apache Software License": "Apache-2.0",
+    "ISC License (ISCL)": "ISC",
+    "ISC license": "ISC",
+    "MIT License": "MIT",
+}
+"""The words that packages have for their licences, and the ids that readers of a bill know."""
+_BSD = {"gitdb": "BSD-3-Clause", "jinja2": "BSD-3-Clause"}
+"""Of packages that call it "BSD License" alone, what their files of it are."""
 
 
 def bill(program: Path, source: Path, commit: str, epoch: int) -> str:
@@ -50,7 +58,8 @@ def bill(program: Path, source: Path, commit: str, epoch: int) -> str:
         version=__version__,
         type=ComponentType.APPLICATION,
         bom_ref="msa-wizard",
-        licenses=[LicenseFactory().make_from_string("MIT")],
+        licenses=[LicenseFactory().make_with_id("MIT")],
+        properties=[Property(name="commit", value=commit)],
     )
     bom = Bom(components=components.values(), serial_number=uuid5(NAMESPACE_URL, f"msa-wizard:{commit}"))
     bom.metadata.component = whole
@@ -72,20 +81,25 @@ def _component(package: Distribution, digest: str) -> Component:
         type=ComponentType.LIBRARY,
         bom_ref=name,
         purl=PackageURL("pypi", name=name, version=package.version),
-        licenses=list(_licences(package)),
+        licenses=[LicenseFactory().make_with_id(licence_of(package))],
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)],
     )
 
 
-def _licences(package: Distribution) -> Iterator[License]:
-    """As the package itself says: by its expression, by a word, or by its classifiers."""
+def licence_of(package: Distribution) -> str:
+    """The SPDX id of what the package itself says: by its expression, by a word, or by its classifiers.
+
+    Raises ValueError for words that have none here."""
     metadata = package.metadata.json
-    said = str(metadata.get("license_expression") or metadata.get("license") or "UNKNOWN")
-    if said == "UNKNOWN" or "\n" in said:
+    words = str(metadata.get("license_expression") or metadata.get("license") or "UNKNOWN")
+    if words == "UNKNOWN" or "\n" in words:
         classified = [line for line in metadata.get("classifier", []) if line.startswith("License :: ")]
-        said = classified[0].rpartition(" :: ")[2] if classified else ""
-    if said:
-        yield LicenseFactory().make_from_string(said)
+        words = classified[0].rpartition(" :: ")[2] if classified else "no licence"
+    name = normal(package.name)
+    found = _BSD.get(name) if words == "BSD License" else _SPDX.get(words, words)
+    if not found or not is_supported_id(found):
+        raise ValueError(f"{name}: {words!r} is no SPDX id: add it to {Path(__file__).name}")
+    return found
 
 
 def _applies(asked: Requirement, extras: set[str]) -> bool:

@@ -11,10 +11,12 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from importlib.metadata import Distribution
 from pathlib import Path
 
 import pytest
 
+from building.sbom import licence_of
 from wizard import __version__
 from wizard.delivery import version_line
 from wizard.engine.removal import what_is_there
@@ -203,12 +205,16 @@ def test_each_delivery_says_what_it_is_and_of_which_commit(
 def test_the_bill_of_materials_names_what_the_one_file_holds(checkout: Path, built: Path) -> None:
     bill = json.loads((built / f"msa-wizard-{__version__}.cdx.json").read_text())
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
-    assert bill["metadata"]["component"]["version"] == __version__
+    whole = bill["metadata"]["component"]
+    assert (whole["version"], whole["properties"]) == (
+        __version__,
+        [{"name": "commit", "value": _git(checkout, "rev-parse", "HEAD")}],
+    )
     pinned = (checkout / "requirements.txt").read_text()
     for component in bill["components"]:
         assert f"{component['name']}=={component['version']} " in pinned
         assert f"--hash=sha256:{component['hashes'][0]['content']}" in pinned
-        assert component["licenses"]
+        assert [list(each["license"]) for each in component["licenses"]] == [["id"]], "as SPDX has it"
     with zipfile.ZipFile(built / "msa-wizard.pyz") as outer, outer.open("program.zip") as inner:
         held = {
             name.split("-")[0].replace("_", "-").lower()
@@ -219,6 +225,18 @@ def test_the_bill_of_materials_names_what_the_one_file_holds(checkout: Path, bui
     (root,) = (each for each in bill["dependencies"] if each["ref"] == "msa-wizard")
     assert {"textual", "jinja2", "gitpython"} <= set(root["dependsOn"])
     assert "smmap" not in root["dependsOn"]
+
+
+def test_a_licence_whose_words_are_not_known_ends_the_build(tmp_path: Path) -> None:
+    folder = tmp_path / "some-1.dist-info"
+    folder.mkdir()
+    for words, found in (("MIT License", "MIT"), ("ISC", "ISC")):
+        (folder / "METADATA").write_text(f"Name: some\nVersion: 1\nLicense: {words}\n")
+        assert licence_of(Distribution.at(folder)) == found
+    for words in ("BSD License", "Mine"):
+        (folder / "METADATA").write_text(f"Name: some\nVersion: 1\nLicense: {words}\n")
+        with pytest.raises(ValueError, match=r"some: .* is no SPDX id"):
+            licence_of(Distribution.at(folder))
 
 
 def test_the_one_file_holds_no_compiled_code_no_caches_and_no_tests(built: Path) -> None:
