@@ -52,12 +52,23 @@ def wait_for(condition: Callable[[], bool], seconds: float = 40) -> None:
         time.sleep(0.2)
 
 
-def typed(debian: Machine, *argv: str) -> Terminal:
-    """The wizard on a terminal, with alice's password typed."""
-    terminal = Terminal(debian.argv([WIZARD, *argv]), size=(160, 60))
+def on_terminal(debian: Machine, *argv: str) -> Terminal:
+    """The wizard on a terminal."""
+    return Terminal(debian.argv([WIZARD, *argv]), size=(160, 60))
+
+
+def type_password(terminal: Terminal) -> None:
+    """Alice's."""
     terminal.until("Password of alice:")
     terminal.press(f"{PASSWORD}\r")
-    return terminal
+
+
+def go_on(terminal: Terminal) -> None:
+    """What is to happen is said first; then the password is asked for."""
+    terminal.until("Go on? [y]es, [n]o (the default):")
+    assert "Password of" not in terminal.text
+    terminal.press("y\r")
+    type_password(terminal)
 
 
 def asks(terminal: Terminal, words: str) -> bool:
@@ -69,7 +80,8 @@ def asks(terminal: Terminal, words: str) -> bool:
 @pytest.mark.full
 def test_enter_sends_each_command_over_tls(debian: Machine) -> None:
     before = cf(debian)
-    with typed(debian, *BY_HAND, "--send-to", "alice@mail.example.test") as terminal:
+    with on_terminal(debian, *BY_HAND, "--send-to", "alice@mail.example.test") as terminal:
+        type_password(terminal)
         for words in (
             "(connect to 127.0.0.1 port 587)", "EHLO [127.0.0.1]", "STARTTLS", "once more, for what is offered under TLS",
             "AUTH LOGIN", "YWxpY2U=", "base64 of the password, masked", "MAIL FROM:<alice@mail.example.test>",
@@ -89,11 +101,11 @@ def test_enter_sends_each_command_over_tls(debian: Machine) -> None:
 def test_plaintext_on_loopback_alone_then_all_as_before(debian: Machine) -> None:
     before = cf(debian)
     assert not plaintext_is_offered(debian)
-    with typed(debian, *PLAINTEXT, "--loopback-only") as terminal:
+    with on_terminal(debian, *PLAINTEXT, "--loopback-only") as terminal:
         terminal.until("## O AuthOptions=p y")
-        terminal.until("Go on? [y/N]")
+        terminal.until("Go on? [y]es, [n]o (the default):")
         assert cf(debian) == before
-        terminal.press("y\r")
+        go_on(terminal)
         terminal.until("(connect to 127.0.0.1 port 587)")
         terminal.until("s left")
         assert plaintext_is_offered(debian)
@@ -125,14 +137,15 @@ def test_plaintext_on_loopback_alone_then_all_as_before(debian: Machine) -> None
 @pytest.mark.full
 def test_the_time_ends_it_and_q_does(debian: Machine) -> None:
     before = cf(debian)
-    with typed(debian, *PLAINTEXT, "--within", "5") as terminal:
+    with on_terminal(debian, *PLAINTEXT, "--within", "5") as terminal:
         terminal.until("may send its password in clear")
-        terminal.press("y\r")
+        go_on(terminal)
         terminal.until("The time is over")
         assert terminal.ended(60) == 1
     assert cf(debian) == before
     assert not plaintext_is_offered(debian)
-    with typed(debian, *BY_HAND) as terminal:
+    with on_terminal(debian, *BY_HAND) as terminal:
+        type_password(terminal)
         terminal.until("(connect to")
         terminal.press("q\r")
         assert terminal.ended() == 1
@@ -141,9 +154,8 @@ def test_the_time_ends_it_and_q_does(debian: Machine) -> None:
 @pytest.mark.parametrize("how", ["KILL", pytest.param("line", marks=pytest.mark.full)])
 def test_a_killed_wizard_and_a_dropped_line_put_it_back(debian: Machine, how: str) -> None:
     before = cf(debian)
-    with typed(debian, *PLAINTEXT) as terminal:
-        terminal.until("Go on? [y/N]")
-        terminal.press("y\r")
+    with on_terminal(debian, *PLAINTEXT) as terminal:
+        go_on(terminal)
         terminal.until("(connect to")
         assert plaintext_is_offered(debian)
         if how == "KILL":

@@ -9,7 +9,16 @@ import pytest
 
 from tests.system.machine import Machine
 from tests.system.msa import apply, login, sendmail_pid, wizard
-from tests.system.test_login_by_hand import OURS, PLAINTEXT, asks, cf, encrypted_again, typed, wait_for
+from tests.system.test_login_by_hand import (
+    OURS,
+    PLAINTEXT,
+    asks,
+    cf,
+    encrypted_again,
+    go_on,
+    on_terminal,
+    wait_for,
+)
 
 pytestmark = pytest.mark.default_on("forky")
 
@@ -83,9 +92,8 @@ def test_a_daemon_started_by_hand_is_seen_and_fixed(debian: Machine, name: str, 
 @pytest.mark.parametrize("at", ["deactivating", pytest.param("activating", marks=pytest.mark.full)])
 def test_killed_while_its_own_restart_is_on_the_way_back(debian: Machine, at: str) -> None:
     before = cf(debian)
-    with typed(debian, *PLAINTEXT) as terminal:
-        terminal.until("Go on? [y/N]")
-        terminal.press("y\r")
+    with on_terminal(debian, *PLAINTEXT) as terminal:
+        go_on(terminal)
         terminal.until(partial(asks, terminal, "connect to"))
         terminal.press("q\r")
         debian.run(
@@ -104,9 +112,8 @@ def test_killed_while_its_own_restart_is_on_the_way_back(debian: Machine, at: st
 def test_recover_ends_where_the_restarts_had_met(debian: Machine) -> None:
     """As it was left by a killed run whose restart a guard met: the unit failed, and its daemon at work."""
     before = cf(debian)
-    with typed(debian, *PLAINTEXT) as terminal:
-        terminal.until("Go on? [y/N]")
-        terminal.press("y\r")
+    with on_terminal(debian, *PLAINTEXT) as terminal:
+        go_on(terminal)
         terminal.until(partial(asks, terminal, "connect to"))
         decided = "for script in /run/msa-wizard/while-*.sh; do echo >${script%.sh}.decision; done"
         debian.run(f"{decided}; pkill -KILL -f '{OURS}'")

@@ -176,7 +176,7 @@ def test_a_terminal_is_asked_and_no_is_the_default(debian: Machine, tmp_path: Pa
     with other_server(debian, certificate) as told, Terminal(argv, size=(140, 60)) as terminal:
         terminal.until("Password of alice:")
         terminal.press(f"{PASSWORD}\r")
-        terminal.until("[y/N]")
+        terminal.until("[y]es, [n]o (the default):")
         digits = print_of(certificate).upper()
         for part in ("SHA-256", f"{digits[:2]}:{digits[2:4]}:", NAME, "valid"):
             assert part in terminal.text

@@ -149,7 +149,7 @@ def _agrees(wanted: Certificate) -> bool:
     out(
         f"{who} gives a certificate only to whom agrees to its terms of service{f': {seen.terms}' if seen.terms else ''}"
     )
-    return ask("Do you agree to them? [y/N] ") in ("y", "yes")
+    return ask("Do you agree to them? [y]es, [n]o (the default): ") in ("y", "yes")
 
 
 def _tried(host: Host, arguments: argparse.Namespace, answers: Answers) -> int:

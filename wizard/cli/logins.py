@@ -71,16 +71,16 @@ def saslauthd(arguments: argparse.Namespace) -> int:
     must_be_root()
     must_be_asked(arguments, "debug saslauthd")
     seconds = int(within(arguments, SASLAUTHD_WITHIN, SHORTEST))
-    login = Login(credentials(arguments.user, arguments) if arguments.user else None, arguments.json)
     with at_work() as (store, journal, interrupt):
         if not arguments.json:
             out(
                 f"saslauthd is stopped and runs in the foreground for {seconds} s at most; meanwhile it answers logins. "
                 "Ctrl-C ends it; its service is restored whatever happens."
             )
-        if not agreed(arguments, "Go on? [y/N] ", interrupt):
+        if not agreed(arguments, "Go on? [y]es, [n]o (the default): ", interrupt):
             out("Nothing was changed.")
             return 0
+        login = Login(_user(arguments, interrupt) if arguments.user else None, arguments.json)
         work = ForAWhile(Host(), store, journal, interrupt, (lambda _: None) if arguments.json else say)
         ended = debug(
             work,
@@ -168,13 +168,18 @@ def login(arguments: argparse.Namespace) -> int:
         )
     except ValueError as problem:
         raise AnswersError(str(problem)) from problem
-    user = credentials(arguments.user, arguments)
     if not arguments.plaintext:
-        return _Terminal(arguments, target, user).converse(encrypted=True)
-    return _plaintext(arguments, target, user, seconds)
+        return _Terminal(arguments, target, credentials(arguments.user, arguments)).converse(encrypted=True)
+    return _plaintext(arguments, target, seconds)
 
 
-def _plaintext(arguments: argparse.Namespace, target: Target, user: Credentials, seconds: int) -> int:
+def _user(arguments: argparse.Namespace, interrupt: Interrupt) -> Credentials:
+    """Whoever is to log in, asked for while nothing is changed. Raises AnswersError, and Interrupted."""
+    with interrupt.at_once():
+        return credentials(arguments.user, arguments)
+
+
+def _plaintext(arguments: argparse.Namespace, target: Target, seconds: int) -> int:
     show = (lambda _: None) if arguments.json else out
     host = Host()
     with at_work() as (store, journal, interrupt):
@@ -183,6 +188,7 @@ def _plaintext(arguments: argparse.Namespace, target: Target, user: Credentials,
             show(
                 "AuthOptions in sendmail.cf has no p: a login without TLS is offered as it is. Nothing is changed."
             )
+            user = _user(arguments, interrupt)
             return _Terminal(arguments, target, user, interrupt).converse(encrypted=False)
         meanwhile = "a mail client that is set up without TLS may send its password in clear"
         if arguments.loopback_only:
@@ -193,9 +199,10 @@ def _plaintext(arguments: argparse.Namespace, target: Target, user: Credentials,
         )
         if not arguments.json:
             out(plain_login.changes[0].describe().diff, whole=True)
-        if not agreed(arguments, "Go on? [y/N] ", interrupt):
+        if not agreed(arguments, "Go on? [y]es, [n]o (the default): ", interrupt):
             out("Nothing was changed.")
             return DONE
+        user = _user(arguments, interrupt)
         work = ForAWhile(host, store, journal, interrupt, (lambda _: None) if arguments.json else say)
         with plaintext_offered(work, plain_login, target.port, seconds) as end:
             moved = replace(target, host=plain_login.address)

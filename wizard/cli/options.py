@@ -182,7 +182,7 @@ def unchanged() -> Iterator[None]:
 def accept(certificate: Certificate, why: str) -> bool:
     """Ask on the terminal whether the server with this certificate may have the password; no is the default."""
     out("\n" + question(certificate, why))
-    return ask("Send the password to this server? [y/N] ") in ("y", "yes")
+    return ask("Send the password to this server? [y]es, [n]o (the default): ") in ("y", "yes")
 
 
 def say(line: str) -> None:
