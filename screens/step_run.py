@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
+from collections.abc import Iterator
 from functools import partial
 
 from screens.base import Frame, sentence
@@ -25,8 +26,6 @@ DRAWN = 0.5
 """Seconds between two looks at new output: each draws a pane that has scrolled, and a slow line must carry that."""
 SHOWN = 1.0
 """Seconds that a step's diff stays in front before the output takes its place."""
-LAST = 12
-"""Lines of output that are kept for a failure."""
 
 
 class StepRun(Frame[None]):
@@ -54,8 +53,6 @@ class StepRun(Frame[None]):
         """The step in front of the engine."""
         self._asked = False
         """Whether its question is on the screen: a key from before is no answer, though the run waits already."""
-        self._last: list[str] = []
-        """The last lines of output."""
         self._not_drawn: list[str] = []
         """Output since the last look at it: each line of it drawn by itself would scroll the pane, and so send all of it."""
         self._to_edit = ""
@@ -257,9 +254,7 @@ class StepRun(Frame[None]):
 
     def _take(self) -> None:
         """What commands have printed since."""
-        lines = self.desk.taken(self)
-        self._last = [*self._last, *lines][-LAST:]
-        self._not_drawn += lines
+        self._not_drawn += self.desk.taken(self)
 
     def _write(self) -> None:
         """New output."""
@@ -409,14 +404,24 @@ class StepRun(Frame[None]):
             elif self.policy.everything:
                 self.sum_up()
 
+        last, lacking = self.board.seen.output.get(name, ()), self._lacking(name)
         failure, back = self.failure, rolled_back_text(self.ended.rolled_back if self.ended else ())
         if failure is None or failure.step.id != name or failure.reported:  # the cause is one of its checks
             failed = [check.says for check in self.board.seen.checks.get(name, ()) if check.sign == "failed"]
-            screen = StepFailed(name, "; ".join(failed), self._last)
+            screen = StepFailed(name, "\n".join([*lacking, *failed]), last)
         else:
-            why = f"{failure.why}\n{back}".rstrip()
-            screen = StepFailed(name, why, self._last, failure.undone, failure.not_undone)
+            why = "\n".join([*lacking, failure.why, back]).rstrip()
+            screen = StepFailed(name, why, last, failure.undone, failure.not_undone)
         self.app.push_screen(screen, go_on)
+
+    def _lacking(self, name: str) -> Iterator[str]:
+        """The skipped steps that this one needs, a sentence each."""
+        from wizard.engine.summary import follows
+        from wizard.rollback.rollback import needing
+
+        for each in self.board.steps:
+            if each in self.skipped and name in needing([each]):
+                yield f"{each} is skipped: {follows(each, needing)}."
 
 
 def _undecided(run: Run) -> str:

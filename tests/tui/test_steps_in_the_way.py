@@ -27,7 +27,8 @@ from tests.tui.bench import (
 )
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Plan
+from wizard.model.plan import Check, Plan, Sign
+from wizard.system.host import Host
 
 
 @pytest.fixture
@@ -183,6 +184,49 @@ def test_a_failed_step_says_what_was_undone_and_can_be_tried_again(
 
     play(bench, story)
     assert bench.text("/etc/a") == "old a\nnew a\n"
+
+
+class Reports(Stuck):
+    """Changes nothing, and finds two things wrong."""
+
+    id = "test"
+    needs = ("two",)
+    reports = True
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        return Plan.untested(self.id, "nobody has tried it")
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        return [
+            Check(name, Sign.FAILED, says) for name, says in (("a", "It is not so."), ("b", "Cause: that."))
+        ]
+
+
+def test_a_failure_names_the_skipped_step_first_and_no_output_of_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(root=tmp_path)
+    first = Writes("zero", bench.host, "/etc/z", "new z\n", command="echo of another one")
+    done = Writes("two", bench.host, "/etc/b", "old b\n", needs=("one",))
+    use(monkeypatch, bench, first, Writes("one", bench.host, "/etc/a", "new a\n"), done, Reports())
+    monkeypatch.setattr(
+        "wizard.rollback.rollback.needing", lambda names: {"test"} if "one" in names else set()
+    )
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("down", "s")
+        await until(pilot, lambda: shows(app, "skipped one"))
+        await until(pilot, lambda: not app.desk.busy)
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, StepFailed))
+        await until(pilot, lambda: shows(app, "test failed"))
+        assert isinstance(app.screen, StepFailed)
+        why = str(app.screen._content())
+        needed = "one is skipped: without it these do not work: test.\nIt is not so.\nCause: that.\n"
+        assert why == f"{needed}\nUndone: there was nothing to undo"
+
+    play(bench, story)
 
 
 @pytest.mark.parametrize("way", ["look", "skip", "elsewhere"])

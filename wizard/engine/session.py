@@ -368,7 +368,7 @@ class Session:
         checks = self._verify(step)
         if bad := [check for check in checks if check.sign is Sign.FAILED]:
             to_do = f". What to do: {remedies}" if (remedies := _remedies(bad)) else ""
-            raise ChangeError("; ".join(check.says for check in bad) + to_do)
+            raise ChangeError(_says(bad) + to_do)
         return checks
 
     def _reported(self, step: Step) -> bool:
@@ -379,7 +379,7 @@ class Session:
         bad = [check for check in self._verify(step) if check.sign is Sign.FAILED]
         if bad:
             self.run.failed = step.id
-            says, to_do = "; ".join(check.says for check in bad), _remedies(bad) or AGAIN
+            says, to_do = _says(bad), _remedies(bad) or AGAIN
             self.planner.report(Failed(step, says, (), (), to_do, reported=True))
         return not bad
 
@@ -420,6 +420,11 @@ class Session:
             to_do += ". sendmail has not been started yet"
         why = str(error) or type(error).__name__
         self.planner.report(Failed(step, why, undone, not_undone, to_do, rolled_back))
+
+
+def _says(checks: Sequence[Check]) -> str:
+    """In one sentence: some checks say whole ones."""
+    return "; ".join(check.says.removesuffix(".") for check in checks)
 
 
 def _remedies(checks: Sequence[Check]) -> str:
