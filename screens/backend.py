@@ -164,11 +164,11 @@ class Backend:
 
         return state_dir.lost_history() if os.geteuid() == 0 else ""
 
-    def at_work(self, interrupt: Interrupt, *, recovering: bool = False) -> AtWork:
-        """The host is ours while inside. Raises CannotHere, Locked, InterruptedRun."""
+    def at_work(self, interrupt: Interrupt, work: str = "", *, recovering: bool = False) -> AtWork:
+        """The host is ours while inside, for this `work`. Raises CannotHere, Locked, InterruptedRun."""
         from wizard.engine import state_dir
 
-        return state_dir.at_work(recovering=recovering, told=interrupt, say=self.tell)
+        return state_dir.at_work(recovering=recovering, told=interrupt, say=self.tell, work=work)
 
     def store(self) -> Store | None:
         """The history, read-only; None where there is none or where it is not ours to read."""
@@ -388,12 +388,12 @@ class Backend:
         self, job: Job, seconds: int, told: Callable[[str], None], over: Callable[[], bool]
     ) -> DebugResult:
         """saslauthd in debug mode until `over`; see wizard.debug.debug."""
-        from wizard.debug import debug
+        from wizard.debug import SASLAUTHD, debug
         from wizard.engine.temporary import ForAWhile
 
-        with self.at_work(job.interrupt) as (store, journal, _):
+        with self.at_work(job.interrupt, SASLAUTHD) as (store, journal, _):
             work = ForAWhile(self.host, store, journal, job.interrupt, job.say)
-            with self._noted("saslauthd in debug mode", work):
+            with self._noted(SASLAUTHD, work):
                 return debug(work, self.facts(), seconds, told, lambda: over() or job.stopped)
 
     def manual_login(
@@ -409,7 +409,7 @@ class Backend:
         end; `ask` whether an untrusted certificate is accepted.
 
         Without TLS, AuthOptions is out of sendmail.cf meanwhile, if `agree` says yes to that; None if not. Raises ValueError, HostError, ChangeError."""
-        from wizard.debug import plaintext_offer, plaintext_offered, talk
+        from wizard.debug import PLAINTEXT, plaintext_offer, plaintext_offered, talk
         from wizard.engine.temporary import ForAWhile
         from wizard.maillog.watched_login import target_of
 
@@ -425,7 +425,7 @@ class Backend:
         )
         if request.encrypted:
             return converse(asked.host, None)
-        with self.at_work(job.interrupt) as (store, journal, _):
+        with self.at_work(job.interrupt, PLAINTEXT) as (store, journal, _):
             plaintext = plaintext_offer(self.facts(), request.port, loopback=request.loopback)
             if plaintext is None:
                 return converse(asked.host, None)
@@ -433,7 +433,7 @@ class Backend:
                 return None
             work = ForAWhile(self.host, store, journal, job.interrupt, job.say)
             with (
-                self._noted("a manual login without TLS", work),
+                self._noted(PLAINTEXT, work),
                 plaintext_offered(work, plaintext, request.port, request.seconds) as end,
             ):
                 return converse(plaintext.address, end)

@@ -38,6 +38,17 @@ def holder(path: Path, who: str = "alice") -> Iterator[int]:
         os.close(say)
 
 
+def test_the_second_says_what_for(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    words = rf"alice has been running msa-wizard \(pid {os.getpid()}, saslauthd in debug mode\) since "
+    with (
+        held(path, "alice", "saslauthd in debug mode"),
+        pytest.raises(Locked, match=words),
+        held(path, "bob"),
+    ):
+        pass
+
+
 def test_the_second_says_who_and_since_when(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with holder(path) as pid:

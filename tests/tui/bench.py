@@ -124,10 +124,10 @@ class Bench(Backend):
 
     @contextmanager
     def at_work(
-        self, interrupt: Interrupt, *, recovering: bool = False
+        self, interrupt: Interrupt, work: str = "", *, recovering: bool = False
     ) -> Iterator[tuple[Store, Journal, Interrupt]]:
         """As state_dir.at_work, below the root."""
-        with held(self.root / "state/lock", "tester"):
+        with held(self.root / "state/lock", "tester", work):
             told = self.killed()
             if told is not None and not recovering:
                 raise InterruptedRun(told)

@@ -56,7 +56,7 @@ def test_what_is_going_to_happen_is_asked_about_before_the_password(
         return False
 
     @contextmanager
-    def at_work() -> Iterator[Any]:
+    def at_work(**_: Any) -> Iterator[Any]:
         yield None, None, Interrupt()
 
     line = SimpleNamespace(describe=lambda: SimpleNamespace(diff=""))

@@ -26,7 +26,9 @@ from wizard.cli.options import (
 )
 from wizard.console import alone, clean, error, out
 from wizard.debug import (
+    PLAINTEXT,
     PLAINTEXT_WITHIN,
+    SASLAUTHD,
     SASLAUTHD_WITHIN,
     DebugLine,
     debug,
@@ -71,7 +73,7 @@ def saslauthd(arguments: argparse.Namespace) -> int:
     must_be_root()
     must_be_asked(arguments, "debug saslauthd")
     seconds = int(within(arguments, SASLAUTHD_WITHIN, SHORTEST))
-    with at_work() as (store, journal, interrupt):
+    with at_work(work=SASLAUTHD) as (store, journal, interrupt):
         if not arguments.json:
             out(
                 f"saslauthd is stopped and runs in the foreground for {seconds} s at most; meanwhile it answers logins. "
@@ -182,7 +184,7 @@ def _user(arguments: argparse.Namespace, interrupt: Interrupt) -> Credentials:
 def _plaintext(arguments: argparse.Namespace, target: Target, seconds: int) -> int:
     show = (lambda _: None) if arguments.json else out
     host = Host()
-    with at_work() as (store, journal, interrupt):
+    with at_work(work=PLAINTEXT) as (store, journal, interrupt):
         plain_login = plaintext_offer(look(host), target.port, loopback=arguments.loopback_only)
         if plain_login is None:
             show(

@@ -34,6 +34,8 @@ from wizard.steps.saslauthd import answers_on_socket
 from wizard.system.guard import FOLDER, Revert
 from wizard.system.host import Host
 
+SASLAUTHD, PLAINTEXT = "saslauthd in debug mode", "a manual login without TLS"
+"""What is done for a while, in the words for others."""
 SASLAUTHD_WITHIN = 600
 """Seconds that it runs at most by default."""
 _OPTIONS = "-c -m /var/run/saslauthd"

@@ -45,17 +45,21 @@ class InterruptedRun(WizardError):
 
 @contextmanager
 def at_work(
-    *, recovering: bool = False, told: Interrupt | None = None, say: Callable[[str], None] | None = None
+    *,
+    recovering: bool = False,
+    told: Interrupt | None = None,
+    say: Callable[[str], None] | None = None,
+    work: str = "",
 ) -> Iterator[tuple[Store, Journal, Interrupt]]:
     """The store, the journal and the signals, while we alone change this host.
 
     Signals are caught here, which the main thread alone may do; in another thread `told` is an Interrupt that
     somebody else tells of them. `say`, or standard error, is told before anything is done what the store was found to
-    be: damaged and healed, or wiped.
+    be: damaged and healed, or wiped. `work` is what others are told that this is for.
 
     Raises CannotHere, Locked, and InterruptedRun unless we are `recovering`."""
     with ExitStack() as stack:
-        stack.enter_context(alone())
+        stack.enter_context(alone(work=work))
         interrupt = stack.enter_context(postponed() if told is None else nullcontext(told))
         interrupt.at_signal = give_up
         killed = killed_run()
@@ -69,7 +73,7 @@ def at_work(
 
 
 @contextmanager
-def alone(what: str = "change this host") -> Iterator[None]:
+def alone(what: str = "change this host", work: str = "") -> Iterator[None]:
     """While inside, this host and its settings are ours alone to change. Raises CannotHere, NotRoot with `what` only
     root can do, Locked."""
     must_be_root(what)
@@ -82,7 +86,7 @@ def alone(what: str = "change this host") -> Iterator[None]:
         try:
             make_private_folder(HOME)
             check_private_folder(HOME)
-            stack.enter_context(held(LOCK, who))
+            stack.enter_context(held(LOCK, who, work))
         except StoreError as problem:
             raise CannotHere(str(problem)) from problem
         except OSError as problem:

@@ -71,7 +71,10 @@ _SASLAUTHD = (
     (r"auth success \(cached\)", "yes, from its cache: PAM was not asked"),
     (r"auth success", "yes: user and password are right"),
     (r"auth failure", "no, and the reason"),
-    (r"NULL (login|password) received", "asked without a name or password"),
+    (
+        r"NULL (login|password) received",
+        "asked without a name or password, as msa-wizard asks whether it answers",
+    ),
     (r"pam_unix\(.*authentication failure", "PAM: the password is wrong, or there is no such user"),
     (r"pam_unix\(.*check pass; user unknown", "PAM: there is no such user"),
     (r"pam_unix\(.*expired", "PAM: the account has expired"),

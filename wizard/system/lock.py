@@ -14,8 +14,8 @@ from wizard.errors import Locked
 
 
 @contextmanager
-def held(path: Path, who: str) -> Iterator[None]:
-    """Hold the lock at `path` while inside. Raises Locked with the holder's name, pid and start; OSError."""
+def held(path: Path, who: str, work: str = "") -> Iterator[None]:
+    """Hold the lock at `path` while inside, for this `work`. Raises Locked with the holder's name, pid, work and start; OSError."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         try:
@@ -23,7 +23,8 @@ def held(path: Path, who: str) -> Iterator[None]:
         except BlockingIOError as error:
             raise Locked(_holder(descriptor)) from error
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "who": who, "since": time.time()}).encode(), 0)
+        record = {"pid": os.getpid(), "who": who, "since": time.time(), "work": work}
+        os.pwrite(descriptor, json.dumps(record).encode(), 0)
         yield
     finally:
         os.close(descriptor)
@@ -61,6 +62,7 @@ def _holder(descriptor: int) -> str:
     try:
         shown = json.loads(os.pread(descriptor, 4096, 0))
         since = time.strftime("%F %T", time.localtime(shown["since"]))
-        return f"{shown['who']} has been running msa-wizard (pid {shown['pid']}) since {since}"
+        work = f", {shown['work']}" if shown.get("work") else ""
+        return f"{shown['who']} has been running msa-wizard (pid {shown['pid']}{work}) since {since}"
     except (ValueError, KeyError, TypeError):
         return "another msa-wizard has just started"
