@@ -73,7 +73,7 @@ _SASLAUTHD = (
     (r"auth failure", "no, and the reason"),
     (
         r"NULL (login|password) received",
-        "asked without a name or password, as msa-wizard asks whether it answers",
+        "asked without a name or password: msa-wizard itself does, to see whether it answers",
     ),
     (r"pam_unix\(.*authentication failure", "PAM: the password is wrong, or there is no such user"),
     (r"pam_unix\(.*check pass; user unknown", "PAM: there is no such user"),
