@@ -26,6 +26,7 @@ def make(program: Path, one_file: Path, folder: Path, epoch: int) -> None:
     command = [sys.executable, "-I", "-c", _ASKED, str(program)]
     galaxy, texts = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     files = {name: text.encode() for name, text in texts.items() if name != "galaxy.yml"}
+    files["LICENSE"] = (program / "LICENSE").read_bytes()
     files[PROGRAM] = one_file.read_bytes()
     listed = _json({"files": [*_folders(files), *map(_file, sorted(files.items()))], "format": 1})
     about = galaxy | {

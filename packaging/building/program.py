@@ -22,6 +22,7 @@ def lay_down(source: Path, target: Path, kind: str, commit: str, names: Collecti
         for path in sorted((source / part).rglob("*")):
             if path.suffix in _SUFFIXES:
                 put(target / path.relative_to(source), path.read_bytes())
+    put(target / "LICENSE", (source / "LICENSE").read_bytes())
     mark(target, kind, commit)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 _WHEEL_OF = ("--implementation=cp", "--python-version=3.11", "--abi=cp311", "--abi=none")
 _PLATFORM = ("--platform=manylinux2014_x86_64", "--platform=manylinux_2_28_x86_64")
 """One and the same wheel wherever this runs. Only MarkupSafe's has a compiled part, and works without it."""
-_LEFT_OUT = frozenset(("tests", "test", "__pycache__"))
+_LEFT_OUT = frozenset(("tests", "test", "demo", "__pycache__"))
 _KEPT_OF_METADATA = re.compile(r"METADATA|(LICEN[CS]E|COPYING|AUTHORS|NOTICE)[^/]*|licenses", re.IGNORECASE)
 
 
@@ -28,7 +28,7 @@ def wheels(requirements: Path, target: Path) -> list[Path]:
 
 
 def collect(requirements: Path, target: Path, names: Collection[str] = ()) -> None:
-    """Unpack them into `target`, of packages with these `names` only, if there are any: no compiled code, no caches, no tests,
+    """Unpack them into `target`, of packages with these `names` only, if there are any: no compiled code, no caches, no tests, no demonstrations,
     and of the metadata what a licence asks for. Modes do not depend on the umask.
 
     Raises subprocess.CalledProcessError, ValueError for a name that is not required."""

@@ -243,10 +243,15 @@ def test_the_one_file_holds_no_compiled_code_no_caches_and_no_tests(built: Path)
     with zipfile.ZipFile(built / "msa-wizard.pyz") as outer, outer.open("program.zip") as inner:
         names = zipfile.ZipFile(inner).namelist()
     assert not [name for name in names if name.endswith((".so", ".pyc", ".pyd", ".exe"))]
-    assert not {"tests", "test", "__pycache__"} & {part for name in names for part in name.split("/")}
-    assert {"textual/app.py", "wizard/cli/main.py", "screens/wizard.tcss", "templates/guard.sh.j2"} <= set(
-        names
-    )
+    assert not {"tests", "test", "demo", "__pycache__"} & {part for name in names for part in name.split("/")}
+    needed = {
+        "textual/app.py",
+        "wizard/cli/main.py",
+        "screens/wizard.tcss",
+        "templates/guard.sh.j2",
+        "LICENSE",
+    }
+    assert needed <= set(names)
 
 
 def test_the_collection_lists_all_that_it_holds_and_holds_the_one_file(built: Path) -> None:
@@ -263,6 +268,7 @@ def test_the_collection_lists_all_that_it_holds_and_holds_the_one_file(built: Pa
     assert {each["name"] for each in listed if each["ftype"] == "dir"} == {".", *folders}
     assert folders == {str(parent) for name in held for parent in Path(name).parents if parent != Path()}
     assert held["roles/msa/files/msa-wizard.pyz"] == (built / "msa-wizard.pyz").read_bytes()
+    assert held["LICENSE"] == (_TOP / "LICENSE").read_bytes()
     assert "plugins/modules/apply.py" in held
 
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+from fnmatch import fnmatch
 from io import BytesIO
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from tests.system.package import MOMENT, build, package
 
 TOP = Path(__file__).resolve().parents[2]
 _TOOLS = ("dpkg-buildpackage", "dh", "dh_python3")
+_OF_OTHERS = re.compile(
+    rb"Copyright \(?[cC\d]|Licensed under|[Aa]dapted from|(?:Data|Borrowed) from|from Python \d"
+)
+_OF_ITS_PACKAGE = re.compile(rb"[Kk]islyuk|the Pygments team|BSD license, see LICENSE|the formal grammar")
 pytestmark = pytest.mark.skipif(
     any(shutil.which(tool) is None for tool in _TOOLS), reason="Debian's tools for packages are not here"
 )
@@ -85,11 +90,30 @@ def test_only_root_can_lock_the_package(held: dict[str, tuple[tarfile.TarInfo, b
 
 def test_what_travels_along_has_its_licence(held: dict[str, tuple[tarfile.TarInfo, bytes]]) -> None:
     text = held["/usr/share/doc/msa-wizard/copyright"][1].decode()
-    files = re.findall(r"(?m)^Files: (\S+)/\*\n", text)
+    files = re.findall(r"(?m)^Files: ([^/\s]+)/\*\n", text)
     assert sorted(files) == ["argcomplete", "platformdirs", "pygments", "rich", "textual"]
     used = set(re.findall(r"(?m)^License: (.+)$", text.partition("\n\nLicense: ")[0]))
     explained = set(re.findall(r"(?m)^License: (\S+)\n ", text))
     assert {name for each in used for name in each.split(" and ")} <= explained
+
+
+def test_who_else_has_written_part_of_what_travels_along_is_named(
+    held: dict[str, tuple[tarfile.TarInfo, bytes]],
+) -> None:
+    """As the files themselves say: each that names somebody else than its package's authors has a paragraph of its own."""
+    text = held["/usr/share/doc/msa-wizard/copyright"][1].decode()
+    listed = [each for files in re.findall(r"(?m)^Files: (\S+(?:\n \S+)*)", text) for each in files.split()]
+    own = [each for each in listed if not re.fullmatch(r"([^/]+/)?\*", each)]
+    theirs = set()
+    for name, (_, content) in held.items():
+        path = name.removeprefix("/usr/lib/msa-wizard/")
+        if path == name or path.split("/")[0] in ("wizard", "screens", "snapshots", "templates"):
+            continue
+        lines = [line for line in content.splitlines() if _OF_OTHERS.search(line)]
+        if [line for line in lines if not _OF_ITS_PACKAGE.search(line)]:
+            theirs.add(path)
+    assert len(theirs) > 20
+    assert [path for path in theirs if not any(fnmatch(path, each) for each in own)] == []
 
 
 def test_page_completions_and_log_rotation_are_in_debians_places(
