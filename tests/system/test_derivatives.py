@@ -82,6 +82,9 @@ def test_another_sendmail_is_refused_with_the_reason(machine: BootMachine, how: 
     refused = other.run([WIZARD, "apply", "--yes"], check=False)
     assert refused.returncode == 3
     assert f"this is Fedora Linux 41: {why}" in " ".join((refused.stdout + refused.stderr).split())
+    for command in (["plan", "install"], ["rehearse"]):
+        refused = other.run([WIZARD, *command], check=False)
+        assert (refused.returncode, why in " ".join(refused.stderr.split())) == (3, True), refused
     written = {path for path in other.written(before) if not path.startswith("/var/log/msa-wizard.log")}
     assert not {path for path in written if path.startswith(("/etc", "/usr"))}, written
 

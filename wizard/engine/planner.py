@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from wizard.engine.edits import at_the_first
 from wizard.engine.trial import tried
 from wizard.gather.host import look
+from wizard.gather.origin import must_be_debians
 from wizard.model.answers import Answers
 from wizard.model.events import Planned, Report
 from wizard.model.facts import Facts
@@ -18,6 +19,7 @@ from wizard.sendmail import mc_repair
 from wizard.sendmail.m4 import earlier
 from wizard.steps.install import Install
 from wizard.steps.order import STEPS
+from wizard.steps.preflight import Preflight
 from wizard.steps.sendmailconfig import EDITS, Sendmailconfig
 from wizard.system.host import Host
 
@@ -83,8 +85,10 @@ class Planner:
 
     def plan(self, wanted: Sequence[str] = (), facts: Facts | None = None) -> dict[str, Plan]:
         """The plan of each wanted step (all of them when none is named), as if those before it were done; on `facts`, or
-        on what is there. Raises HostError, StoreError."""
+        on what is there. Raises HostError, StoreError, CannotHere."""
         facts = self.look(ask_apt=True) if facts is None else self._remembering(facts)
+        if wanted and Preflight.id not in wanted:
+            must_be_debians(facts)
         plans: dict[str, Plan] = {}
         left: dict[str, str] = {}
         for step in self.steps:

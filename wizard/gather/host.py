@@ -179,7 +179,7 @@ def look(
         login=accepted_login(host, max(*map(host.mtime, (*_OF_LOGINS, *others)), cf_changed)),
         taken=taken,
         disk_free=shutil.disk_usage(host.path("/var")).free if host.exists("/var") else 0,
-        foreign="" if system.id == "debian" else foreign(host, packages),
+        foreign=None if system.id == "debian" else foreign(host, packages),
         usr_readonly=host.exists("/usr") and bool(os.statvfs(host.path("/usr")).f_flag & os.ST_RDONLY),
     )
 

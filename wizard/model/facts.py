@@ -181,6 +181,18 @@ class TlsRefusal:
     """What a fix makes of the file's mode; None where a person has to decide."""
 
 
+OLDEST = 12
+"""The oldest Debian that will do."""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Why Sendmail is not Debian's package on a host, and what its admin can do."""
+
+    why: str
+    remedy: str
+
+
 @dataclass(frozen=True)
 class Facts:
     """Everything the steps know of the host at one moment."""
@@ -262,8 +274,8 @@ class Facts:
     """Which of the commands asked for by the steps exist."""
     disk_free: int = 0
     """Bytes free below /var."""
-    foreign: str = ""
-    """Why Sendmail is not Debian's package here; empty where it is, and on Debian itself, where nobody asks."""
+    foreign: Foreign | None = None
+    """Why Sendmail is not Debian's package here; None where it is, and on Debian itself, where nobody asks."""
     usr_readonly: bool = False
     """Whether /usr is mounted read-only."""
     taken: float = 0.0

@@ -18,6 +18,7 @@ from wizard.engine.engine import Engine
 from wizard.engine.state_dir import LOCK, must_not_wait
 from wizard.errors import CannotHere, HostError, Locked, NotRoot, WizardError
 from wizard.gather.host import look
+from wizard.gather.origin import must_be_debians
 from wizard.maillog.read import where
 from wizard.mends.order import find
 from wizard.model.answers import Answers
@@ -285,6 +286,7 @@ def rehearsed(
     host = Host()
     try:
         facts = look(host)
+        must_be_debians(facts)
         with Clone(wish(host, facts)) as clone:
             rehearsal = RehearsalRun(answers, steps, tell, interrupt).run(clone, facts)
             if keep is not None:

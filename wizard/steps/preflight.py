@@ -8,7 +8,7 @@ from wizard.editors import EditError, sendmail_mc
 from wizard.editors.daemon_options import is_loopback
 from wizard.model import facts as f
 from wizard.model.answers import Answers
-from wizard.model.facts import Facts
+from wizard.model.facts import OLDEST, Facts
 from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.sendmail.cf import listeners
 from wizard.sendmail.cf_needs import REMEDY, certificate_is_there, tls_sentence
@@ -19,7 +19,6 @@ from wizard.system.host import Host
 from wizard.system.links import in_the_way
 from wizard.system.sockets import Listener, collide
 
-OLDEST = 12
 NEWEST_TRIED = 14
 ROOM = 400 * 1024 * 1024
 """Bytes that the packages and their download take, with room to spare."""
@@ -61,8 +60,8 @@ def checks(facts: Facts, answers: Answers) -> list[Check]:
 def _release(facts: Facts) -> Check:
     release = facts.release
     if facts.foreign:
-        advice = f"`apt-get update`, and see that every part of the archive is on (Ubuntu: universe); else use Debian {OLDEST} or newer"
-        return Check("release", Sign.FAILED, f"this is {release.name}: {facts.foreign}", advice)
+        says = f"this is {release.name}: {facts.foreign.why}"
+        return Check("release", Sign.FAILED, says, facts.foreign.remedy)
     if release.id != "debian":
         says = f"msa-wizard was not tried on {release.name}. Its Sendmail is Debian's package: rehearse first"
         return Check("release", Sign.WARNING, says, "msa-wizard rehearse")

@@ -28,17 +28,21 @@ def test_a_package_without_a_candidate_is_not_offered() -> None:
 
 
 def test_no_dpkg_means_another_sendmail(tmp_path: Path) -> None:
-    assert "no dpkg and no apt" in foreign(Host(tmp_path), {})
+    found = foreign(Host(tmp_path), {})
+    assert found
+    assert ("no dpkg and no apt" in found.why, "apt" in found.remedy) == (True, False)
 
 
 def test_an_installed_package_must_bring_debians_script(tmp_path: Path) -> None:
     (tmp_path / "var/lib/dpkg").mkdir(parents=True)
     (tmp_path / "var/lib/dpkg/status").touch()
-    assert UPDATE_AUTH in foreign(Host(tmp_path), {"sendmail-bin": "8.15"})
+    found = foreign(Host(tmp_path), {"sendmail-bin": "8.15"})
+    assert found
+    assert UPDATE_AUTH in found.why
     script = tmp_path / UPDATE_AUTH.lstrip("/")
     script.parent.mkdir(parents=True)
     script.touch()
-    assert foreign(Host(tmp_path), {"sendmail-bin": "8.15"}) == ""
+    assert foreign(Host(tmp_path), {"sendmail-bin": "8.15"}) is None
 
 
 def test_what_is_needed_is_what_the_steps_install_and_their_scripts() -> None:

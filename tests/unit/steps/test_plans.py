@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 
 from snapshots.live.entry import Entry, Kind
 from tests.unit.steps.recorded import NOW, RECORDED, bare, file, machine
 from wizard.changes.file import FileChange
+from wizard.engine.engine import Engine
+from wizard.errors import CannotHere
 from wizard.mends.generated import MendDaemonMode
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Auth, Install, Listen
-from wizard.model.facts import Facts, Process, Release
+from wizard.model.facts import Facts, Foreign, Process, Release
 from wizard.model.plan import UNKNOWN, UNTESTED, Outcome, Plan, Sign, after
 from wizard.model.step_facts import AptPlan
 from wizard.rollback.apply import running as daemons_running
@@ -503,7 +506,13 @@ def test_debian_13_leaves_sendmail_disabled() -> None:
 @pytest.mark.parametrize(
     ("overrides", "check_id"),
     [
-        ({"release": Release("fedora", "41", "Fedora Linux 41"), "foreign": "it has no dpkg"}, "release"),
+        (
+            {
+                "release": Release("fedora", "41", "Fedora Linux 41"),
+                "foreign": Foreign("it has no dpkg", "use Debian"),
+            },
+            "release",
+        ),
         ({"release": Release("debian", "11", "Debian 11")}, "release"),
         ({"packages": {"postfix": "3.7"}}, "mta"),
         ({"packages": {"exim4-daemon-light": "4.96"}}, "mta"),
@@ -837,11 +846,19 @@ def test_a_system_with_debians_sendmail_is_warned_not_refused() -> None:
     assert plan("preflight", facts).outcome is Outcome.DONE
 
 
-def test_why_a_system_is_refused_is_said() -> None:
+def test_why_a_system_is_refused_is_said(tmp_path: Path) -> None:
     facts = bare(
-        "12", release=Release("fedora", "41", "Fedora Linux 41"), foreign="it has no dpkg and no apt"
+        "12",
+        release=Release("fedora", "41", "Fedora Linux 41"),
+        foreign=Foreign("it has no dpkg and no apt", "use Debian"),
     )
     assert "Fedora Linux 41: it has no dpkg" in plan("preflight", facts).reason
+    engine = Engine(Host(tmp_path), Answers(), lambda _: None)
+    assert set(engine.plan(["preflight", "install"], facts)) == {"preflight", "install"}
+    with pytest.raises(
+        CannotHere, match="Fedora Linux 41: it has no dpkg and no apt; what to do: use Debian"
+    ):
+        engine.plan(["install"], facts)
 
 
 def test_every_step_that_changes_something_says_before_what_will_be_checked() -> None:
