@@ -131,6 +131,34 @@ def test_what_was_rolled_back_is_not_done_any_more() -> None:
     assert summary(seen(), told, needing).done == (("done", "install"), ("rolled back", "firewall"))
 
 
+def test_what_a_rollback_makes_to_do_again_is_not_done_and_what_it_means_is_said() -> None:
+    told = session("mc-includes", "auth-options", "sendmailconfig", "restart")
+    told.took_back(TakenBack("auth-options", ("auth-options",)))
+    names = ("auth-options", "sendmailconfig", "restart")
+    again = {f"plan_{number}": Plan.pending(name, "to do") for number, name in enumerate(names)}
+    assert summary(seen(**again), told, needing).done == (
+        ("done", "mc-includes"),
+        ("rolled back", "auth-options"),
+        ("", "without auth-options passwords may cross the network in clear"),
+        ("to do", "auth-options, sendmailconfig, restart"),
+    )
+    again["first"] = Plan.pending("mc-includes", "to do")
+    assert "passwords" not in str(summary(seen(**again), told, needing).done), "there is no login at all"
+
+
+def test_a_step_that_was_rolled_back_twice_is_named_once() -> None:
+    told = session("install")
+    told.took_back(TakenBack("mc-includes, smtp-port", ("mc-includes", "smtp-port")))
+    told.took_back(TakenBack("mc-includes", ("mc-includes",)))
+    assert told.rolled_back == ["mc-includes, smtp-port"]
+
+
+def test_a_step_that_was_skipped_is_not_called_blocked() -> None:
+    stuck = {"one": Plan.blocked("firewall", "two are active")}
+    rows = summary(seen(**stuck), session(skipped=["firewall"]), needing).done
+    assert [word for word, _ in rows] == ["skipped"]
+
+
 def test_a_step_whose_rollback_was_rolled_back_is_done() -> None:
     told = session("install", "firewall")
     told.took_back(FIREWALL)

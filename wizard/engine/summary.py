@@ -6,16 +6,17 @@ from __future__ import annotations
 import ipaddress
 import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wizard.engine.overview import found
+from wizard.engine.overview import REMAINING, found
 from wizard.engine.state_dir import WAYS
 from wizard.model.plan import NOT_NOW, Check, Outcome, Plan, Sign
 from wizard.steps import guess_limit, login_policy, tls_policy
 from wizard.steps.firewall import OpenFirewall
 from wizard.steps.guess_limit import GuessLimit
+from wizard.steps.install import Install
 from wizard.steps.login_policy import LoginPolicy
 from wizard.steps.order import STEPS
 from wizard.steps.restart import AuthTest
@@ -47,10 +48,13 @@ def summary(
 ) -> Summary:
     """Of what was done in `session`, on the host as it was `seen` afterwards; None where nobody has looked since. Where a killed
     run waits, nothing else can be done."""
-    remaining = seen.remaining if seen is not None else ()
-    left = [name for name in remaining if name not in session.skipped]
-    skipped = [name for name in remaining if name in session.skipped] if seen else sorted(session.skipped)
-    done = [name for name in session.applied if name not in remaining]  # else somebody has undone it since
+    states = seen.states if seen is not None else dict.fromkeys(sorted(session.skipped), "skipped")
+    to_do = [name for name, word in states.items() if word in (*REMAINING, "skipped", "blocked")]
+    skipped = [name for name in to_do if name in session.skipped]
+    left = [name for name in to_do if name not in skipped and states[name] != "blocked"]
+    done = [
+        name for name in session.applied if name not in left
+    ]  # else somebody has undone it since, or made it to do again
     failed = [name for name in session.failed if not _done_since(name, session, seen)]
     rows = [
         *_rows(INTERRUPTED, [f"{waits.words()}. {WAYS}"] if waits else []),
@@ -58,9 +62,9 @@ def summary(
         *_rows("skipped", (f"{name}: {follows(name, needing)}" for name in skipped)),
         *_rows("failed", (line for name in failed for line in _failure(name, session))),
         *_rows("failed" if not failed else "", dict.fromkeys(session.half_way)),
-        *_rows("rolled back", session.rolled_back),
+        *_rows("rolled back", [*session.rolled_back, *_lost(session, left)]),
         *_rows("recovered", session.recovered),
-        *_rows("blocked", _blocked(seen.plans.values()) if seen and not waits else ()),
+        *_rows("blocked", _blocked(seen.plans.values(), skipped) if seen and not waits else ()),
         *_rows("saved", dict.fromkeys(session.saved)),
         *_rows("debugged", (f"{what}: changed for that while" for what in dict.fromkeys(session.debugged))),
     ]
@@ -92,8 +96,18 @@ def follows(name: str, needing: Needing) -> str:
     return f"without it these do not work: {', '.join(sorted(later))}" if later else "no other step needs it"
 
 
-def _blocked(plans: Iterable[Plan]) -> Iterator[str]:
-    return (f"{plan.step}: {plan.reason}" for plan in plans if plan.outcome is Outcome.BLOCKED)
+def _lost(session: Session, left: Collection[str]) -> Iterator[str]:
+    """What it means that a step was rolled back which a login can do without; nothing where what it needs is gone, too."""
+    for step in STEPS:
+        gone = {*step.needs, Install.id} & {*left}
+        if step.without and step.id in session.out_of_force and step.id in left and not gone:
+            yield f"without {step.id} {step.without}"
+
+
+def _blocked(plans: Iterable[Plan], skipped: Collection[str]) -> Iterator[str]:
+    for plan in plans:
+        if plan.outcome is Outcome.BLOCKED and plan.step not in skipped:
+            yield f"{plan.step}: {plan.reason}"
 
 
 def _done_since(name: str, session: Session, seen: Overview | None) -> bool:

@@ -46,14 +46,23 @@ class Session:
 
     @property
     def rolled_back(self) -> list[str]:
-        """The rollbacks that still hold, in words, of each what was not applied again; and what they left."""
+        """The rollbacks that still hold, in words, of each what was not applied again, once; and what they left."""
         lines: list[str] = []
+        named: set[str] = set()
         for each in self.rollbacks:
-            out = [step for step in each.steps if step not in self.applied]
+            out = [step for step in each.steps if step in self.out_of_force]
+            new = [step for step in out if step not in named]
+            named.update(new)
+            if new or not each.steps:
+                lines.append(each.words if len(new) == len(each.steps) else ", ".join(new))
             if out or not each.steps:
-                lines.append(each.words if len(out) == len(each.steps) else ", ".join(out))
                 lines += (f"left: {left}" for left in each.left)
         return list(dict.fromkeys(lines))
+
+    @property
+    def out_of_force(self) -> set[str]:
+        """The steps that were rolled back, and not applied again."""
+        return {step for each in self.rollbacks for step in each.steps if step not in self.applied}
 
     @property
     def nothing(self) -> bool:
