@@ -143,7 +143,7 @@ class WizardApp(App[int]):
                     leave = partial(screen.leave_for, leave)
             leave()
             return
-        from screens.dialogs import ConfirmQuit
+        from screens.leaving import ConfirmQuit
 
         def decided(yes: bool | None) -> None:
             if yes and self.desk.changing:
@@ -152,7 +152,9 @@ class WizardApp(App[int]):
                 self.action_leave()
 
         if not isinstance(self.screen, ConfirmQuit):
-            self.push_screen(ConfirmQuit(self.desk.step, self.desk.job), decided)
+            screens = (screen for screen in self.screen_stack if isinstance(screen, WizardScreen))
+            edits = [name for screen in screens for name in screen.would_go]
+            self.push_screen(ConfirmQuit(self.desk.step, self.desk.job, edits), decided)
 
     def _leave(self) -> None:
         self.leaving = True

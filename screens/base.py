@@ -150,6 +150,11 @@ class WizardScreen(Screen[Result]):
         self._gone = True
         return super().dismiss(self._result[0])
 
+    @property
+    def would_go(self) -> tuple[str, ...]:
+        """The edits of sendmail.mc that are rolled back if the run of this screen ends now."""
+        return ()
+
     def leave_for(self, go_on: Callable[[], object]) -> None:
         """Before `go_on` takes this screen away: ask where something would be lost."""
         go_on()

@@ -39,57 +39,8 @@ if TYPE_CHECKING:
     from wizard.model.plan import Ending, Plan, Step
 
 
-_STEP = (
-    "If you quit now, the command at work is finished first: a package manager is never stopped half-way, and that may "
-    "take a minute. If the step is complete then, it stays; if not, it is undone{too}. Other steps that are done stay. The "
-    "terminal then says which."
-)
-_JOB = (
-    "If you quit now, it ends where that is safe: a package manager is never stopped half-way, and that may take a "
-    "minute. The terminal then says what came of it."
-)
-
-
-class ConfirmQuit(Dialog[bool]):
-    """True: end once the command at work is finished; its step stays if that completes it, and is undone if not."""
-
-    HEADING = "Quit"
-    HELP_TEXT = """
-Something is being done on this host right now. y quits once that has come to an end that is safe; n, Enter and Esc
-stay, and it goes on.
-"""
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "dismiss(True)", "Quit"),
-        Binding("n,escape,enter", "dismiss(False)", "Stay"),
-    ]
-
-    def __init__(self, step: str, job: str) -> None:
-        super().__init__()
-        self._step = step
-        """The step at work, "" for a job that has none."""
-        self._job = job
-
-    def over(self) -> bool:
-        """Whether what was at work has ended."""
-        return not self.desk.changing
-
-    def compose(self) -> ComposeResult:
-        """The question; staying is the default."""
-        follows = _STEP.format(too=_undone_too(self._step)) if self._step else _JOB
-        with Vertical(classes="dialog tall"):
-            yield Static(f"{self._step or self._job} is at work.\n\n{follows}", markup=False)
-            yield keys(("y", "quit"), ("Enter", "stay here (n and Esc too)"))
-
-
-def _undone_too(step: str) -> str:
-    """What goes with a step that is undone, as the end of a clause."""
-    from wizard.steps.order import STEPS
-
-    also = next((each.also_reverts for each in STEPS if each.id == step), ())
-    return f", and {', '.join(also)} of this run too" if also else ""
-
-
-Listed = tuple[Sequence["Step"], Sequence["Plan"]]
+Listed = tuple[Sequence["Step"], Sequence["Plan"], Sequence[str]]
+"""The steps with their plans; and what is left out, a line each."""
 
 
 class ApplyAll(Dialog[bool]):
@@ -135,10 +86,11 @@ stops and asks where something that works would end, or where a step would undo 
             content.update(f"First it is known what that is: {looking}. Esc cancels.")
             return
         self._watch.stop()
-        steps, plans = self._listed()
+        steps, plans, left_out = self._listed()
         lines = [f"{step.id:<19}{step.title}" for step in steps]
         brings = [line for plan in plans for change in plan.changes for line in change.describe().details]
         lines += ["", "Installed with it:", *map(clean, brings)] if brings else []
+        lines += ["", "Left out:", *map(clean, left_out)] if left_out else []
         words.update(Content.styled(f"Apply {count(len(steps), 'step')}?", "bold"))
         content.update("\n".join(hanging(line, INSIDE) for line in lines))
         if self._waited:
@@ -333,17 +285,25 @@ class StepFailed(Dialog[str | None]):
     ]
 
     def __init__(
-        self, step: str, why: str, last: Sequence[str], undone: Sequence[str] = (), left: Sequence[str] = ()
+        self,
+        step: str,
+        why: str,
+        last: Sequence[str],
+        undone: Sequence[str] = (),
+        left: Sequence[str] = (),
+        first: str = "",
     ) -> None:
         super().__init__()
         self._step, self._why, self._last, self._undone, self._not_undone = step, why, last, undone, left
+        self._again = f"again from {first}" if first else "try again"
+        """What y does: steps that the failure took with it come first."""
 
     def compose(self) -> ComposeResult:
         """All of it, with the keys below."""
         with Vertical(classes="dialog tall"):
             yield headline(f"✗ {self._step} failed", "bold ansi_red")
             yield scrolled(self._content())
-            yield keys(("y", "try again"), ("e", "settings"), ("t", "troubleshoot"))
+            yield keys(("y", self._again), ("e", "settings"), ("t", "troubleshoot"))
             yield keys(("h", "history"), ("!", "a shell"), ("Enter", "look around"), SCROLLS).add_class(
                 "more"
             )

@@ -25,6 +25,7 @@ from wizard.system.signals import Interrupt
 
 if TYPE_CHECKING:
     from wizard.engine.local_edits import OwnEdit
+    from wizard.engine.overview import Overview
     from wizard.model.events import Event
     from wizard.model.plan import Change, Check, Ending, Plan, Step
     from wizard.rollback.plan import Rollback
@@ -47,6 +48,8 @@ class StepWaits(Message):
     edits: tuple[OwnEdit, ...] = ()
     why: str = ""
     """Why it is asked although the step has been approved."""
+    seen: Overview | None = None
+    """The host and all plans, now that the run has come so far."""
 
 
 @dataclass
@@ -372,6 +375,8 @@ class ApplyPolicy:
 
     own_edits: Callable[[Plan], Sequence[OwnEdit]] = lambda _: ()
     """The admin's edits of the lines that a plan would write again."""
+    see: Callable[[], Overview | None] = lambda: None
+    """Looks at the host: what a run has done, or goes without, makes others to do."""
     approved: tuple[str, Plan] | None = None
     """The step and plan that the admin has approved last."""
 
@@ -393,6 +398,7 @@ class ApplyPolicy:
         return self._asked(job, StepWaits(step, plan, why=why))
 
     def _asked(self, job: Job, question: StepWaits) -> bool:
+        question.seen = self.see()
         if agreed := job.agreed(question):
             self.approved = question.step.id, question.plan
         return agreed

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from screens.base import Frame, sentence
 from screens.external_programs import edit
 from screens.jobs import ApplyPolicy, EndingsWait, EngineSaid, JobEnded, Reply, StepWaits, Stopped
+from screens.remaining import Remaining
 from screens.review_and_run import event_line
+from screens.widgets.contents import left_out, without
 from screens.widgets.step_board import StepBoard, StepPanes
 from wizard.console import clean
-from wizard.engine.edits import left_out
-from wizard.engine.overview import REMAINING, state
+from wizard.engine import edits
+from wizard.engine.overview import REMAINING, Overview, state
 from wizard.engine.run import Run
 from wizard.engine.state_dir import InterruptedRun
 from wizard.errors import Interrupted
@@ -49,8 +51,14 @@ class StepRun(Frame[None]):
     def __init__(self) -> None:
         super().__init__()
         self.policy = ApplyPolicy()
+        self._wanted: tuple[str, ...] = ()
+        """What the newest run is for; empty where that is all."""
+        self._applied: list[str] = []
+        """What it has applied."""
         self._current: str | None = None
         """The step in front of the engine."""
+        self._left_out_now = ""
+        """What follows from the skip before the next question."""
         self._asked = False
         """Whether its question is on the screen: a key from before is no answer, though the run waits already."""
         self._not_drawn: list[str] = []
@@ -93,6 +101,10 @@ class StepRun(Frame[None]):
         """Look at the host, and show what came of a run that has ended."""
 
     @abstractmethod
+    def _once_seen(self, go_on: Callable[[], object]) -> None:
+        """The same, and `go_on` then."""
+
+    @abstractmethod
     def show_step(self) -> None:
         """Show what is known of the chosen step."""
 
@@ -131,10 +143,18 @@ class StepRun(Frame[None]):
                 return
             needed = "is needed first, but was skipped" if missing in self.skipped else "is needed first"
             self.say_of(missing, f"{missing} {needed}: {name} does not work without it. y applies {missing}.")
-        else:
+        elif name in self.skipped:
             self.skipped.discard(name)
-            first = self.applicable[:1] in ([], [name])
-            self._start(self._passing if first else (name,), everything=False)
+            self._once_seen(partial(self._begin, name))  # what it makes to do is known before it is at work
+        else:
+            self._begin(name)
+
+    def _begin(self, name: str, *, everything: bool = False) -> None:
+        """A run from this step on, or, where others come before it, of this step alone."""
+        if self.free:
+            self.board.select(name)
+            first = self.remains.applicable[:1] in ([], [name])
+            self._start(self.remains.passing if first else (name,), everything=everything)
 
     def missing(self, name: str) -> str:
         """The first step that `name` needs and that is not done."""
@@ -149,40 +169,21 @@ class StepRun(Frame[None]):
         word = self.board.states.get(name)
         return word in (NOT_NOW, "skipped")
 
-    def _decide_again(self) -> None:
-        """What a step held up that is wanted now has something to do, perhaps: the run tells."""
-        board = self.board
-        for name, step in board.steps.items():
-            if board.states.get(name) == NOT_NOW and not any(map(self._left_out, step.needs)):
-                board.mark(name, "later")
-
     def _blocks(self, name: str) -> bool:
         """Whether the step cannot be applied on this host as it is."""
         return self.board.plans[name].outcome is Outcome.BLOCKED
 
     @property
-    def stuck(self) -> list[str]:
-        """The steps that cannot be applied, and are not skipped: a run ends at the first, unless it is not among those it is for."""
-        return [name for name, word in self.board.states.items() if word == "blocked"]
-
-    @property
-    def _passing(self) -> tuple[str, ...]:
-        """What a run is for that passes what is stuck: all other steps that do not need it. Empty where nothing is, which means all."""
-        from wizard.rollback.rollback import needing
-
-        left_out = {*self.stuck, *needing(self.stuck)}
-        return tuple(name for name in self.board.steps if name not in left_out) if left_out else ()
-
-    @property
-    def applicable(self) -> list[str]:
-        """The steps that have something to do, and do not need what is stuck, in order."""
-        passing = self._passing
-        return [name for name in self.board.remaining if not passing or name in passing]
+    def remains(self) -> Remaining:
+        """What is left to do, as the board has it now."""
+        board = self.board
+        return Remaining(board.steps, board.plans, board.states, self._current, self._wanted)
 
     @property
     def command_for_all(self) -> str:
-        """What applies all that can be applied, on the command line."""
-        named = " ".join(["", *self.applicable]) if self.stuck else ""
+        """What applies the same as `a` on the command line."""
+        remains = self.remains
+        named = " ".join(["", *remains.to_apply]) if remains.left_out else ""
         return f"msa-wizard apply --yes{self.backend.apply_options}{named}"
 
     def action_apply_all(self) -> None:
@@ -194,8 +195,8 @@ class StepRun(Frame[None]):
             self.look_at_steps()  # another session has changed something meanwhile
 
         def listed() -> Listed:
-            names = [name for name in board.steps if name in {*self.applicable, self._current}]
-            return [board.steps[name] for name in names], [board.plans[name] for name in names]
+            names, left_out = self.remains.to_apply, self.remains.left_out
+            return [board.steps[name] for name in names], [board.plans[name] for name in names], left_out
 
         ask = ApplyAll(lambda: self.looking, listed)
         self.app.push_screen(ask, lambda yes: self._apply_all() if yes else None)
@@ -207,40 +208,70 @@ class StepRun(Frame[None]):
             self.policy.everything = True
             self._work()
             self.desk.answer(Reply.YES, self)
-        elif self.free and self.applicable:
-            self.board.select(self.applicable[0])
-            self._start(self._passing, everything=True)
+        elif self.free and self.remains.applicable:
+            self.board.select(self.remains.applicable[0])
+            self._start(self.remains.passing, everything=True)
 
     def action_skip(self) -> None:
-        """Leave the step out, and say what follows from that."""
+        """Leave the step out, and say what follows from that; or take that back. What remains then is planned anew."""
         desk, board = self.desk, self.board
         name = board.chosen
-        if desk.asks(self) and self._asked and name == self._current:
-            self._asked = False
+        word = board.states.get(name)
+        if desk.asks(self) and self._asked and self._current is not None:
+            if name != self._current:
+                self.say_of(name, f"{self._current} is next: s skips that one.")
+                return
+            self._asked, self._left_out_now = False, left_out([name])
             self._skip(name)
+            self.say_of(name, self._left_out_now)
             desk.answer(Reply.NO, self)
-        elif self.free and board.states.get(name) in (*REMAINING, "failed", "blocked"):
+        elif self.free and word == "skipped":
+            self.skipped.discard(name)
+            self.about = ""
+            self.look_at_steps()
+        elif self.free and word in (*REMAINING, "failed", "blocked"):
             self._skip(name)
-            if self.applicable:
-                board.select(self.applicable[0])
-            self.look_at_steps()  # what only the skipped step would have made necessary is not to do any more
-        else:
-            return
-        self.say_of(self.board.chosen, f"{name} is skipped; 2 on it shows what follows.")
+            self._once_seen(partial(self._go_on_without, name))
+
+    def _go_on_without(self, name: str) -> None:
+        for first in self.remains.applicable[:1]:
+            self.board.select(first)
+        self.say_of(self.board.chosen, f"{left_out([name])} s on it takes that back.")
 
     def _skip(self, name: str) -> None:
         self.skipped.add(name)
         self.board.mark(name, "skipped")
 
+    @property
+    def would_go(self) -> tuple[str, ...]:
+        """The edits of sendmail.mc that are rolled back if the run ends now; one at work is finished first."""
+        at_work = [self._current] if self._current is not None and self.desk.changing else []
+        not_of_it = {name for name in self.board.steps if self._wanted and name not in self._wanted}
+        return edits.would_go([*self._applied, *at_work], self._current, self.skipped | not_of_it)
+
+    def leave_for(self, go_on: Callable[[], object]) -> None:
+        """Nobody answers a run from elsewhere: ask where it would take edits with it."""
+        from screens.leaving import EditsGo
+
+        def decided(yes: bool | None) -> None:
+            if yes:
+                go_on()
+
+        if self.desk.asks(self) and (going := self.would_go):
+            self.app.push_screen(EditsGo(going), decided)
+        else:
+            go_on()
+
     def _start(self, wanted: tuple[str, ...], *, everything: bool) -> None:
         board, backend, name = self.board, self.backend, self.board.chosen
         shown = (name, board.plans[name])
-        self.policy = policy = ApplyPolicy(set(self.skipped), everything, shown, backend.own_edits)
-        self.failure = None
+        self.policy = policy = ApplyPolicy(
+            set(self.skipped), everything, shown, backend.own_edits, backend.seen
+        )
+        self.failure, self._wanted, self._applied = None, wanted, []
         self.desk.start(self, "apply", lambda job: backend.apply(job, partial(policy.decide, job), wanted))
         self._drawing.resume()
         board.mark(name, "working")
-        self._decide_again()
         self._work()
 
     def _work(self) -> None:
@@ -287,7 +318,9 @@ class StepRun(Frame[None]):
         match event:
             case Planned(step, plan, _):
                 board.plans[step.id] = plan
-                if plan.outcome is Outcome.PENDING and step.id not in self.skipped:
+                if step.id in self.skipped:
+                    return
+                if plan.outcome is Outcome.PENDING:
                     self._write()  # of the step before
                     self._current = step.id
                     board.begin(step.id)
@@ -296,8 +329,8 @@ class StepRun(Frame[None]):
                     self.show_step()  # before its pane comes to the front: what that held goes over the line, too
                     self.panes.pane("diff")
                     self._work()
-                elif plan.word == NOT_NOW or board.states.get(step.id) == "later":  # now it is decided
-                    board.mark(step.id, state(plan, in_force=False))
+                else:  # now it is decided
+                    board.mark(step.id, state(plan, board.in_force(step.id)))
             case Progress(_, percent, doing):
                 self._progress = f" {clean(doing)[:48]}"
                 self.panes.progress(percent)
@@ -306,6 +339,7 @@ class StepRun(Frame[None]):
                 board.check(step.id, check)
                 return
             case Recorded(step, _, _):
+                self._applied.append(step.id)
                 board.mark(step.id, "applied")
             case Failed() as failure:
                 self.failure = failure
@@ -320,15 +354,25 @@ class StepRun(Frame[None]):
         name, board = message.step.id, self.board
         self._current, self._asked = name, True
         board.plans[name] = message.plan
+        if message.seen is not None:
+            self._show_what_remains(message.seen)
         self._wait_at(name)
         self.show_step()
         self.panes.pane("diff")
-        words = f"{message.why} y applies {name}, s skips it, a applies all that remain.".lstrip()
+        why, self._left_out_now = f"{self._left_out_now} {message.why}".strip(), ""
+        words = f"{why} y applies {name}, s skips it, a applies all that remain.".lstrip()
         self.ask_when_quiet(partial(self.say_of, name, words))
         if message.edits:
             from screens.dialogs import LocalEdits
 
             self.app.push_screen(LocalEdits(name, message.edits), self._decide_edits)
+
+    def _show_what_remains(self, seen: Overview) -> None:
+        """All plans, now that the run has come so far; but of what it has applied, and asks about, as it was shown."""
+        board, states = self.board, seen.states
+        kept = [name for name in self._applied if states[name] == "applied"]
+        plans = {name: board.plans[name] for name in [*kept, *filter(None, [self._current])]}
+        board.fill({**seen.plans, **plans}, states, seen.commits)
 
     def _decide_edits(self, choice: str | None) -> None:
         match choice:
@@ -366,7 +410,7 @@ class StepRun(Frame[None]):
         self._drawing.pause()
         self._no_progress()
         self.ask_when_quiet()
-        self._current, self._began, self.about = None, 0.0, ""
+        self._current, self._began, self.about, self._left_out_now = None, 0.0, "", ""
         if self._to_edit:
             path, self._to_edit = self._to_edit, ""
             edit(self.app, self.backend.host.path(path))
@@ -396,37 +440,39 @@ class StepRun(Frame[None]):
     def _show_failure(self, name: str) -> None:
         from screens.dialogs import StepFailed
 
+        failure, back = self.failure, self.ended.rolled_back if self.ended else ()
+        gone = back or (failure.also if failure is not None else ())
+
         def go_on(next_move: str | None) -> None:
             if next_move == "again":
-                self.action_apply()
+                first, everything = next(iter(gone), name), self.policy.everything
+                self._once_seen(partial(self._begin, first, everything=everything))
             elif next_move:
                 self.wizard.go(next_move)
             elif self.policy.everything:
                 self.sum_up()
 
-        last, lacking = self.board.seen.output.get(name, ()), self._lacking(name)
-        failure, back = self.failure, rolled_back_text(self.ended.rolled_back if self.ended else ())
+        last, lacking, first = self.board.seen.output.get(name, ()), self._lacking(name), next(iter(gone), "")
         if failure is None or failure.step.id != name or failure.reported:  # the cause is one of its checks
             failed = [check.says for check in self.board.seen.checks.get(name, ()) if check.sign == "failed"]
-            screen = StepFailed(name, "\n".join([*lacking, *failed]), last)
+            screen = StepFailed(name, "\n".join([*lacking, *failed]), last, first=first)
         else:
-            why = "\n".join([*lacking, failure.why, back]).rstrip()
-            screen = StepFailed(name, why, last, failure.undone, failure.not_undone)
+            why = "\n".join([*lacking, failure.why, rolled_back_text(back)]).rstrip()
+            screen = StepFailed(name, why, last, failure.undone, failure.not_undone, first)
         self.app.push_screen(screen, go_on)
 
     def _lacking(self, name: str) -> Iterator[str]:
         """The skipped steps that this one needs, a sentence each."""
-        from wizard.engine.summary import follows
         from wizard.rollback.rollback import needing
 
         for each in self.board.steps:
             if each in self.skipped and name in needing([each]):
-                yield f"{each} is skipped: {follows(each, needing)}."
+                yield f"{each} is skipped: {without(each)}."
 
 
 def _undecided(run: Run) -> str:
     """Where a run has stopped, and the step that s skips then: the one that would end what works."""
     words = f"{rolled_back_text(run.rolled_back)}Stopped before {run.undecided}, which has changed nothing."
-    if later := left_out(run.ends):
+    if later := edits.left_out(run.ends):
         return f"{words} To skip {later}, go to it and press s."
     return words if any(ending.step for ending in run.ends) else f"{words} s skips it."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,10 +11,10 @@ from textual.widgets import Static
 
 from screens.base import PAGES
 from screens.step_run import StepRun
+from screens.widgets.contents import left_out
 from screens.widgets.step_board import PANES, StepBoard
 from wizard.console import clean, count
 from wizard.engine.overview import REMAINING, Overview
-from wizard.engine.summary import follows
 from wizard.model.plan import NOT_NOW, UNKNOWN, UNTESTED, Outcome
 
 
@@ -25,7 +26,7 @@ class Steps(StepRun):
     HELP_TEXT = """
 On the left are the steps of the howto in their order, each with its state; on the right is what the chosen one would
 do. y applies the step whose diff you see and then shows the next one; nothing changes before. a lists all that remain,
-and y applies them one after the other; s skips a step.
+and y applies them one after the other; s skips a step, and s on a skipped one takes that back.
 
 Enter goes to the text on the right: arrows, PgUp and PgDn scroll it, 1 to 5 or the arrows on its headings show another
 one, and Esc comes back to the list, also where z has given the text the whole width. Space and b turn its pages from the
@@ -42,7 +43,7 @@ can be applied all the same.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "apply", "Apply", tooltip="Apply the step that is shown"),
         Binding("a", "apply_all", "All", tooltip="List all steps that remain, to apply them"),
-        Binding("s", "skip", "Skip", tooltip="Leave the step out"),
+        Binding("s", "skip", "Skip", tooltip="Leave the step out, or take that back"),
         Binding("r", "roll_back", "Roll back", tooltip="Roll the step back"),
         Binding("enter", "read", "Read", tooltip="Go to the text on the right"),
         Binding("e", "app.go('settings')", "Settings", tooltip="Change the settings"),
@@ -85,6 +86,15 @@ can be applied all the same.
         """Look at the host, and show what came of a run that has ended."""
         self.see(self._looked, with_apt=self._apt_said)
 
+    def _once_seen(self, go_on: Callable[[], object]) -> None:
+        """The same, and `go_on` then."""
+
+        def seen(overview: Overview) -> None:
+            self._looked(overview)
+            go_on()
+
+        self.see(seen, with_apt=self._apt_said)
+
     def action_look(self) -> None:
         """Look at the host again: what is to do there counts, not that it has failed before."""
         if self.free:
@@ -98,13 +108,14 @@ can be applied all the same.
             self.show_step()
 
     def _looked(self, overview: Overview) -> None:
+        if self.desk.works_for(self):
+            return  # a run has begun since: it is over before anything is shown of it
         board = self.board
         after, self.ended = self.ended, None
         first, self.known = not self.known, True
         was_blocked = self._blocked
         self._interrupted = overview.killed is not None
         states = overview.states
-        states |= {name: "skipped" for name in self.skipped if states.get(name) in (*REMAINING, "blocked")}
         failed = self.failure.step.id if self.failure is not None else ""
         if failed not in self.backend.session.failed:  # applied since, tested or undone, on whichever screen
             self.failure = None
@@ -115,7 +126,7 @@ can be applied all the same.
         freed = was_blocked and not self._blocked
         if first or freed or (after is not None and not after.stopped and remaining):
             blocked = [name for name in board.steps if states[name] == "blocked"] if first else []
-            board.select(next(iter((*blocked, *self.applicable, *remaining, *board.steps))))
+            board.select(next(iter((*blocked, *self.remains.applicable, *remaining, *board.steps))))
         self.show_step()
         if (
             after is not None
@@ -137,13 +148,11 @@ can be applied all the same.
             return "No step can be applied yet: fix what preflight shows, then press F5."
         left = len(self.board.remaining)
         skipped = [name for name, word in self.board.states.items() if word == "skipped"]
-        stuck, applicable = ", ".join(self.stuck), self.applicable
+        stuck, applicable = ", ".join(self.remains.stuck), self.remains.applicable
         if not applicable and stuck:
             return f"{stuck} cannot be applied yet: fix what it shows, then press F5."
         if not left and skipped:
-            from wizard.rollback.rollback import needing
-
-            return f"{'; '.join(f'{name} skipped: {follows(name, needing)}' for name in skipped)}."
+            return f"{left_out(skipped)} s on a skipped step takes that back."
         if not left:
             return self._finished()
         to_do = f"{count(left, 'step')} to do."
@@ -209,10 +218,10 @@ can be applied all the same.
                 there = word in (*REMAINING, NOT_NOW, "failed", "skipped")
                 return asked or (there and not self._blocks(board.chosen))
             case "apply_all":
-                return asked or bool(self.applicable)
+                return asked or bool(self.remains.applicable)
             case "skip":
-                return asked or word in (*REMAINING, "failed", "blocked")
-        return board.in_force
+                return asked or word in (*REMAINING, "failed", "blocked", "skipped")
+        return board.in_force(board.chosen)
 
     def action_read(self) -> None:
         """To the text of the chosen step."""
@@ -244,7 +253,7 @@ can be applied all the same.
         if self.desk.changing:
             self.say("A step is at work and continues here; q quits.")
         else:
-            self.dismiss()
+            self.leave_for(self.dismiss)
 
     def action_roll_back(self) -> None:
         """Roll the chosen step back; the next screen first shows what that means."""

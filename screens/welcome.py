@@ -15,7 +15,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from screens.base import PAGES, Frame
-from screens.widgets.contents import SETTLED, check_content, meter
+from screens.widgets.contents import SETTLED, check_content, left_out, meter
 from screens.widgets.fitted import Fitted
 from screens.widgets.rows import Rows
 from wizard.console import clean, count
@@ -143,9 +143,13 @@ def _summary(overview: Overview) -> str:
         return "A check failed. Fix it as shown, then press F5."
     if blocked := [name for name, word in overview.states.items() if word == "blocked"]:
         return f"{', '.join(blocked)} cannot be applied now: Enter on the first line says why."
+    skipped = [name for name, word in overview.states.items() if word == "skipped"]
     if remaining := len(overview.remaining):
         have = "has" if remaining == 1 else "have"
-        return f"{remaining} of {count(len(overview.plans), 'step')} {have} something to do."
+        words = f"{remaining} of {count(len(overview.plans), 'step')} {have} something to do."
+        return f"{words} Skipped: {', '.join(skipped)}." if skipped else words
+    if skipped:
+        return left_out(skipped)
     states = list(overview.states.values())
     if unknown := states.count(UNKNOWN):
         return f"Only root can see {unknown} of {count(len(states), 'step')}: run this with sudo."

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -217,3 +217,16 @@ def endings_content(ends: Sequence[Ending], columns: int) -> Content:
         parts.append((f"{words}\n", "bold ansi_yellow"))
         parts += [f"{hanging(f'    {clean(line)}', columns)}\n" for line in ending.lines]
     return Content.assemble(*parts)
+
+
+def without(name: str) -> str:
+    """What it means that a step is left out: a clause."""
+    from wizard.engine.summary import follows
+    from wizard.rollback.rollback import needing
+
+    return follows(name, needing)
+
+
+def left_out(names: Iterable[str]) -> str:
+    """Which steps are skipped, and what that means: a sentence."""
+    return f"{'; '.join(f'{name} skipped: {without(name)}' for name in names)}."

@@ -64,6 +64,7 @@ class Shown:
     """What that one changed; None until it is read."""
     just_applied: bool = False
     """Whether the run at hand has applied it: the plan is what was done."""
+    skipped: bool = False
 
 
 class StepPanes(Vertical):
@@ -143,6 +144,8 @@ def _actions(shown: Shown, width: int) -> Content:
         if step.reports and plan.outcome is Outcome.DONE
         else _STATES.get(plan.word) or _WORDS[plan.outcome]
     )
+    if shown.skipped:
+        word = "Skipped"
     if shown.just_applied:
         parts = [Content.assemble(("Applied just now: ", "bold"), "this was done.\n")]
     else:
@@ -284,10 +287,9 @@ class StepBoard(Horizontal):
         self.query_one("#all-steps").remove_class("folded")
         return folded
 
-    @property
-    def in_force(self) -> bool:
-        """Whether a commit in force says that the chosen step was applied."""
-        return self.chosen in self._commits
+    def in_force(self, name: str) -> bool:
+        """Whether a commit in force says that the step was applied."""
+        return name in self._commits
 
     @property
     def remaining(self) -> list[str]:
@@ -372,6 +374,7 @@ class StepBoard(Horizontal):
             commit,
             self._diffs.get(commit.id) if commit else None,
             self.states.get(name) == "applied" and self.plans[name].outcome is Outcome.PENDING,
+            self.states.get(name) == "skipped",
         )
 
     def _load(self, name: str, commit: Commit) -> None:

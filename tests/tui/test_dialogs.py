@@ -22,7 +22,6 @@ from screens.dialogs import (
     ApplyAll,
     AskCertificate,
     AskCredentials,
-    ConfirmQuit,
     FirewallCountdown,
     LocalEdits,
     Search,
@@ -30,6 +29,7 @@ from screens.dialogs import (
     WhatWouldEnd,
 )
 from screens.help import Help
+from screens.leaving import ConfirmQuit, EditsGo
 from screens.saving import ConfirmReplace
 from screens.settings_form import Unsaved
 from screens.welcome import Welcome
@@ -48,9 +48,10 @@ BRINGS: Any = SimpleNamespace(describe=lambda: SimpleNamespace(details=MANY))
 """A change that brings packages."""
 
 FULL: dict[type[Dialog[Any]], tuple[Callable[[], Dialog[Any]], str, str]] = {
+    EditsGo: (lambda: EditsGo(["mc-includes"]), "If you leave now", "Enter stay here"),
     ConfirmQuit: (lambda: ConfirmQuit(STEP, "run"), f"{STEP} is at work.", "Enter stay here"),
     ApplyAll: (
-        lambda: ApplyAll(lambda: "", lambda: (STEPS * 3, [Plan.pending(STEP, "", BRINGS)])),
+        lambda: ApplyAll(lambda: "", lambda: (STEPS * 3, [Plan.pending(STEP, "", BRINGS)], [])),
         f"Apply {3 * len(STEPS)} steps?",
         "y apply all",
     ),
@@ -142,7 +143,7 @@ def test_what_was_undone_of_a_failed_step_stands_above_its_output(bench: Bench) 
 def test_every_step_that_is_to_be_applied_stands_apart_from_its_title(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await until(pilot, lambda: shows(app, "Set up, step by step"))
-        app.push_screen(ApplyAll(lambda: "", lambda: ([each for each in STEPS if each.id == STEP], [])))
+        app.push_screen(ApplyAll(lambda: "", lambda: ([each for each in STEPS if each.id == STEP], [], [])))
         await until(pilot, lambda: shows(app, f"{STEP} Get a certificate from an authority"))
 
     play(bench, story)

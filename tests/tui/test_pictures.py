@@ -24,9 +24,10 @@ from screens.app import WizardApp
 from screens.certificate import Certificate as CertificateScreen
 from screens.certificate import InstallCertificate
 from screens.certificate_obtain import ObtainCertificate
-from screens.dialogs import ConfirmQuit, FirewallCountdown, LocalEdits, StepFailed
+from screens.dialogs import FirewallCountdown, LocalEdits, StepFailed
 from screens.help import Help
 from screens.jobs import JobEnded, MoveWaits, RollbackWaits
+from screens.leaving import ConfirmQuit, EditsGo
 from screens.login_test import LoginTest
 from screens.manual_login import ManualLogin
 from screens.recovery import RecoveryScreen
@@ -327,6 +328,7 @@ SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
     "report": (Report, "Mail submission on"),
     "step-failed": (lambda: StepFailed("restart", "port 587 does not greet", ["Restarting sendmail"], ["service sendmail"], []), "failed"),
     "firewall-countdown": (Stopped, "52 s left to confirm them"),
+    "edits-go": (lambda: EditsGo(["mc-includes", "submission-port"]), "If you leave now"),
     "confirm-quit": (lambda: ConfirmQuit("restart", "run"), "If you quit now"),
     "help": (lambda: Help(Steps()), "Esc closes this"),
 }  # fmt: skip

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from textual.widgets import ProgressBar
 
 from screens.app import WizardApp
-from screens.dialogs import ConfirmQuit
+from screens.leaving import ConfirmQuit
 from screens.steps import Steps
 from screens.summary import Summary
 from tests.tui.bench import (

@@ -88,7 +88,7 @@ def test_what_a_later_edit_would_end_names_that_one(tmp_path: Path, monkeypatch:
         assert shows(app, "Stopped before mc-includes, which has changed nothing.")
         assert not shows(app, "s skips it")
         await pilot.press("down", "s")
-        await until(pilot, lambda: shows(app, "smtp-port is skipped"))
+        await until(pilot, lambda: shows(app, "smtp-port skipped: "))
         await pilot.press("y")
         await until(pilot, lambda: bench.text("/etc/a") == "old a\nnew a\n" and not app.desk.busy)
 

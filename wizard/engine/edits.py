@@ -3,7 +3,7 @@ sendmail makes a sendmail.cf again that is older than sendmail.mc (tried on 12 a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -46,6 +46,15 @@ def left_out(ends: Iterable[Ending]) -> str:
     """The later steps that some of these come with, and that a login can do without, as words; empty where there are none."""
     later = {ending.step for ending in ends}
     return " or ".join(step.id for step in STEPS if step.id in later and step.without)
+
+
+def would_go(done: Iterable[str], step: str | None, left_out: Collection[str]) -> tuple[str, ...]:
+    """Of the steps that a run has done, the edits of sendmail.mc that are rolled back if it ends at `step`: sendmailconfig is
+    still to come."""
+    order = [each.id for each in STEPS]
+    cf = order.index(Sendmailconfig.id)
+    to_come = Sendmailconfig.id not in left_out and step in order[: cf + 1]
+    return tuple(name for name in done if name in EDITS) if to_come else ()
 
 
 def edits_behind(step: Step, steps: Sequence[Step]) -> Iterator[Step]:

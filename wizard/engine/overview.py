@@ -46,6 +46,8 @@ class Overview:
     """Newest first."""
     killed: Unfinished | None = None
     answers: Answers = field(default_factory=Answers)
+    skipped: frozenset[str] = frozenset()
+    """The steps that are left out."""
 
     @property
     def client_name(self) -> str:
@@ -55,9 +57,11 @@ class Overview:
 
     @property
     def states(self) -> dict[str, str]:
-        """By step: `applied`, `drifted`, `unknown`, `untested`, or the plan's outcome."""
+        """By step: `applied`, `drifted`, `unknown`, `untested`, or the plan's outcome; `skipped` where it would have one."""
         steps = {commit.step for commit in applied(self.commits)}
-        return {name: state(plan, name in steps) for name, plan in self.plans.items()}
+        states = {name: state(plan, name in steps) for name, plan in self.plans.items()}
+        left_out = {name for name in self.skipped if states.get(name) in (*REMAINING, "blocked")}
+        return states | dict.fromkeys(left_out, "skipped")
 
     @property
     def remaining(self) -> tuple[str, ...]:
@@ -89,7 +93,7 @@ def overview(
     planned = plans(host, answers, facts, store, skipped)
     there = [_opened(each, planned) for each in found(facts, answers)]
     all_checks = (*checks(facts, answers), *there, _history(known))
-    return Overview(facts, all_checks, planned, known, killed, answers)
+    return Overview(facts, all_checks, planned, known, killed, answers, skipped)
 
 
 def asked_apt(host: Host, answers: Answers) -> AptPlan | None:

@@ -1,0 +1,93 @@
+"""The questions before one leaves: while something is at work, and where a run that waits would take what it has done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from screens.base import Dialog, keys
+
+_STEP = (
+    "If you quit now, the command at work is finished first: a package manager is never stopped half-way, and that may "
+    "take a minute. {then} Other steps that are done stay. The terminal then says which."
+)
+_STAYS = "If the step is complete then, it stays; if not, it is undone{too}."
+_EDITS = "this is rolled back, so that sendmail.mc is not left half edited: {edits}."
+_JOB = (
+    "If you quit now, it ends where that is safe: a package manager is never stopped half-way, and that may take a "
+    "minute. The terminal then says what came of it."
+)
+
+
+class ConfirmQuit(Dialog[bool]):
+    """True: end once the command at work is finished; its step stays if that completes it, and is undone if not."""
+
+    HEADING = "Quit"
+    HELP_TEXT = """
+Something is being done on this host right now. y quits once that has come to an end that is safe; n, Enter and Esc
+stay, and it goes on.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "dismiss(True)", "Quit"),
+        Binding("n,escape,enter", "dismiss(False)", "Stay"),
+    ]
+
+    def __init__(self, step: str, job: str, edits: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._step = step
+        """The step at work, "" for a job that has none."""
+        self._job = job
+        self._edits = edits
+        """The edits of sendmail.mc that go if the run ends before sendmailconfig has followed."""
+
+    def over(self) -> bool:
+        """Whether what was at work has ended."""
+        return not self.desk.changing
+
+    def compose(self) -> ComposeResult:
+        """The question; staying is the default."""
+        then = _STAYS.format(too=_undone_too(self._step, self._edits))
+        if self._step in self._edits:
+            then = f"Then {_EDITS.format(edits=', '.join(self._edits))}"
+        follows = _STEP.format(then=then) if self._step else _JOB
+        with Vertical(classes="dialog tall"):
+            yield Static(f"{self._step or self._job} is at work.\n\n{follows}", markup=False)
+            yield keys(("y", "quit"), ("Enter", "stay here (n and Esc too)"))
+
+
+def _undone_too(step: str, edits: Sequence[str]) -> str:
+    """What goes with a step that is undone, as the end of a clause."""
+    from wizard.steps.order import STEPS
+
+    also = (*next((each.also_reverts for each in STEPS if each.id == step), ()), *edits)
+    return f", and {', '.join(also)} of this run too" if also else ""
+
+
+class EditsGo(Dialog[bool]):
+    """True: the run that waits ends, and takes its edits of sendmail.mc with it."""
+
+    HEADING = "Leave"
+    HELP_TEXT = """
+The edits of sendmail.mc hold once sendmailconfig is done: until then the next start of sendmail would go by half of
+them. y leaves, and rolls them back; n, Enter and Esc stay.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "dismiss(True)", "Leave"),
+        Binding("n,escape,enter", "dismiss(False)", "Stay"),
+    ]
+
+    def __init__(self, edits: Sequence[str]) -> None:
+        super().__init__()
+        self._edits = edits
+
+    def compose(self) -> ComposeResult:
+        """The question; staying is the default."""
+        words = f"If you leave now, {_EDITS.format(edits=', '.join(self._edits))}"
+        with Vertical(classes="dialog tall"):
+            yield Static(f"{words}\n\nOnce sendmailconfig is applied, it stays.", markup=False)
+            yield keys(("y", "leave"), ("Enter", "stay here (n and Esc too)"))
