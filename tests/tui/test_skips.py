@@ -116,6 +116,28 @@ def test_what_a_skip_in_the_run_makes_needless_is_not_to_do(follows: Bench) -> N
     play(follows, story)
 
 
+def test_a_question_after_a_skip_counts_without_what_only_that_step_makes_to_do(
+    follows: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two, make, again = follows.steps
+    use(monkeypatch, follows, one, two, Writes("three", follows.host, "/etc/c", "new c\n"), make, again)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "y applies two"))
+        assert shows(app, "Step 2 of 5, 4 to do")
+        await pilot.press("s")
+        await until(pilot, lambda: says(app, "y applies three"))
+        assert shows(app, "Step 3 of 5, 1 to do")
+        assert shows(app, "done    again")
+        await pilot.press("a")
+        await until(pilot, lambda: shows(app, "Apply 1 step?") and shows(app, "two: no other step needs it"))
+        await pilot.press("escape")
+
+    play(follows, story)
+
+
 def test_s_takes_a_skip_back(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
