@@ -227,7 +227,7 @@ class WizardApp(App[int]):
             way = [*(self.focused or self.screen).ancestors_with_self]
             if not self._covered:
                 await super().on_event(event)
-            elif isinstance(event, Key) and event.key in _LEAVE.split(","):
+            elif isinstance(event, Key) and event.key in _LEAVE.split(",") and isinstance(self.screen, Frame):
                 self.action_leave()
             self._next = asyncio.ensure_future(self._hand_on(way))
 
@@ -235,7 +235,7 @@ class WizardApp(App[int]):
     def _covered(self) -> bool:
         """Whether the window is too small, and a word on that covers the screen: no key may act on what nobody sees."""
         too_small = self.size.width < SMALLEST[0] or self.size.height < SMALLEST[1]
-        return too_small and isinstance(self.screen, Frame)
+        return too_small and isinstance(self.screen, WizardScreen)
 
     async def _hand_on(self, way: list[DOMNode]) -> None:
         """The next key, once this one has gone all of its way, and so has what it brought about."""

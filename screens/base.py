@@ -260,6 +260,12 @@ def _fitting(words: str | Content, columns: int) -> Content:
     return Content(words) if isinstance(words, str) else words
 
 
+def _too_small(what_to_do: str) -> Static:
+    """What covers a screen while the window is too small."""
+    words = f"This window is too small: the screens need {SMALLEST[0]}x{SMALLEST[1]}.\nNothing is lost; {what_to_do}"
+    return Static(words, id="small", markup=False)
+
+
 @dataclass(frozen=True)
 class _Look:
     """A look that has not ended: what it does, since when, and what says so each second."""
@@ -291,12 +297,7 @@ class Frame(WizardScreen[Result]):
             yield from self.body()
         yield Static("", id="same", markup=False)
         yield Keys(show_command_palette=False, compact=True)
-        yield Static(
-            f"This window is too small: the screens need {SMALLEST[0]}x{SMALLEST[1]}.\n"
-            "Nothing is lost; make it larger to go on, or press F10 to quit.",
-            id="small",
-            markup=False,
-        )
+        yield _too_small("make it larger to go on, or press F10 to quit.")
 
     @abstractmethod
     def body(self) -> ComposeResult:
@@ -419,6 +420,7 @@ class Dialog(ModalScreen[Result], WizardScreen[Result]):
 
     def on_mount(self) -> None:
         """Wait for a moment without a key."""
+        self.mount(_too_small("make it larger to answer."))
         if self.COMES:
             self.ask_when_quiet()
 

@@ -20,7 +20,7 @@ from screens.jobs import Desk
 from screens.launch import plain, trouble
 from screens.steps import Steps
 from screens.widgets.terminal_output import AsciiOnly
-from tests.tui.bench import Bench, Writes, play, shows, text, until, use
+from tests.tui.bench import Bench, Writes, at_steps, play, shows, text, until, use
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -119,6 +119,35 @@ def test_no_key_acts_on_what_a_too_small_window_covers(
 
     assert play(bench, story).return_code == 0
     assert bench.text("/etc/a") == "old a\n"
+
+
+@pytest.mark.parametrize("size", [(60, 24), (80, 20)])
+def test_no_key_answers_a_dialog_that_a_too_small_window_covers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    bench = Bench(root=tmp_path)
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("a")
+        await until(pilot, lambda: shows(app, "y apply all"))
+        dialog = app.screen
+        await pilot.resize_terminal(*size)
+        await until(pilot, lambda: shows(app, "Nothing is lost; make it larger to answer."))
+        assert not shows(app, "y apply all")
+        assert len([line for line in text(app) if line.strip()]) == 2, "nothing but the two lines"
+        await pilot.press("y", "escape", "f10", "q")
+        await pilot.pause(0.5)
+        assert app.screen is dialog
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: shows(app, "y apply all"))
+        assert not shows(app, "too small")
+        assert bench.text("/etc/a") == "old a\n"
+        await pilot.press("y")
+        await until(pilot, lambda: bench.text("/etc/a") == "old a\nnew a\n")
+
+    play(bench, story)
 
 
 def test_escape_sequences_from_outside_never_reach_the_screen(
