@@ -123,14 +123,15 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
             self.say(about)
 
     async def action_enter(self) -> None:
-        """To the password first, if there is a user without one.
+        """From a user to the password, and to that also where it is missing.
 
         The app takes Enter before the keys after it go anywhere: a password that is typed ahead must not land
         in the user name, for all to read."""
         await self.caught_up()
-        if self.entered("user") and not self.query_one("#password", Input).value:
-            self.set_focus(self.query_one("#password", Input))
-        elif self.entered("user") or (self.focused is not None and self.focused.id != "user"):
+        password, at_user = self.query_one("#password", Input), self.focused is self.query_one("#user")
+        if self.entered("user") and (at_user or not password.value):
+            self.set_focus(password)
+        elif not at_user:
             self.action_begin()
         else:
             self.say("Enter a user name first; F5 tests without a login.")

@@ -54,7 +54,7 @@ class ManualLogin(Tool):
 The conversation of a mail program, one command at a time: the next one is at the bottom, with its purpose, and Enter
 sends it. User name and password travel as base64, which anybody can decode: the password is masked here. ">" is what
 we say, "<" what the server says, "|" what it logs; behind each line is what it means. The arrow keys scroll. Esc ends
-the conversation.
+the conversation; its lines stay until Esc is pressed again, or F5 begins another.
 
 F6 chooses a login without TLS, as the howto tries it with telnet: for that the line AuthOptions is commented out in
 sendmail.cf for a while. What would be changed is shown first, and only y changes it. The time that is left is counted at the bottom. When it is over, when you leave, when
@@ -82,6 +82,8 @@ the connection is lost or msa-wizard is killed, everything is restored.
     _waits: MoveWaits | None = None
     _asked = False
     """Whether what would be changed is shown, and waits for an answer."""
+    _ends = False
+    """Whether the conversation ends here, once everything is restored."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Enter and y do what is asked at the time; a form that is in use is not filled in."""
@@ -133,15 +135,16 @@ the connection is lost or msa-wizard is killed, everything is restored.
     async def action_enter(self) -> None:
         """From field to field; then begin."""
         await self.caught_up()
-        if not self.at_work:
-            empty = [name for name in ("user", "password") if not self.query_one(f"#{name}", Input).value]
-            if empty:
-                field = self.query_one(f"#{empty[0]}", Input)
-                if self.focused is field:
-                    self.say(f"The {'user name' if empty[0] == 'user' else 'password'} is missing.")
-                self.set_focus(field)
-            else:
-                self.action_begin()
+        if self.at_work or not isinstance(self.focused, Input):
+            return  # an Enter too many on the lines of a conversation
+        user, password = (self.query_one(f"#{name}", Input) for name in ("user", "password"))
+        wanted = user if not user.value else password if self.focused is user or not password.value else None
+        if wanted is None:
+            self.action_begin()
+            return
+        if self.focused is wanted:
+            self.say(f"The {'user name' if wanted is user else 'password'} is missing.")
+        self.set_focus(wanted)
 
     def action_begin(self) -> None:
         """Open the conversation, once there are a user and a password."""
@@ -180,20 +183,20 @@ the connection is lost or msa-wizard is killed, everything is restored.
         self.refresh_bindings()
 
     def action_back(self) -> None:
-        """End the conversation first; close once everything is restored."""
+        """End the conversation first, which leaves its lines; asked again, close once everything is restored."""
         if not self.at_work:
             self.dismiss()
             return
         if self._asked:
             self.action_refuse()
             return
-        self._leave = True
+        self._leave, self._ends = self._ends, True
         self.say("Ending; what was changed is restored ...")
         self._answer(Reply.NO)
 
     def on_changes_wait(self, message: ChangesWait) -> None:
         """What would be changed for a while, before anything is."""
-        if self._leave:
+        if self._ends:
             self.desk.answer(Reply.NO, self)
             return
         self._asked = True
@@ -210,13 +213,13 @@ the connection is lost or msa-wizard is killed, everything is restored.
     def on_move_waits(self, message: MoveWaits) -> None:
         """The next command, and how long there is for it."""
         self._waits = message
-        if self._leave:
+        if self._ends:
             self._answer(Reply.NO)
         self._count()
 
     def on_certificate_waits(self, message: CertificateWaits) -> None:
         """Whether the password may go to an untrusted server."""
-        if self._leave:
+        if self._ends:
             self.desk.answer(Reply.NO, self)
         else:
             ask_certificate(self, message)
@@ -231,7 +234,7 @@ the connection is lost or msa-wizard is killed, everything is restored.
         """The result; everything is restored by now."""
         from wizard.debug import ConversationResult
 
-        self._waits, self._asked = None, False
+        self._waits, self._asked, self._ends = None, False, False
         self.refresh_bindings()
         self.lines.draw()
         self.draw_done()
@@ -262,7 +265,7 @@ the connection is lost or msa-wizard is killed, everything is restored.
         if self._waits is not None:
             move, end = self._waits.move, self._waits.end
             left = f"  {seconds_left(end):.0f} s left, then all is restored." if end is not None else ""
-            self.say(f"Enter sends: {clean(move.shown)}   ({move.why}).{left}")
+            self.say(f"Enter sends: {clean(move.shown)}  - {move.why}.{left}")
 
     def _about(self) -> None:
         name, _, words = MODES[self._mode]

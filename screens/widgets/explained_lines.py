@@ -35,6 +35,16 @@ class ExplainedLines(Vertical):
         """Draw new lines some ten times a second."""
         self.set_interval(0.1, self.draw)
 
+    def on_resize(self) -> None:
+        """The newest line stays in sight while it is followed, also where what is said below takes more room."""
+        if self._follows:
+            self.query_one("#said", OptionList).scroll_end(animate=False)
+
+    @property
+    def _follows(self) -> bool:
+        rows = self.query_one("#said", OptionList)
+        return rows.highlighted is None or rows.highlighted >= rows.option_count - 1
+
     def add(self, text: str, word: str, style: str = "") -> None:
         """One more line, not cleaned yet; `word` says what it means."""
         self._new.append((clean(text), clean(word), style))
@@ -59,8 +69,7 @@ class ExplainedLines(Vertical):
         if not self._new:
             return
         rows = self.query_one("#said", OptionList)
-        last = rows.option_count - 1
-        follows = rows.highlighted is None or rows.highlighted >= last
+        follows = self._follows
         new, self._new = self._new[-MOST:], []
         self.query_one("#word").display = False  # each line says what it means
         rows.add_options([Option(with_meaning(*line)) for line in new])

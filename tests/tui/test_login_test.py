@@ -154,6 +154,29 @@ def test_what_was_emptied_stays_empty_in_the_command(bench: Bench) -> None:
     play(bench, story)
 
 
+def test_enter_at_another_user_name_goes_to_the_password_first(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+
+    def begin(screen: LoginTest) -> None:
+        begun.append(screen.query_one("#password", Input).value)
+
+    monkeypatch.setattr(LoginTest, "action_begin", begin)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "test", "A user of the server")
+        await pilot.press(*"alice", "enter", *"hers", "enter")
+        assert begun == ["hers"]
+        await pilot.press("up", *"root", "enter")
+        await until(pilot, lambda: app.screen.focused is app.screen.query_one("#password"))
+        assert begun == ["hers"]
+        await pilot.press(*"his", "enter")
+        assert begun == ["hers", "his"]
+
+    play(bench, story)
+
+
 def test_enter_without_a_user_asks_for_one(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "test", "A user of the server")

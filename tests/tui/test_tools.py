@@ -320,12 +320,46 @@ def test_escape_ends_the_conversation_and_forgets_the_password(bench: Tools) -> 
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, "Enter sends: EHLO"))
         await pilot.press("escape")
-        await until(pilot, lambda: not isinstance(app.screen, ManualLogin))
+        await until(pilot, lambda: shows(app, "✗ It ended before the login was accepted."))
         assert bench.ended == ["changed", "put back"]
+        await pilot.press("enter")
+        await pilot.pause(0.3)
+        assert isinstance(app.screen, ManualLogin)
+        assert shows(app, "< 220"), "what was said can be read"
+        assert not app.desk.busy
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, ManualLogin))
         assert fields["password"].value == ""
 
     with serving(Script(clear_auth="LOGIN PLAIN", offers_starttls=False)) as bench.port:
         play(bench, story)
+
+
+def test_a_long_result_leaves_the_last_line_in_sight(bench: Tools) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "by-hand", "Fill in the user name")
+        screen = app.screen
+        assert isinstance(screen, ManualLogin)
+        for number in range(60):
+            screen.lines.add(f"< 250-line {number}", "what it means")
+        screen.lines.draw()
+        await until(pilot, lambda: shows(app, "line 59"))
+        screen.say("a sentence of some words. " * 16)
+        await until(pilot, lambda: sum("a sentence" in line for line in text(app)) > 4)
+        await until(pilot, lambda: shows(app, "line 59"), 5)
+
+    play(bench, story)
+
+
+def test_enter_at_another_user_name_goes_to_the_password_first(bench: Tools) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "by-hand", "Fill in the user name")
+        app.screen.query_one("#password", Input).value = PASSWORD
+        await pilot.press(*USER, "enter")
+        await until(pilot, lambda: app.screen.focused is app.screen.query_one("#password"))
+        assert not app.desk.busy
+
+    play(bench, story)
 
 
 @pytest.mark.parametrize("key", ["enter", "escape", "n"])
