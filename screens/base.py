@@ -282,6 +282,8 @@ class Frame(WizardScreen[Result]):
     """What the title says after the heading."""
     _typed = ""
     """What does the same on the command line."""
+    _left_at: tuple[object] | None = None
+    """The history when something was put on top."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -382,10 +384,16 @@ class Frame(WizardScreen[Result]):
     def on_screen_suspend(self) -> None:
         """What lies on top has keys of its own."""
         self.query_one(Keys).visible = False
+        self._left_at = (self.backend.history_mark(),)
 
     def on_screen_resume(self) -> None:
-        """Its keys count again."""
+        """Its keys count again; where something was done meanwhile, the host is another one."""
         self.query_one(Keys).visible = True
+        if self._left_at not in (None, (self.backend.history_mark(),)):
+            self.look_again()
+
+    def look_again(self) -> None:
+        """Look again at what it shows of the host."""
 
     def _fit_command(self) -> None:
         lines = command_lines(self._typed, self.app.size.width - 2, "$ ") if self._typed else []

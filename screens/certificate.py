@@ -54,6 +54,10 @@ have after checking it. All are steps that can be rolled back in the history.
         self.same("msa-wizard certificate show")
         self.action_look()
 
+    def look_again(self) -> None:
+        """The certificate may be another one, or gone."""
+        self.action_look()
+
     def action_look(self) -> None:
         """Read the files, and ask the daemon what it presents."""
         self.look(
@@ -67,19 +71,19 @@ have after checking it. All are steps that can be rolled back in the history.
         if not self.desk.changing:
             make = self.backend.certificate_renewal
             run = RunSteps("A new certificate", "msa-wizard certificate renew", make)
-            self.app.push_screen(run, lambda _: self.action_look())
+            self.app.push_screen(run)
 
     def action_obtain(self) -> None:
         """One from an ACME authority."""
         from screens.certificate_obtain import ObtainCertificate
 
         if not self.desk.changing:
-            self.app.push_screen(ObtainCertificate(), lambda _: self.action_look())
+            self.app.push_screen(ObtainCertificate())
 
     def action_install(self) -> None:
         """A CA-issued one."""
         if not self.desk.changing:
-            self.app.push_screen(InstallCertificate(), lambda _: self.action_look())
+            self.app.push_screen(InstallCertificate())
 
 
 def _content(report: CertificateReport, width: int) -> Content:

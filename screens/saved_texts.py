@@ -48,6 +48,7 @@ which anybody may read; a file that is there already is replaced only after a qu
         Binding("d", "dns", "Ask DNS", tooltip="Ask the DNS for these records"),
         Binding("c", "certificate", "Certificate", tooltip="Check the certificate as a client does"),
         Binding("f2", "save", "Save", tooltip="Save to the file below"),
+        Binding("enter", "app.focus_next", "Next field", show=False, priority=True),
         *FORM,
         Binding("escape", "dismiss", "Back"),
     ]
@@ -69,6 +70,10 @@ which anybody may read; a file that is there already is replaced only after a qu
 
     def on_mount(self) -> None:
         """Look at the host."""
+        self.look_again()
+
+    def look_again(self) -> None:
+        """What clients must know may be something else."""
         self.look(self.backend.facts, self._take)
 
     def _take(self, facts: Facts) -> None:
@@ -120,7 +125,9 @@ which anybody may read; a file that is there already is replaced only after a qu
         self.same(f"msa-wizard client-settings --format {self._form}{words}")
 
     def on_option_list_option_highlighted(self) -> None:
-        """Another form."""
+        """Another form; what the DNS said was about the one before."""
+        self._asked_dns = False
+        self.say("")
         self.query_one("#file", Input).value = LABELS[self._form][1]
         self._show()
 
@@ -175,8 +182,10 @@ secret. The end of the file's name decides: .html is HTML, anything else Markdow
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f2", "save", "Save", tooltip="Save to the file below"),
-        Binding("pagedown", "turn(1)", "Page", tooltip="Turn the page"),
-        Binding("pageup", "turn(-1)", "Page back", show=False, tooltip="Turn a page back"),
+        Binding("pagedown", "turn(1)", "Page", priority=True, tooltip="Turn the page"),
+        Binding("pageup", "turn(-1)", "Page back", show=False, priority=True, tooltip="Turn a page back"),
+        Binding("down", "line(1)", "Line", show=False, tooltip="Scroll by a line"),
+        Binding("up", "line(-1)", "Line back", show=False, tooltip="Scroll back by a line"),
         Binding("escape", "dismiss", "Back"),
     ]
 
@@ -191,6 +200,10 @@ secret. The end of the file's name decides: .html is HTML, anything else Markdow
 
     def on_mount(self) -> None:
         """Prepare it."""
+        self.look_again()
+
+    def look_again(self) -> None:
+        """The report may have more to say."""
         self.look(self._report, self._show)
 
     def _report(self) -> tuple[Overview, str]:
@@ -201,6 +214,10 @@ secret. The end of the file's name decides: .html is HTML, anything else Markdow
     def _show(self, taken: tuple[Overview, str]) -> None:
         self._overview, text = taken
         self.query_one("#report", Markdown).update("\n".join(map(clean, text.splitlines())))
+
+    def action_line(self, lines: int) -> None:
+        """The field has the focus, so that a name can be typed; the text scrolls all the same."""
+        self.query_one("#shown").scroll_relative(y=lines, animate=False)
 
     def action_save(self) -> None:
         """Write the file."""

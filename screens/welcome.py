@@ -46,13 +46,9 @@ on a step whose diff you see.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", tooltip="Open what is chosen"),
+        Binding("tab,right", "read", "Facts", key_display="Tab", priority=True, tooltip="Go to the facts"),
         Binding(
-            "tab",
-            "app.focus_next",
-            "Facts",
-            key_display="Tab",
-            priority=True,
-            tooltip="Go to the facts, or back",
+            "tab,left,escape", "menu", "Menu", key_display="Tab", priority=True, tooltip="Back to the menu"
         ),
         *PAGES,
         Binding("f5", "look", "Look again"),
@@ -126,6 +122,15 @@ on a step whose diff you see.
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """The same on the command line."""
         self.same(PLACES[str(event.option_id)].command)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Tab says where it leads."""
+        in_facts = self.focused is not None and self.focused.id == "facts"
+        return {"menu": in_facts, "read": not in_facts}.get(action, True)
+
+    def action_menu(self) -> None:
+        """Back to the menu."""
+        self.query_one("#offers").focus()
 
     def action_open(self) -> None:
         """Go where the highlighted offer leads."""

@@ -12,9 +12,12 @@ from textual.widgets import Input
 from screens.app import WizardApp
 from screens.certificate import InstallCertificate
 from screens.certificate_obtain import ObtainCertificate
+from screens.help import Help
 from screens.review_and_run import RunSteps
-from tests.tui.bench import Bench, Writes, at, play, shows, until, use
+from screens.rollback import History
+from tests.tui.bench import Bench, Writes, apply_all, at, play, shows, until, use
 from wizard.errors import HostError
+from wizard.gather.certificates import CertificateReport
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Plan, Step
@@ -29,6 +32,17 @@ class Certificates(Bench):
         if not cert.endswith(".pem"):
             raise HostError(f"{cert} holds no certificate")
         return [Writes("certificate-install", self.host, "/etc/a", f"{cert} {key} {chain}\n")]
+
+
+class Looked(Bench):
+    """A host that says how often its certificates were looked at."""
+
+    looks = 0
+
+    def certificates(self) -> CertificateReport:
+        """Says it."""
+        self.looks += 1
+        raise HostError(f"look {self.looks}")
 
 
 @pytest.fixture
@@ -64,6 +78,28 @@ def test_a_certificate_is_asked_for_checked_shown_and_installed(bench: Certifica
 
     play(bench, story)
     assert "/x.pem /k.pem" in bench.text("/etc/a")
+
+
+def test_a_certificate_is_looked_at_again_once_something_was_done_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Looked(root=tmp_path)
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "certificate", "Look 1.")
+        await pilot.press("f1")
+        await until(pilot, lambda: isinstance(app.screen, Help))
+        await pilot.press("escape")
+        await pilot.pause(0.5)
+        assert shows(app, "Look 1."), "nothing was done"
+        await pilot.press("f3")
+        await until(pilot, lambda: isinstance(app.screen, History))
+        apply_all(bench)
+        await pilot.press("escape")
+        await until(pilot, lambda: shows(app, "Look 2."))
+
+    play(bench, story)
 
 
 def test_a_field_that_must_not_be_empty_is_named(bench: Certificates) -> None:

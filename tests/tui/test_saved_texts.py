@@ -12,6 +12,7 @@ from screens.app import WizardApp
 from screens.saving import ConfirmReplace
 from screens.welcome import PLACES
 from tests.tui.bench import Bench, Writes, apply_all, at, focused, play, says, shows, until, use
+from wizard.model.plan import Check, Sign
 
 
 @pytest.fixture
@@ -74,7 +75,8 @@ def test_a_wrong_imap_server_is_said_by_the_key_for_the_dns_too(bench: Bench) ->
 def test_the_command_of_a_form_writes_its_file_and_asks_the_dns(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("screens.saved_texts.check_dns", lambda _: [])
+    found = [Check("dns", Sign.OK, "as the DNS says")]
+    monkeypatch.setattr("screens.saved_texts.check_dns", lambda _: found)
     monkeypatch.setenv("HOME", "/home/alice")
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
@@ -86,6 +88,10 @@ def test_the_command_of_a_form_writes_its_file_and_asks_the_dns(
         await until(pilot, lambda: shows(app, "--output /home/alice/x.txt"))
         await pilot.press("d")
         await until(pilot, lambda: shows(app, "client-settings --format text --check-dns"))
+        await until(pilot, lambda: shows(app, "as the DNS says"))
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, "--format autoconfig") and not shows(app, "--check-dns"))
+        assert not shows(app, "as the DNS says"), "that was about the other form"
 
     play(bench, story)
 
@@ -98,6 +104,33 @@ def test_no_command_is_said_to_write_the_report(bench: Bench) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, "Mail submission on"))
         assert not shows(app, "$ ")
+
+    play(bench, story)
+
+
+def test_enter_goes_from_field_to_field(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "clients", "STARTTLS")
+        app.screen.query_one("#imap", Input).focus()
+        await pilot.press(*"imap.example.test", "enter", *"/root/x")
+        assert app.screen.query_one("#imap", Input).value == "imap.example.test"
+        assert app.screen.query_one("#file", Input).value == "/root/x"
+
+    play(bench, story)
+
+
+def test_the_report_scrolls_by_lines_and_pages(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "report", "Mail submission on")
+        await until(pilot, lambda: shows(app, "PgDn Page"), 5)
+        pane = app.screen.query_one("#shown")
+        await until(pilot, lambda: pane.max_scroll_y > 2)
+        await pilot.press("down", "down")
+        await until(pilot, lambda: pane.scroll_offset.y == 2)
+        await pilot.press("up")
+        await until(pilot, lambda: pane.scroll_offset.y == 1)
+        await pilot.press("pagedown")
+        await until(pilot, lambda: pane.scroll_offset.y > 2)
 
     play(bench, story)
 

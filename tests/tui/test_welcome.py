@@ -18,6 +18,7 @@ from screens.app import WizardApp
 from screens.saved_texts import MailClients, Report
 from screens.settings import Settings
 from screens.steps import Steps
+from screens.welcome import Welcome
 from screens.widgets.rows import Rows
 from tests.tui.bench import Bench, Writes, notified, play, shows, until, use
 from wizard.engine.overview import Overview
@@ -126,6 +127,19 @@ def test_it_is_seen_which_side_has_the_keys(tmp_path: Path, plain: bool) -> None
         await until(pilot, lambda: shows(app, f"Set up, step by step {rest}"))
 
     play(Bench(root=tmp_path), story, plain=plain)
+
+
+@pytest.mark.parametrize("back", ["tab", "left", "escape"])
+def test_the_footer_says_what_the_keys_do_on_either_side(tmp_path: Path, back: str) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Tab Facts"))
+        await pilot.press("tab")
+        await until(pilot, lambda: shows(app, "Tab Menu") and not shows(app, "Tab Facts"))
+        await pilot.press(back)
+        await until(pilot, lambda: shows(app, "Tab Facts") and not shows(app, "Tab Menu"))
+        assert isinstance(app.screen, Welcome)
+
+    play(Bench(root=tmp_path), story)
 
 
 def test_the_chosen_row_has_one_colour(tmp_path: Path) -> None:
