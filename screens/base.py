@@ -28,6 +28,7 @@ from textual.timer import Timer
 from textual.widgets import Checkbox, Input, Label, Static
 
 from screens import SMALLEST
+from screens.widgets.contents import emphatic
 from screens.widgets.fitted import Fitted
 from screens.widgets.keys import Keys
 from wizard.console import clean, clean_block, fold
@@ -477,9 +478,9 @@ def scrolled(content: Content | str, name: str = "content") -> VerticalScroll:
     return VerticalScroll(Static(content, markup=False), id=name, classes="scrolled")
 
 
-def headline(words: str, style: str = "bold ansi_yellow") -> Static:
-    """The first line of a dialog."""
-    return Static(Content.styled(words, style), classes="headline", markup=False)
+def headline(words: str, style: str = "ansi_yellow") -> Static:
+    """The first line of a dialog, with a sign."""
+    return Static(emphatic(words, style), classes="headline", markup=False)
 
 
 SCROLLS = "PgUp, PgDn", "scroll"

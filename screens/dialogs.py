@@ -28,7 +28,7 @@ from screens.base import (
 )
 from screens.external_programs import shell
 from screens.jobs import CertificateWaits, Job, Reply
-from screens.widgets.contents import endings_content, hanging
+from screens.widgets.contents import emphatic, endings_content, hanging
 from wizard.console import clean, count
 from wizard.delivery import from_anywhere
 from wizard.smtp.transcript import Credentials
@@ -301,7 +301,7 @@ class StepFailed(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         """All of it, with the keys below."""
         with Vertical(classes="dialog tall"):
-            yield headline(f"✗ {self._step} failed", "bold ansi_red")
+            yield headline(f"✗ {self._step} failed", "ansi_red")
             yield scrolled(self._content())
             yield keys(("y", self._again), ("e", "settings"), ("t", "troubleshoot"))
             yield keys(("h", "history"), ("!", "a shell"), ("Enter", "look around"), SCROLLS).add_class(
@@ -401,8 +401,7 @@ it: y, or in another session the command that is shown. Its files are written af
 
 
 def _time_left(left: float) -> Content:
-    words = f"! The firewall gets new rules: {math.ceil(left)} s left to confirm them"
-    return Content.styled(words, "bold ansi_yellow")
+    return emphatic(f"! The firewall gets new rules: {math.ceil(left)} s left to confirm them")
 
 
 class Search(Dialog[str | None]):

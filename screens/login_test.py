@@ -232,7 +232,7 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
             Content.assemble(
                 sign,
                 f"{layer}: {says}",
-                (f"\nWhat to do: {clean_block(remedy)}" if remedy else "", "ansi_cyan"),
+                f"\nWhat to do: {clean_block(remedy)}" if remedy else "",
             )
         )
         if not good:

@@ -16,7 +16,7 @@ from textual.widgets.option_list import Option
 from screens.base import PAGES, sentence
 from screens.review_and_run import ReviewAndRun
 from screens.rollback import left_lines
-from screens.widgets.contents import check_content
+from screens.widgets.contents import check_content, emphatic
 from screens.widgets.rows import Rows
 from wizard.console import clean, width
 from wizard.engine.in_force import commits_in_force
@@ -157,9 +157,9 @@ recorded, and the run is closed.
 
     def _show_end(self, words: str, *parts: Content | str, stopped: bool = False) -> None:
         """What has become of the run, in place of the ways; whether it has `stopped` before its end."""
-        sign, style = ("!", "bold ansi_yellow") if stopped else ("✓", "bold ansi_green")
+        sign, style = ("!", "ansi_yellow") if stopped else ("✓", "ansi_green")
         self.query_one("#ways").display = False
-        self.show(Content.styled(f"{sign} {words}", style), *parts)
+        self.show(emphatic(f"{sign} {words}", style), *parts)
         self.query_one("#preview").focus()
         rest = ""
         if stopped:
@@ -212,10 +212,10 @@ def ways(killed: Unfinished, commits: Sequence[Commit]) -> dict[str, Way]:
         finish += ["The rollback is done once more, exactly as it was asked for.\n"]
     else:
         finish = [("There is nothing to finish: what was changed for a while is restored.\n", "bold")]
-    undo: list[str | tuple[str, str]] = [
+    undo: list[str | Content | tuple[str, str]] = [
         ("Undoes the run: the host is then as it was before it began", "bold"), f" (commit {killed.head[:10]}).\n"
     ]  # fmt: skip
-    undo += [(f"Rolled back, though done: {done}.\n", "bold ansi_yellow")] if done else []
+    undo += [emphatic(f"! Rolled back, though done: {done}.\n")] if done else []
     about = Content.assemble((f"{clean(killed.words())}.\n\n", ""))
     return {
         "finish": Way(

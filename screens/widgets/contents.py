@@ -141,6 +141,14 @@ CHECKS: dict[Sign, tuple[str, str, str]] = {
 
 SPEAKERS = {"server": ("<", ""), "client": (">", "bold"), "log": ("|", "ansi_yellow")}
 """Sign and style of whoever says a line of a conversation; anything else is a remark."""
+FAINT = ("ansi_yellow", "ansi_cyan")
+"""Colours that cannot be read on a white terminal: a sign may have them, a sentence may not."""
+
+
+def emphatic(words: str, style: str = "ansi_yellow") -> Content:
+    """Words behind a sign: they are bold, it has the colour, too."""
+    sign, blank, rest = words.partition(" ")
+    return Content.assemble((sign, f"bold {style}"), (f"{blank}{rest}", "bold"))
 
 
 def check_content(check: Check, width: int = 0) -> Content:
@@ -153,10 +161,11 @@ def check_content(check: Check, width: int = 0) -> Content:
     ]
     if check.remedy and check.sign is not Sign.OK:
         for line in map(clean, check.remedy.splitlines()):
-            shown = column(line, len(_BEFORE), width)
+            shown, style = column(line, len(_BEFORE), width), ""
             if line[:1] == " " and width:
+                style = "ansi_cyan"  # what one can type
                 shown = f"\n{_BEFORE}".join(command(line.strip(), width - len(_BEFORE), "  ", "    "))
-            parts.append((f"\n{_BEFORE}{shown}", "ansi_cyan"))
+            parts.append((f"\n{_BEFORE}{shown}", style))
     return Content.assemble(*parts)
 
 
@@ -206,15 +215,20 @@ def with_meaning(text: str, meaning: str, style: str) -> Content:
     words = f"  - {meaning}" if meaning else ""
     if meaning and cell_len(text + words) > room:
         words = "".join(f"\n{line}" for line in fold(meaning, "    - ", "      ", room))
-    return Content.assemble((hanging(text, room), style), (words, "ansi_cyan"))
+    shown = hanging(text, room)
+    coloured = 1 if style in FAINT else len(shown)
+    before, dash, rest = words.partition("-")
+    return Content.assemble(
+        (shown[:coloured], style), shown[coloured:], (f"{before}{dash}", "ansi_cyan"), rest
+    )
 
 
 def endings_content(ends: Sequence[Ending], columns: int) -> Content:
     """What would end, in a place of so many cells: a sentence each, and its lines."""
-    parts: list[str | tuple[str, str]] = []
+    parts: list[str | Content] = []
     for ending in ends:
         words = hanging(f"! Would end: {clean(ending.sentence)} [{ending.id}]", columns)
-        parts.append((f"{words}\n", "bold ansi_yellow"))
+        parts.append(emphatic(f"{words}\n"))
         parts += [f"{hanging(f'    {clean(line)}', columns)}\n" for line in ending.lines]
     return Content.assemble(*parts)
 

@@ -52,7 +52,7 @@ class ExplainedLines(Vertical):
     def add_output(self, lines: Iterable[str]) -> None:
         """Lines that say what msa-wizard itself has done, drawn at once."""
         for line in lines:
-            self.add(line, "what msa-wizard did", "ansi_cyan")
+            self.add(line, "what msa-wizard did")
         self.draw()
 
     def clear(self, about: str = "") -> None:
