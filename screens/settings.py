@@ -76,7 +76,7 @@ TEXTS = (  # id: section and key of the answers
     Field(
         "guess-attempts",
         "Wrong passwords",
-        "For the box below that bans who guesses: after this many wrong passwords from an address it is banned.",
+        "For the box above that bans who guesses: after this many wrong passwords from an address it is banned.",
         "(5)",
     ),
     Field(
@@ -150,7 +150,7 @@ FLAGS = (
     Field(
         "guess-limit",
         "Ban who guesses",
-        "fail2ban bans addresses from which passwords are guessed, as the four fields above say (a step then, beyond the "
+        "fail2ban bans addresses from which passwords are guessed, as the four fields below say (a step then, beyond the "
         "howto). It is installed where it is missing.",
     ),
     Field(
@@ -208,13 +208,18 @@ says what does the same. To take them from another file: `msa-wizard answers --a
         """The fields, and help on the one that has the focus."""
         answers = self.settings()
         with VerticalScroll(id="form", can_focus=False):
+            flags = {
+                field.id: Flag(field.label, bool(_value(answers, field.id)), id=field.id, tooltip=field.about)
+                for field in FLAGS
+            }
             for field in TEXTS:
+                if field.id == "guess-attempts":
+                    yield flags.pop("guess-limit")
                 yield field.line(_text(answers, field.id))
                 if field.id == "tls-policy":
                     label = Label("Certificate", classes="label")
                     yield Horizontal(label, Static(id="certificate", markup=False), classes="field")
-            for field in FLAGS:
-                yield Flag(field.label, bool(_value(answers, field.id)), id=field.id, tooltip=field.about)
+            yield from flags.values()
         yield Static("", id="about", markup=False)
 
     def on_mount(self) -> None:

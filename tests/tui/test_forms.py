@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from textual.pilot import Pilot
@@ -13,7 +15,7 @@ from screens.app import WizardApp
 from screens.login_test import LoginTest
 from screens.rollback import History
 from screens.saved_texts import MailClients
-from screens.settings import Settings
+from screens.settings import FIELDS, Settings
 from screens.settings_form import Flag, Unsaved
 from screens.steps import Steps
 from screens.welcome import Welcome
@@ -25,6 +27,7 @@ from wizard.errors import NotRoot
 from wizard.model.answers import Answers, Guess, Login, Test
 from wizard.model.answers_file import load
 from wizard.model.facts import SENDMAIL_CF
+from wizard.steps import guess_limit, login_policy, tls_policy
 from wizard.system.lock import held
 
 
@@ -85,6 +88,23 @@ def test_who_may_log_in_is_chosen_with_the_groups(bench: Bench) -> None:
 
     play(bench, story)
     assert bench.saved.login == Login("groups", ("mail", "domain users"))
+
+
+@pytest.mark.parametrize("step", [guess_limit, login_policy, tls_policy])
+def test_what_is_optional_is_named_as_in_the_settings(step: ModuleType) -> None:
+    label, key = re.findall(r'\("(.+)" in the settings, (.+)\)', step.OPTIONAL)[0]
+    assert label in [field.label for field in FIELDS if Settings.key(field) == key]
+
+
+def test_the_box_that_bans_who_guesses_is_beside_its_fields(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "settings", "The IP addresses of this host")
+        app.screen.query_one("#guess-limit").focus()
+        await pilot.press("down")
+        await until(pilot, lambda: focused(app) == "guess-attempts")
+        assert shows(app, "[ ] Ban who guesses")
+
+    play(bench, story)
 
 
 def test_how_often_one_may_guess_is_chosen(bench: Bench) -> None:

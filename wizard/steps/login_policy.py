@@ -44,7 +44,7 @@ from wizard.system.pam_account import SUCCESS, Answer
 ENDS = "logins-refused"
 """Logins of users whom the policy refuses, and who logged in lately."""
 CHOOSE = "msa-wizard apply login-policy --set login.policy=no-system-accounts"
-OPTIONAL = "optional, and not asked for: every account may log in, root too (login.policy in the settings)"
+OPTIONAL = 'optional, and not asked for: every account may log in, root too ("Who may log in" in the settings, login.policy)'
 _AT_ONCE = 50
 """Users whose accounts are looked up with one command."""
 _PATIENCE = 60.0

@@ -35,7 +35,7 @@ from wizard.system.host import Host
 ENDS = "tls-refused"
 """Logins with TLS that the policy refuses, and that were there lately."""
 CHOOSE = "msa-wizard apply tls-policy --set tls.policy=recommended"
-OPTIONAL = "optional, and not asked for: TLS is as sendmail and OpenSSL have it (tls.policy in the settings)"
+OPTIONAL = 'optional, and not asked for: TLS is as sendmail and OpenSSL have it ("TLS of clients" in the settings, tls.policy)'
 _BEFORE = frozenset({"install", "sendmail-auth", "sendmailconfig", "restart"})
 _OLDER = re.compile(r"8\.(?:\d|1[0-5])(?=\.)")
 _OLD = ("SSLv3", "TLSv1", "TLSv1.1")
