@@ -15,7 +15,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from screens.base import PAGES, Frame
-from screens.widgets.contents import SETTLED, check_content, left_out, meter
+from screens.widgets.contents import check_content, left_out, meter
 from screens.widgets.fitted import Fitted
 from screens.widgets.rows import Rows
 from wizard.console import clean, count
@@ -108,8 +108,7 @@ on a step whose diff you see.
         if (overview := self._overview) is None:
             return
         bar = self.query_one("#meter", Static)
-        settled = sum(state in SETTLED for state in overview.states.values())
-        bar.update(meter(settled, len(overview.states), bar.content_size.width))
+        bar.update(meter(overview.states.values(), bar.content_size.width))
 
     def _offer(self, *, interrupted: bool) -> None:
         offers = self.query_one("#offers", OptionList)

@@ -127,7 +127,7 @@ STATES: dict[str, tuple[str, str, str]] = {
 }
 """Sign, word and style of each state of a step."""
 
-SETTLED = ("applied", "done", "not-applicable")
+_SETTLED = ("applied", "done")
 """The states of steps that ask for nothing more."""
 
 CHECKS: dict[Sign, tuple[str, str, str]] = {
@@ -191,9 +191,11 @@ def _wrapped(words: str, width: int) -> list[str]:
     return textwrap.wrap(words, width, break_on_hyphens=False)
 
 
-def meter(done: int, of: int, width: int) -> Content:
-    """A bar `width` cells long for how far one is; the two halves differ without colours, too."""
-    filled = width * done // of if of else 0
+def meter(states: Iterable[str], width: int) -> Content:
+    """A bar `width` cells long for how many of the steps that apply ask for nothing more; the two halves differ without
+    colours, too."""
+    settled = [state in _SETTLED for state in states if state != "not-applicable"]
+    filled = width * sum(settled) // len(settled) if settled else 0
     return Content.assemble(("━" * filled, "ansi_green"), ("─" * (width - filled), "ansi_bright_black"))
 
 

@@ -16,7 +16,6 @@ from textual.widgets import OptionList, ProgressBar, Static, TabbedContent, TabP
 from textual.widgets.option_list import Option
 
 from screens.widgets.contents import (
-    SETTLED,
     check_content,
     column,
     diff_content,
@@ -43,7 +42,7 @@ _UNSETTLED = (*REMAINING, "working", "waiting", "failed", "blocked")
 _WORDS = {
     Outcome.PENDING: "To do",
     Outcome.DONE: "Already done",
-    Outcome.NOT_APPLICABLE: "Does not apply",
+    Outcome.NOT_APPLICABLE: "N/a",
     Outcome.LATER: "Decided later",
     Outcome.BLOCKED: "Blocked",
 }
@@ -198,7 +197,7 @@ def _checks(shown: Shown, width: int) -> Content:
         case Outcome.DONE:
             return Content("Not checked: this was so already, and there was nothing to apply.")
         case Outcome.NOT_APPLICABLE:
-            return Content("Not checked: the step does not apply to this host.")
+            return Content("Not checked: there is nothing to apply.")
     what = f": {shown.step.checked}" if shown.step.checked else ""
     return Content(
         f"Checked right after the step is applied{what}. If a check fails, the step is undone at once."
@@ -315,7 +314,6 @@ class StepBoard(Horizontal):
     def _measure(self) -> None:
         """How far the set-up is, and which step is in front."""
         names, width = list(self.steps), self.query_one("#meter").content_size.width
-        settled = sum(state in SETTLED for state in self.states.values())
         left = sum(state in _UNSETTLED for state in self.states.values())
         unknown = sum(state == UNKNOWN for state in self.states.values())
         says = f"{unknown} unknown" if unknown and not left else f"{left}{'+' if unknown else ''} to do"
@@ -325,7 +323,7 @@ class StepBoard(Horizontal):
                 f", {says}",
             )
         )
-        self.query_one("#meter", Static).update(meter(settled, len(names), width))
+        self.query_one("#meter", Static).update(meter(self.states.values(), width))
 
     def on_resize(self) -> None:
         """The bar has another length."""

@@ -71,7 +71,9 @@ def test_a_long_check_stays_in_its_column() -> None:
 
 @pytest.mark.parametrize(("done", "bar"), [(0, "────"), (1, "─" * 4), (7, "━━──"), (14, "━━━━")])
 def test_the_bar_tells_how_far_one_is_without_colours(done: int, bar: str) -> None:
-    assert meter(done, 14, 4).plain == bar
+    """Steps that do not apply, or were not asked for, are no part of the way."""
+    states = ["done"] * done + ["pending"] * (14 - done) + ["not-applicable"] * 9
+    assert meter(states, 4).plain == bar
 
 
 SWAKS = "swaks --server mail.example.org --port 587 --tls --auth LOGIN --auth-user NAME --quit-after AUTH"

@@ -41,7 +41,7 @@ def test_a_note_of_several_plans_is_read_once() -> None:
         (Plan.done("restart", "no line is left"), "   already done: no line is left"),
         (
             Plan.not_applicable("restart", "optional, and not asked for"),
-            "   does not apply: optional, and not asked for",
+            "   n/a: optional, and not asked for",
         ),
     ],
 )

@@ -484,7 +484,7 @@ def test_what_was_rolled_back_was_applied_once() -> None:
     history = History()
     assert _history(history.commits).says == "nothing was applied by msa-wizard so far"
     (commit,) = history.applied("install")
-    assert _history(history.commits).says.startswith("1 step applied, the last by alice")
+    assert _history(history.commits).says.startswith("1 change in force, the last by alice")
     history.add("rollback", "install", commit)
     assert _history(history.commits).says == (
         "nothing that msa-wizard applied is in force: all of it was rolled back"

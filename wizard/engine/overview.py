@@ -222,4 +222,4 @@ def _history(commits: Sequence[Commit]) -> Check:
         none = "nothing that msa-wizard applied is in force: all of it was rolled back"
         return Check("history", Sign.OK, none if ever else "nothing was applied by msa-wizard so far")
     last = f"the last by {force[0].author.name} on {force[0].time.astimezone():%F %R}"
-    return Check("history", Sign.OK, f"{count(len(force), 'step')} applied, {last}")
+    return Check("history", Sign.OK, f"{count(len(force), 'change')} in force, {last}")

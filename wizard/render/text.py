@@ -78,7 +78,7 @@ _STATES = {UNKNOWN: "unknown:", UNTESTED: "to test:", NOT_NOW: "not now:"}
 _WORDS = {
     Outcome.PENDING: "to do:",
     Outcome.DONE: "already done:",
-    Outcome.NOT_APPLICABLE: "does not apply:",
+    Outcome.NOT_APPLICABLE: "n/a:",
     Outcome.LATER: "decided later:",
     Outcome.BLOCKED: "BLOCKED:",
 }
