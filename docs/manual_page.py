@@ -83,7 +83,7 @@ def _common() -> Iterator[str]:
         without = [name for name, each in known.items() if option not in each._option_string_actions]
         each = next(each for each in known.values() if option in each._option_string_actions)
         yield from _options([each._option_string_actions[option]])
-        yield _text(f"Every command takes it{' but ' + ', '.join(without) if without else ''}.")
+        yield _text(f"Every command takes it{' but ' + ' and '.join(without) if without else ''}.")
 
 
 def _with_function() -> dict[str, argparse.ArgumentParser]:

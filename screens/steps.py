@@ -36,7 +36,7 @@ A step that fails is undone at once. Everything that is done is a commit in the 
 back there, or here with r.
 
 to do: has something to change. applied: done by msa-wizard. done: was so already. drifted: was applied and
-has changed since. later: decided once an earlier step is done. n/a: does not apply to this host. to test: a login has to prove it.
+has changed since. later: decided once an earlier step is done. n/a: does not apply to this host, or is optional and not asked for. to test: a login has to prove it.
 skipped: left out with s; not now: needs one that is. BLOCKED: something is in the way, and has to be put right first; what does not need that step
 can be applied all the same.
 """
@@ -53,7 +53,11 @@ can be applied all the same.
         Binding("p", "go(-1)", "Previous step", show=False),
         Binding("f5", "look", "Look again", show=False, tooltip="Look at this host again"),
         *(
-            Binding(str(i + 1), f"pane('{name}')", name.capitalize(), show=False, tooltip=f"Show its {name}")
+            Binding(
+                *(str(i + 1), f"pane('{name}')", name.capitalize()),
+                show=False,
+                tooltip=f"Show {'what it is for' if name == 'why' else f'its {name}'}",
+            )
             for i, name in enumerate(PANES)
         ),
         *PAGES,

@@ -58,6 +58,7 @@ what real mail clients still need, with a way to each. These lines are printed o
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", tooltip="Open what is chosen"),
+        Binding("tab", "app.focus_next", "Text", priority=True, tooltip="Go to the text above, or back"),
         *PAGES,
         Binding("escape", "dismiss", "Back"),
     ]

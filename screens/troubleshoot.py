@@ -174,8 +174,10 @@ def _explained(verdict: Verdict, row: str, width: int) -> Content:
     if (fault := verdict.fault(row)) is not None:
         return _fault(fault, width, above=fault is verdict.blamed)
     layer = row.removeprefix("layer:")
-    probes = dict.fromkeys(diagnosis.probe for diagnosis in DIAGNOSES if diagnosis.layer == layer)
-    head = "Not tested. To be looked at:" if layer in verdict.not_looked_at else "Looked at:"
+    all_of_them = dict.fromkeys(diagnosis.probe for diagnosis in DIAGNOSES if diagnosis.layer == layer)
+    probes = [one for one in all_of_them if not any(one in other for other in all_of_them if one != other)]
+    unseen = layer in verdict.not_looked_at
+    head = "Not tested. To be looked at:" if unseen else "Nothing is wrong here. Looked at:"
     return Content(f"{head}\n{_listed(probes, width)}")
 
 

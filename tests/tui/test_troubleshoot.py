@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Static
+from textual.widgets import OptionList, Static
 
 from screens.app import WizardApp
 from screens.review_and_run import RunSteps
@@ -106,8 +106,14 @@ def test_rows_of_layers_say_what_was_looked_at_and_what_not(bench: Broken) -> No
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "troubleshoot", "Nothing fails")
         await pilot.press("home")
-        await until(pilot, lambda: shows(app, "Looked at:"))
+        await until(pilot, lambda: shows(app, "Nothing is wrong here. Looked at:"))
         assert not shows(app, " Fix")
+        rows = app.screen.query_one("#rows", OptionList)
+        rows.highlighted = rows.get_option_index("layer:greeting")
+        await until(pilot, lambda: shows(app, "- the log, MaxDaemonChildren"))
+        assert not any(line.strip() == "- the greeting" for line in text(app)), (
+            "/proc and the greeting has it"
+        )
         await pilot.press("end")
         await until(pilot, lambda: shows(app, "provider's firewall"))
 

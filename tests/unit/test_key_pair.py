@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,13 @@ import pytest
 from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority
 from tests.unit.steps.recorded import machine
-from wizard.certificates import SOON, certificates, judge
+from wizard.certificates import SOON, certificates, judge, parsed
 from wizard.certificates.handshake import fits, judged
 from wizard.certificates.self_signed import DAYS, link_name, new_key, self_signed
 from wizard.changes.file import FileChange
 from wizard.engine.overview import found
 from wizard.errors import HostError, PemError
-from wizard.gather.certificates import judgement
+from wizard.gather.certificates import Named, details, judgement
 from wizard.gather.host import look
 from wizard.model.answers import Answers
 from wizard.model.facts import SERVER_CERT
@@ -195,6 +196,20 @@ def test_the_diff_of_a_certificate_is_its_words(authority: Authority) -> None:
     assert len(diff.splitlines()) < 25
     broken = Entry(Kind.FILE, 0o644, 0, 0, b"-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n")
     assert "+none" in FileChange("/etc/a.crt", None, broken).describe().diff
+
+
+def test_how_long_a_certificate_is_valid_is_said_before_and_after_its_end(authority: Authority) -> None:
+    leaf = parsed(authority.leaf().certificate.encode())
+    assert leaf is not None
+    now = datetime.now(UTC)
+    for days, words in (
+        (9.5, "9 days left"),
+        (0.5, "0 days left"),
+        (-0.5, "expired 1 day ago"),
+        (-9.5, "ago"),
+    ):
+        ends = replace(leaf, not_after=now + timedelta(days=days))
+        assert dict(details(Named("ServerCertFile", "/a", certificate=ends)))["valid"].endswith(words)
 
 
 def test_the_first_look_judges_the_certificate_like_the_rest(authority: Authority) -> None:

@@ -283,6 +283,10 @@ def _presented(cf: str, certificate: Certificate | None) -> Check:
     return Check("presented", Sign.OK, f"the running sendmail presents it on {answer.where}")
 
 
+def _left(days: int) -> str:
+    return f"{count(days, 'day')} left" if days >= 0 else f"expired {count(-days, 'day')} ago"
+
+
 def details(named: Named) -> list[tuple[str, str]]:
     """What a certificate is, as pairs of a word and its value."""
     certificate = named.certificate
@@ -294,7 +298,7 @@ def details(named: Named) -> list[tuple[str, str]]:
             ("names", ", ".join(certificate.names) or "none (no subjectAltName)"),
             ("issued by", "itself (self-signed)" if certificate.self_signed else certificate.issuer),
             *(("chain", subject) for subject in certificate.chain[1:]),
-            ("valid", f"{dates}, {count(named.days_left or 0, 'day')} left"),
+            ("valid", f"{dates}, {_left(named.days_left or 0)}"),
             ("public key", certificate.key),
             ("SHA-256", certificate.fingerprint_sha256),
         ]

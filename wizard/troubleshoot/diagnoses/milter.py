@@ -145,7 +145,7 @@ AT_START = (
         fix="`chmod go-w FOLDER`, then `systemctl restart sendmail`",
     ),
 )
-_PROBE = "X lines, InputMailFilters, a connection to each socket"
+_PROBE = "the mail filters in sendmail.cf, a connection to each socket"
 DIAGNOSES = (
     Diagnosis(
         "milter-dead",
