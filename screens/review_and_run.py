@@ -314,7 +314,8 @@ done is a commit in the history and can be rolled back from there. If it fails, 
             words = f"Stopped before {run.undecided}: something that works would end."
             self.say(f"{back}{words} Esc goes back.")
         elif run.applied and run.enough:
-            self.say(f"Ended before {run.enough}: {', '.join(run.applied)} applied. Esc goes back.")
+            done = ", ".join(run.applied)
+            self.say(f"{done} applied. Ended before {run.enough}, which is still to do. Esc goes back.")
         elif run.applied:
             self.say("✓ Done. Esc goes back. It can be rolled back in the history (h).")
         elif run.enough and run.enough == self._rest:

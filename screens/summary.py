@@ -58,7 +58,7 @@ what real mail clients still need, with a way to each. These lines are printed o
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", tooltip="Open what is chosen"),
-        Binding("tab", "app.focus_next", "Text", priority=True, tooltip="Go to the text above, or back"),
+        Binding("tab", "app.focus_next", "Text, menu", tooltip="Go to the text above, or back to the menu"),
         *PAGES,
         Binding("escape", "dismiss", "Back"),
     ]

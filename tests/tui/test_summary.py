@@ -102,6 +102,7 @@ def test_it_leads_to_the_choice_of_who_may_log_in(bench: Bench, monkeypatch: pyt
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         app.backend.session.warnings["tls-policy"] = [weak]
         await at(pilot, app, "summary", "advised: let neither root nor system accounts log in")
+        await until(pilot, lambda: shows(app, "Tab Text, menu"))
         assert shows(app, "advised: only TLS that is recommended today")
         assert shows(app, "Choose in the settings: who may log in, how often one may guess, which TLS")
         offers = app.screen.query_one("#offers", OptionList)
