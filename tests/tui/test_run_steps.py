@@ -213,7 +213,9 @@ def test_cancelling_ends_what_follows_too(bench: Bench) -> None:
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "y applies c. Enter and Esc end here: b applied."))
         await pilot.press("escape")
-        await until(pilot, lambda: shows(app, "b applied. Ended before c, which is still to do. Esc goes back."))
+        await until(
+            pilot, lambda: shows(app, "b applied. Ended before c, which is still to do. Esc goes back.")
+        )
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, RunSteps))
 
