@@ -429,9 +429,9 @@ class Dialog(ModalScreen[Result], WizardScreen[Result]):
 
     def on_mount(self) -> None:
         """Wait for a moment without a key."""
-        self.mount(_too_small("make it larger to answer."))
         if self.COMES:
             self.ask_when_quiet()
+        self.mount(_too_small("make it larger to answer."))
 
     def set_listens(self, listens: bool) -> None:
         """Its keys are shown while they do something."""

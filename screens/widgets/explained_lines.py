@@ -37,13 +37,9 @@ class ExplainedLines(Vertical):
 
     def on_resize(self) -> None:
         """The newest line stays in sight while it is followed, also where what is said below takes more room."""
-        if self._follows:
-            self.query_one("#said", OptionList).scroll_end(animate=False)
-
-    @property
-    def _follows(self) -> bool:
         rows = self.query_one("#said", OptionList)
-        return rows.highlighted is None or rows.highlighted >= rows.option_count - 1
+        if rows.highlighted is not None and rows.highlighted == rows.option_count - 1:
+            rows.scroll_end(animate=False)
 
     def add(self, text: str, word: str, style: str = "") -> None:
         """One more line, not cleaned yet; `word` says what it means."""
@@ -69,7 +65,8 @@ class ExplainedLines(Vertical):
         if not self._new:
             return
         rows = self.query_one("#said", OptionList)
-        follows = self._follows
+        last = rows.option_count - 1
+        follows = rows.highlighted is None or rows.highlighted >= last
         new, self._new = self._new[-MOST:], []
         self.query_one("#word").display = False  # each line says what it means
         rows.add_options([Option(with_meaning(*line)) for line in new])

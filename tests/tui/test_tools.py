@@ -215,7 +215,7 @@ def test_each_command_waits_for_its_key(bench: Tools, certificate: Path) -> None
         await at(pilot, app, "by-hand", "Fill in the user name")
         for name, value in (("user", USER), ("password", PASSWORD)):
             app.screen.query_one(f"#{name}", Input).value = value
-        await pilot.press("enter")
+        await pilot.press("f5")
         for words in (
             "(connect to",
             "EHLO",
@@ -254,7 +254,7 @@ def test_another_certificate_than_the_own_is_asked_about(bench: Tools, certifica
         await at(pilot, app, "by-hand", "Fill in the user name")
         for name, value in (("user", USER), ("password", PASSWORD)):
             app.screen.query_one(f"#{name}", Input).value = value
-        await pilot.press("enter")
+        await pilot.press("f5")
         for words in ("(connect to", "EHLO", "STARTTLS"):
             await until(pilot, lambda words=words: shows(app, f"Enter sends: {words}"))  # type: ignore[misc]
             await pilot.press("enter")
@@ -369,7 +369,7 @@ def test_without_a_y_nothing_is_changed_for_a_login_without_tls(bench: Tools, ke
         await pilot.press("f6")
         for name, value in (("user", USER), ("password", PASSWORD)):
             app.screen.query_one(f"#{name}", Input).value = value
-        await pilot.press("enter")
+        await pilot.press("f5")
         await until(pilot, lambda: shows(app, "y changes this and begins"))
         await until(pilot, lambda: shows(app, "Change it and begin"))
         await pilot.press(key)

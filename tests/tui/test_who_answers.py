@@ -220,6 +220,8 @@ def test_a_manual_login_begins_over_a_run_that_waits(bench: Tools) -> None:
         await pilot.press("f5")
         await until(pilot, lambda: shows(app, "Enter sends: (connect to"))
         await pilot.press("escape")
+        await until(pilot, lambda: shows(app, "It ended before the login was accepted"))
+        await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, Steps))
         await over_it(pilot, app, "by-hand", ManualLogin)
         await pilot.press("escape")
