@@ -213,7 +213,7 @@ class StepRun(Frame[None]):
             self._start(self.remains.passing, everything=True)
 
     def action_skip(self) -> None:
-        """Leave the step out, and say what follows from that; or take that back. What remains then is planned anew."""
+        """Leave the step out, and say what follows from that; or want it after all. What remains then is planned anew."""
         desk, board = self.desk, self.board
         name = board.chosen
         word = board.states.get(name)
@@ -236,7 +236,7 @@ class StepRun(Frame[None]):
     def _go_on_without(self, name: str) -> None:
         for first in self.remains.applicable[:1]:
             self.board.select(first)
-        self.say_of(self.board.chosen, f"{left_out([name])} s on it takes that back.")
+        self.say_of(self.board.chosen, f"{left_out([name])} s on it again includes it.")
 
     def _skip(self, name: str) -> None:
         self.skipped.add(name)

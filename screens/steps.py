@@ -26,7 +26,7 @@ class Steps(StepRun):
     HELP_TEXT = """
 On the left are the steps of the howto in their order, each with its state; on the right is what the chosen one would
 do. y applies the step whose diff you see and then shows the next one; nothing changes before. a lists all that remain,
-and y applies them one after the other; s skips a step, and s on a skipped one takes that back.
+and y applies them one after the other; s skips a step, and s on a skipped one includes it again.
 
 Enter goes to the text on the right: arrows, PgUp and PgDn scroll it, 1 to 5 or the arrows on its headings show another
 one, and Esc comes back to the list, also where z has given the text the whole width. Space and b turn its pages from the
@@ -43,7 +43,7 @@ can be applied all the same.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "apply", "Apply", tooltip="Apply the step that is shown"),
         Binding("a", "apply_all", "All", tooltip="List all steps that remain, to apply them"),
-        Binding("s", "skip", "Skip", tooltip="Leave the step out, or take that back"),
+        Binding("s", "skip", "Skip", tooltip="Leave the step out, or include it again"),
         Binding("r", "roll_back", "Roll back", tooltip="Roll the step back"),
         Binding("enter", "read", "Read", tooltip="Go to the text on the right"),
         Binding("e", "app.go('settings')", "Settings", tooltip="Change the settings"),
@@ -156,7 +156,7 @@ can be applied all the same.
         if not applicable and stuck:
             return f"{stuck} cannot be applied yet: fix what it shows, then press F5."
         if not left and skipped:
-            return f"{left_out(skipped)} s on a skipped step takes that back."
+            return f"{left_out(skipped)} s on a skipped step includes it again."
         if not left:
             return self._finished()
         to_do = f"{count(left, 'step')} to do."

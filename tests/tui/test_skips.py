@@ -111,7 +111,7 @@ def test_what_a_skip_in_the_run_makes_needless_is_not_to_do(follows: Bench) -> N
         await until(pilot, lambda: isinstance(app.screen, Summary))
         await pilot.press("escape")
         await until(pilot, lambda: shows(app, "done    make") and shows(app, "done    again"))
-        assert says(app, "two skipped: no other step needs it. s on a skipped step takes that back.")
+        assert says(app, "two skipped: no other step needs it. s on a skipped step includes it again.")
 
     play(follows, story)
 
@@ -143,7 +143,7 @@ def test_s_takes_a_skip_back(bench: Bench) -> None:
         await at_steps(pilot, app)
         await pilot.press("s")
         await until(pilot, lambda: shows(app, "not now two") and shows(app, "1 to do"))
-        await until(pilot, lambda: says(app, "one skipped: ") and says(app, "s on it takes that back."))
+        await until(pilot, lambda: says(app, "one skipped: ") and says(app, "s on it again includes it."))
         await pilot.press("home")
         await until(pilot, lambda: shows(app, "Skipped: /etc/a lacks a line"))
         await pilot.press("s")
