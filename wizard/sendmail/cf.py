@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from wizard.editors.daemon_options import DaemonOption, is_loopback, is_wildcard, parse, plain_address
+from wizard.system.sockets import bare_address
 
 _OPTION = re.compile(r"^O\s+([A-Za-z0-9.]+)\s*=[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 _UNEXPANDED = re.compile(
@@ -20,6 +21,7 @@ _WORDS = re.compile(r"(C\{[^}]*\}|O AuthMechanisms=)(.*)")
 _AUTH_OPTIONS = re.compile(r"^O\s+AuthOptions\s*=")
 _LISTENER = re.compile(r"^O\s+DaemonPortOptions\s*=(.*)$")
 _LOOPBACK = {"inet": "127.0.0.1", "inet6": "::1"}
+_EVERYWHERE = {"inet": "0.0.0.0", "inet6": "::"}
 MARK = "## "
 """What the howto puts before a line of sendmail.cf that is not to count."""
 SMALLEST = 20_000
@@ -54,8 +56,11 @@ class Daemon:
 
     @property
     def place(self) -> str:
-        """Its address; that of every one where it has none."""
-        return plain_address(self.address) or ("::" if self.family == "inet6" else "0.0.0.0")
+        """Its address, as a socket has it; that of every one where it has none, or a name, which may lead anywhere."""
+        try:
+            return bare_address(plain_address(self.address) or "")
+        except ValueError:
+            return _EVERYWHERE.get(self.family, self.address)
 
     @property
     def reachable_at(self) -> str:

@@ -43,10 +43,10 @@ def _look(host: Host) -> dict[str, Listener]:
             break
     sockets = {}
     for inode, end in ends.items():
-        address, port = end.split(":")
+        address, port = _end(end)
         name = process_name(host, holders[inode]) if inode in holders else None
         daemon = OTHER_NAMES.get(name, name) if name else None
-        sockets[inode] = Listener(_address(address), int(port, 16), daemon, holders.get(inode))
+        sockets[inode] = Listener(address, port, daemon, holders.get(inode))
     return sockets
 
 

@@ -65,6 +65,23 @@ def test_a_restart_is_stopped_by_a_program_at_its_address_alone(address: str, *,
 
 
 @pytest.mark.parametrize(
+    ("listener", "address", "held"),
+    [
+        ("Family=inet, Addr=mail.example.org", "192.0.2.5", True),
+        ("Family=inet, Addr=localhost", "127.0.0.1", True),
+        ("Family=inet6, Addr=mail.example.org", "2001:db8::5", True),
+        ("Family=inet6, Addr=IPv6:::ffff:192.0.2.5", "192.0.2.5", True),
+        ("Family=inet6, Addr=IPv6:::ffff:192.0.2.5", "192.0.2.6", False),
+        ("Family=local, Addr=/run/sendmail.sock", "192.0.2.5", False),
+    ],
+)
+def test_a_listener_by_name_may_be_at_any_address(listener: str, address: str, *, held: bool) -> None:
+    files = {f.SENDMAIL_CF: file(f"O DaemonPortOptions=Name=MTA, Port=smtp, {listener}\n")}
+    facts = machine("13", files=files, listeners=(Listener(address, 25, "python3", 42),))
+    assert ("is held by python3" in step("restart").plan(facts, Answers()).reason) is held
+
+
+@pytest.mark.parametrize(
     ("address", "answers", "sign", "where"),
     [
         ("127.0.0.1", Answers(), Sign.PENDING, " of 127.0.0.1 only"),
