@@ -63,22 +63,24 @@ def includes(text: str) -> tuple[str, ...]:
 
 
 def contents(text: str) -> dict[str, str]:
-    """What names of the text stand for: `$mail` of a `define`, `inet filter @mail` of a set or a map. Raises EditError."""
-    kept: dict[str, str] = {}
+    """What names of the text stand for: `$mail` of a `define`, `inet filter @mail` of a set or a map, with a mere `@` for what
+    an included file may add to it. Raises EditError."""
+    content: dict[str, str] = {}
+    more = "@" if includes(text) else ""
     for block in _statements(text, _tokens(text)):
         top = _declaring(block)
         for words in (top, *(each.words for each in block.inside)):
-            kind, braces = words[0] if words else "", words.index("{") if "{" in words else len(words)
-            where = words[1 : braces - 1] if words is top else top[1:]
+            kind, brace = words[0] if words else "", words.index("{") if "{" in words else len(words)
+            where = words[1 : brace - 1] if words is top else top[1:]
             if kind in ("define", "redefine"):
                 name, _, value = " ".join(words[1:]).partition("=")
-                kept[f"${name.strip()}"] = value
+                content[f"${name.strip()}"] = value
             elif kind in ("set", "map", "element") and where:
                 family, table = _family(" ".join(where))
-                key, inner = f"{family} {table} @{words[braces - 1]}", " ".join(words[braces + 1 :])
-                inner = inner if kind == "element" else inner.partition("elements")[2]
-                kept[key] = f"{kept.get(key, '')}, {inner.partition('}')[0].lstrip(' ={')}"
-    return kept
+                key, inner = f"{family} {table} @{words[brace - 1]}", " ".join(words[brace + 1 :])
+                elements = inner if kind == "element" else inner.partition("elements")[2]
+                content[key] = f"{content.get(key, more)}, {elements.partition('}')[0].lstrip(' ={')}"
+    return content
 
 
 def insert(

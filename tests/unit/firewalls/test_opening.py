@@ -316,6 +316,21 @@ def test_what_an_included_file_may_explain_is_believed_where_the_port_is_open() 
     assert set(written(plan(nft(text=both)))) == {n.NFT_CONF}
 
 
+@pytest.mark.parametrize(
+    ("declared", "row"),
+    [
+        ("set mail { type inet_service; }", "tcp dport @mail accept"),
+        ("set mail { type inet_service; elements = { 25 }; }", "tcp dport @mail accept"),
+        ("map mail { type inet_service : verdict; }", "tcp dport vmap @mail"),
+    ],
+)
+def test_what_an_included_file_may_add_is_believed_where_the_port_is_open(declared: str, row: str) -> None:
+    table = NFT.replace("tcp dport 22 accept", row).replace("\tchain", f"\t{declared}\n\tchain")
+    both = f'{table}include "/etc/nftables.d/*.nft"\n'
+    assert plan(nft(opened(25, 587), text=both)).outcome is Outcome.DONE
+    assert set(written(plan(nft(text=both)))) == {n.NFT_CONF}
+
+
 def test_a_rule_of_the_file_that_is_not_for_everybody_opens_nothing() -> None:
     for limits in ("iifname lan0", "ip saddr 192.0.2.0/24"):
         both = NFT.replace("tcp dport 22 accept", f"{limits} tcp dport {{ 25, 587 }} accept")
