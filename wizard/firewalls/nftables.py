@@ -127,12 +127,13 @@ class _Named:
     @classmethod
     def of(cls, words: str, known: Mapping[str, str], table: str) -> Self:
         """A statement of a chain of `table`; `known` is what the names of the file stand for."""
-        found = _DPORT.search(words)
-        if not found:
+        bare = _STRING.sub("", words)
+        match = _DPORT.search(bare)
+        if not match:
             return cls(words)
-        several = _explained(found["ports"], known, table).strip("{ }").split(",")
-        if not found["vmap"]:
-            verdict = _VERDICT.search(words[found.end() :])
+        several = _explained(match["ports"], known, table).strip("{ }").split(",")
+        if not match["vmap"]:
+            verdict = _VERDICT.search(bare[match.end() :])
             return cls(words, tuple((each, verdict[0]) for each in several) if verdict else ())
         pairs = (each.partition(":") for each in several)
         return cls(words, tuple((ports, verdict.strip() or ports) for ports, _, verdict in pairs))
@@ -144,7 +145,7 @@ class _Named:
 
     def may_accept(self, port: int) -> bool:
         """Whether it does so for some; what jumps may."""
-        return "saddr" not in self.words and any(
+        return "saddr" not in _STRING.sub("", self.words) and any(
             not verdict.startswith(("drop", "reject")) and (_holds(ports, port) or _unexplained(ports))
             for ports, verdict in self.verdicts
         )
@@ -152,8 +153,8 @@ class _Named:
 
 def _explained(ports: str, known: Mapping[str, str], table: str, depth: int = 0) -> str:
     def inner(name: re.Match[str]) -> str:
-        kept = known.get(name[0] if name[0][0] == "$" else f"{table} {name[0]}")
-        return name[0] if kept is None or depth > _DEEPEST else _explained(kept, known, table, depth + 1)
+        value = known.get(name[0] if name[0][0] == "$" else f"{table} {name[0]}")
+        return name[0] if value is None or depth > _DEEPEST else _explained(value, known, table, depth + 1)
 
     return _STRING.sub("", _NAME.sub(inner, ports)).replace("{", "").replace("}", "")
 

@@ -331,6 +331,19 @@ def test_what_an_included_file_may_add_is_believed_where_the_port_is_open(declar
     assert set(written(plan(nft(text=both)))) == {n.NFT_CONF}
 
 
+def test_what_stands_in_quotes_is_no_word_of_the_rule() -> None:
+    for row in (
+        'tcp dport { 25, 587 } log prefix "mail, no drop: " accept',
+        'tcp dport { 25, 587 } accept comment "from any saddr"',
+        'log prefix "tcp dport 22 drop" tcp dport { 25, 587 } accept',
+    ):
+        both = NFT.replace("tcp dport 22 accept", row)
+        assert plan(nft(opened(25, 587), text=both)).outcome is Outcome.DONE, row
+    row = 'tcp dport { 25, 587 } log prefix "accept " drop'
+    new = written(plan(nft(opened(25, 587), text=NFT.replace("tcp dport 22 accept", row))))[n.NFT_CONF]
+    assert new.index("587 accept") < new.index(row)
+
+
 def test_a_rule_of_the_file_that_is_not_for_everybody_opens_nothing() -> None:
     for limits in ("iifname lan0", "ip saddr 192.0.2.0/24"):
         both = NFT.replace("tcp dport 22 accept", f"{limits} tcp dport {{ 25, 587 }} accept")
