@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from wizard.engine.journal import Unfinished
 from wizard.engine.overview import Overview, _history, _opened, found
 from wizard.engine.run import Run
 from wizard.engine.summary import summary
+from wizard.errors import HostError
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.events import Checked, Failed, Recorded
@@ -269,27 +271,42 @@ def made_here(*more: str) -> str:
 def test_apply_ends_with_it_on_the_command_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(steps, "look", lambda _host: machine("13"))
+    (opened,) = History().applied("firewall")
+    facts = machine(
+        "13", login=AcceptedLogin("alice", 0.0, outside=LoginFromOutside("alice", "8.8.8.8", 0.0))
+    )
     done = {name: Plan.done(name, "it is so") for name in STEP}
-    pending = {name: Plan.pending(name, "to do") for name in ("install", "firewall")}
+    monkeypatch.setattr(steps, "readable_store", lambda: SimpleNamespace(history=lambda: [opened]))
+    monkeypatch.setattr("wizard.engine.overview.look", lambda _host, *, shipped: facts)
 
-    def shown(plans: dict[str, Plan], applied: tuple[str, ...] = (), skipped: tuple[str, ...] = ()) -> str:
-        run = Run(plans=plans, applied=dict.fromkeys(applied, "abc"), skipped=list(skipped))
-        steps._summary(run, Answers(), ["apply"])
+    def shown(*plans: Plan, applied: tuple[str, ...] = (), skipped: tuple[str, ...] = ()) -> str:
+        now = done | {plan.step: plan for plan in plans}
+        monkeypatch.setattr("wizard.engine.overview.plans", lambda *_: now)
+        run = Run(plans={}, applied=dict.fromkeys(applied, "abc"), skipped=list(skipped))
+        steps._summary(run, Answers(), argparse.Namespace(argv=["apply"], quiet=False))
         return capsys.readouterr().out
 
-    whole = shown(done | pending, ("install",), ("firewall",))
+    install, firewall = (Plan.pending(name, "to do") for name in ("install", "firewall"))
+    whole = shown(firewall, applied=("install",), skipped=("firewall",))
     assert "Done         install\nSkipped      firewall: without it the firewall keeps clients out\n" in whole
-    assert "msa-wizard test --from-outside" in whole
+    assert "msa-wizard test --from-outside" in whole, "the rules are newer than the login from outside"
     assert whole.endswith(f"`msa-wizard history` has each step, {log.PATH} what was run.\n")
-    assert "Skipped      install: without it" in shown(done | pending, (), ("install", "firewall"))
-    # Only some steps were wanted: the others are looked at now.
-    monkeypatch.setattr(steps, "plans", lambda *_: done | {"restart": Plan.pending("restart", "to do")})
-    some = shown(pending, ("install",))
+    assert "Skipped      install: without it" in shown(install, firewall, skipped=("install", "firewall"))
+    some = shown(Plan.pending("restart", "to do"), applied=("install",))
     assert "Done         install\nTo do        restart\n" in some
     assert "--from-outside" not in some
-    monkeypatch.setattr(steps, "plans", lambda *_: done)
-    assert "--from-outside" in shown(pending, ("install",)), "nothing is left to do"
+    assert "--from-outside" in shown(applied=("install",)), "nothing is left to do"
+
+    def slow(*_: object) -> dict[str, Plan]:
+        raise HostError("m4 took longer than 30 s.")
+
+    monkeypatch.setattr("wizard.engine.overview.plans", slow)
+    run = Run(plans={}, applied={"install": "abc"})
+    steps._summary(run, Answers(), argparse.Namespace(argv=["apply"], quiet=False))
+    ending = capsys.readouterr().out
+    assert "Done         install\nTo do        `msa-wizard status` says whether anything is left\n" in ending
+    monkeypatch.setattr(steps, "overview", lambda *_, **__: pytest.fail("nobody would see what it is for"))
+    steps._summary(run, Answers(), argparse.Namespace(argv=["apply"], quiet=True))
 
 
 def test_what_was_undone_since_is_not_called_done() -> None:

@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from wizard.console import command as command_lines
 from wizard.engine import in_force
 from wizard.engine.edits import left_out
 from wizard.engine.engine import Engine
-from wizard.engine.overview import plans, state
+from wizard.engine.overview import overview, plans, state
 from wizard.engine.run import Run
 from wizard.engine.state_dir import (
     InterruptedRun,
@@ -44,6 +45,7 @@ from wizard.errors import (
     Interrupted,
     NotRoot,
     UsageError,
+    WizardError,
 )
 from wizard.gather.firewall import ssh_connection
 from wizard.gather.host import look
@@ -128,7 +130,7 @@ def apply(arguments: argparse.Namespace) -> int:
     if arguments.json:
         as_json.show(**as_json.run(run, events))
     elif not run.undecided:
-        _summary(run, answers, arguments.argv)
+        _summary(run, answers, arguments)
     if run.undecided:
         error(undecided_text(run, arguments.argv), whole=True)
     elif not run.stopped and not arguments.json:
@@ -235,13 +237,14 @@ def guarded(answers: Answers, arguments: argparse.Namespace) -> Answers:
     return dataclasses.replace(answers, confirm_within=seconds, confirm_typed=terminal, watch_restart=watch)
 
 
-def _summary(run: Run, answers: Answers, command: Sequence[str]) -> None:
+def _summary(run: Run, answers: Answers, arguments: argparse.Namespace) -> None:
     if run.blocked or run.failed:
         error(stopped_text(run))
     elif run.enough:
-        out(f"\n{ended_text(run, command)}", whole=True)
+        out(f"\n{ended_text(run, arguments.argv)}", whole=True)
     elif run.applied or run.skipped:
-        out(f"\n{_ending(run, answers)}")
+        if not arguments.quiet:  # it takes its time
+            out(f"\n{_ending(run, answers)}")
     else:
         out("\nNothing to do: no step has anything to change. `msa-wizard test --user NAME` proves a login.")
 
@@ -267,17 +270,15 @@ def stopped_text(run: Run) -> str:
 
 
 def _ending(run: Run, answers: Answers) -> str:
-    """What was done and skipped, and what mail clients still need."""
-    from wizard.engine.overview import Overview
+    """What was done and skipped, and what mail clients still need; a look at the host that fails does not fail the run."""
     from wizard.engine.summary import summary
     from wizard.rollback.rollback import needing
 
-    planned, facts = run.plans, look(Host())
-    if not set(planned) >= {step.id for step in STEPS}:  # else it planned them all: no need to do so again
-        skipped = frozenset(run.skipped)
-        planned = plans(Host(), answers, facts, readable_store(), skipped)
-    done = {name: Plan.done(name, "it was applied") for name in run.applied}
-    seen = Overview(facts, (), planned | done, answers=answers)
+    seen = None
+    with suppress(WizardError, StoreError, OSError):
+        store = readable_store()
+        history = store.history() if store else ()
+        seen = overview(Host(), answers, history, store=store, skipped=frozenset(run.skipped))
     session = Session(dict(run.applied), set(run.skipped))
     session.warnings |= {
         name: [check for check in checks if check.sign is Sign.WARNING] for name, checks in run.checks.items()
