@@ -292,6 +292,23 @@ def test_no_password_crosses_in_clear_where_no_login_is_offered(
 @pytest.mark.parametrize(
     "changes",
     [
+        {"conversations": (conversation(25, clear=("LOGIN",)), conversation(587, **_BROKEN))},
+        {"talk": _BROKEN, "texts": {Text.ACCESS: "Srv_Features:127\tA\n"}},
+    ],
+)
+def test_a_login_that_is_offered_elsewhere_in_clear_is_no_warning(changes: dict[str, Any]) -> None:
+    cf = CF.replace("AuthOptions=p y", "AuthOptions=A")
+    found = judge(picture(facts={"files": {f.SENDMAIL_CF: file(cf)}, "cf_from_mc": cf}, **changes)).fault(
+        "auth-in-clear"
+    )
+    assert found is not None
+    assert found.sign is Sign.FAILED
+    assert found.finding.cause.startswith("LOGIN and PLAIN are accepted before STARTTLS")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
         {"facts": {"files": {f.SASLAUTHD_DEFAULT: file('MECHANISMS=" "\n')}}},
         {"facts": {"files": {f.SENDMAIL_CF: file(f"{CF}O MinFreeBlocks=\xb2\n")}}},
         {"texts": {Text.ACCESS: "ClientRate:192.0.2\t\xb2\n"}},

@@ -139,7 +139,8 @@ def _clear(picture: Picture) -> Finding | None:
     place = picture.written("confAUTH_OPTIONS")
     offered = any(talk.clear or talk.offered for talk in picture.submissions)
     answered = any(talk.features for talk in picture.submissions)
-    idle = answered and not offered
+    hidden = any("A" in line.value for line in _hiding(picture))
+    idle = answered and not offered and not bare and not hidden
     cause = "LOGIN and PLAIN are accepted before STARTTLS: passwords cross the network in clear text"
     if idle:
         cause = "LOGIN and PLAIN would be accepted before STARTTLS as soon as sendmail offers a login"
@@ -234,10 +235,14 @@ def _smtp(picture: Picture) -> Finding | None:
     )
 
 
-def _features(picture: Picture) -> Finding | None:
+def _hiding(picture: Picture) -> list[access_map.Line]:
     """Of loopback alone: what the map says of clients is another diagnosis'."""
     lines = access_map.lines(picture.texts.get(Text.ACCESS, ""))
-    hiding = [line for line in lines if line.hides and of_loopback(line.key)]
+    return [line for line in lines if line.hides and of_loopback(line.key)]
+
+
+def _features(picture: Picture) -> Finding | None:
+    hiding = _hiding(picture)
     stopped = [talk for talk in picture.broken if talk.stopped in (Layer.STARTTLS, Layer.AUTH_OFFER)]
     if not hiding or not stopped:
         return None
