@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -298,7 +299,7 @@ def test_a_name_counts_only_where_it_leads_back(
         (socket.EAI_NONAME, (Sign.OK, "it has no name"), (Sign.OK, "it is not on the list zen.example.org")),
         (
             socket.EAI_AGAIN,
-            (Sign.WARNING, "its name could not be looked up (it failed): the client waits"),
+            (Sign.WARNING, "its name could not be looked up: it failed ("),
             (Sign.UNKNOWN, "whether it is on the list zen.example.org is not known: it failed"),
         ),
     ],
@@ -313,8 +314,21 @@ def test_no_such_name_is_told_from_no_answer(
     answers(monkeypatch, socket.gaierror(code, "It failed"))
     _, looked = client.reverse_name(Host(tmp_path), "198.51.100.2")
     assert (looked.state, looked.says[: len(name[1])]) == name
+    assert "the client waits" not in looked.says
     listed = client._dns_list("198.51.100.2", "zen.example.org", delayed=False)
     assert (listed.state, listed.says) == on_the_list
+
+
+def test_a_client_waits_where_no_name_server_answers_in_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(client, "LOOK_UP", 0.01)
+    monkeypatch.setattr(socket, "getnameinfo", lambda *_: time.sleep(0.5))
+    name, looked = client.reverse_name(Host(tmp_path), "198.51.100.2")
+    assert (name, looked.state) == ("", Sign.WARNING)
+    assert looked.says.endswith(
+        "did not answer in time): the client waits for the greeting meanwhile, often a minute"
+    )
 
 
 def test_what_could_not_be_looked_at_is_not_called_well() -> None:

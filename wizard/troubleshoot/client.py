@@ -91,8 +91,11 @@ def reverse_name(host: Host, address: str) -> tuple[str, Stage]:
         name, back = _name(address), set[str]()
         if name:
             back = _addresses(name)
-    except (OSError, WireError) as error:
-        says = f"its name could not be looked up ({_why(error)}): the client waits for the greeting meanwhile, often a minute"
+    except WireError as error:
+        says = f"its name could not be looked up ({error}): the client waits for the greeting meanwhile, often a minute"
+        return "", Stage("name", Sign.WARNING, says, _name_servers(host))
+    except OSError as error:
+        says = f"its name could not be looked up: {_why(error)} ({time.monotonic() - began:.1f} s)"
         return "", Stage("name", Sign.WARNING, says, _name_servers(host))
     says = f"its name is {name}" if name else "it has no name"
     if name and address not in back:
@@ -110,12 +113,12 @@ _NO_SUCH_NAME = (socket.EAI_NONAME, socket.EAI_NODATA)
 def _name(address: str) -> str:
     """Its name, "" where the DNS knows none. Raises OSError and WireError where it did not say."""
     try:
-        found = in_time(lambda: socket.getnameinfo((address, 0), socket.NI_NAMEREQD), Deadline(LOOK_UP))
+        name, _ = in_time(lambda: socket.getnameinfo((address, 0), socket.NI_NAMEREQD), Deadline(LOOK_UP))
     except socket.gaierror as error:
         if error.errno in _NO_SUCH_NAME:
             return ""
         raise
-    return found[0].lower().rstrip(".")
+    return name.lower().rstrip(".")
 
 
 def _addresses(name: str, family: int = 0) -> set[str]:
