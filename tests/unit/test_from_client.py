@@ -331,6 +331,13 @@ def test_a_client_waits_where_no_name_server_answers_in_time(
     )
 
 
+def test_a_name_that_is_no_text_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As Latin-1 in /etc/hosts."""
+    answers(monkeypatch, "198.51.100.2", UnicodeDecodeError("utf-8", b"b\xfcro", 1, 2, "invalid"))
+    name, looked = client.reverse_name(Host(tmp_path), "198.51.100.2")
+    assert (name, looked.says[:14]) == ("", "it has no name")
+
+
 def test_what_could_not_be_looked_at_is_not_called_well() -> None:
     unknown = client.Stage("firewall", Sign.UNKNOWN, "the packet filter could not be read")
     assert "may be turned away" in client.text(client.Visit("198.51.100.2", "", (unknown,)))

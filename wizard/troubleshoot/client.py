@@ -114,6 +114,8 @@ def _name(address: str) -> str:
     """Its name, "" where the DNS knows none. Raises OSError and WireError where it did not say."""
     try:
         name, _ = in_time(lambda: socket.getnameinfo((address, 0), socket.NI_NAMEREQD), Deadline(LOOK_UP))
+    except UnicodeError:
+        return ""
     except socket.gaierror as error:
         if error.errno in _NO_SUCH_NAME:
             return ""
