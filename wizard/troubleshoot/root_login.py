@@ -40,10 +40,10 @@ def _lets_in(host: Host, lines: Sequence[PamLine], line: PamLine) -> bool | None
         entered = answers_of(host, alone, [_ROOT])[_ROOT].code == SUCCESS
     except HostError:
         return None
-    return True if entered else False if _counts(lines, line) else None
+    return True if entered else False if counts(lines, line) else None
 
 
-def _counts(lines: Sequence[PamLine], line: PamLine) -> bool:
+def counts(lines: Sequence[PamLine], line: PamLine) -> bool:
     """Whether it is asked whatever the lines above it say."""
     place = lines.index(line)
     for number, above in enumerate(lines[:place]):

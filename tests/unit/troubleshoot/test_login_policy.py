@@ -95,6 +95,43 @@ def test_an_account_that_the_policy_shuts_out_needs_no_password(uid: int, right:
     assert judge(picture(account=user, pam=Pam(f.PAM_SMTP, lines))).fault("policy-refuses") is None
 
 
+@pytest.mark.parametrize(
+    ("above", "shut"),
+    [
+        ((), True),
+        (("auth required pam_env.so",), True),
+        (
+            ("auth sufficient pam_succeed_if.so user = printer",),
+            True,
+        ),  # for account it is refused all the same
+        (
+            (
+                "auth [success=2 default=ignore] pam_succeed_if.so user = printer",
+                "account [success=1 default=ignore] pam_succeed_if.so user = printer",
+            ),
+            False,
+        ),
+        (
+            (
+                "auth sufficient pam_succeed_if.so user = printer",
+                "account sufficient pam_succeed_if.so user = printer",
+            ),
+            False,
+        ),
+    ],
+)
+def test_whom_a_line_above_may_let_past_the_policy_does_not_shut_out(
+    above: tuple[str, ...], shut: bool
+) -> None:
+    owner = dataclasses.replace(ALICE, user="printer", uid=999, right=None)
+    seen = picture(account=owner, pam=stack(*above, *Policy(1000).lines, *COMMON), socket_login=None)
+    fault = judge(seen).fault("policy-refuses")
+    assert (fault is not None) is shut
+    locked = dataclasses.replace(owner, shadow=dataclasses.replace(SHADOW, locked=True))
+    fault = judge(dataclasses.replace(seen, account=locked)).fault("account-locked")
+    assert (fault is None) is shut
+
+
 def test_another_module_of_the_same_name_is_still_named() -> None:
     other = line("auth required pam_succeed_if.so user ingroup mailers")
     blamed = judge(picture(**refused(log=logged(REFUSED), pam=Pam(f.PAM_SMTP, (other, UNIX))))).blamed

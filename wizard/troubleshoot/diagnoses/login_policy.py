@@ -17,7 +17,7 @@ from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.probe_smtp import is_submission
-from wizard.troubleshoot.root_login import doubtful
+from wizard.troubleshoot.root_login import counts, doubtful
 
 _NOT_MET = re.compile(
     r'pam_succeed_if\(smtp:(?:auth|account)\): requirement "[^"]*" not met by user "([^"]*)"'
@@ -41,12 +41,18 @@ def _says(line: PamLine) -> str:
 
 
 def shut_out(picture: Picture) -> PamLine | None:
-    """The line of a policy that refuses this account whatever its password and its groups are: a system account's, by its uid."""
-    owner, line = picture.account, policy_line(picture)
-    policy = asked_by(line.text) if line else None
-    if owner is None or not (owner.own and owner.known) or picture.login or policy is None:
+    """The line of a policy that refuses this account whatever its password and its groups are: a system account's, by its uid.
+    Not one that a line above may let it past."""
+    owner = picture.account
+    if owner is None or not (owner.own and owner.known) or picture.login or policy_line(picture) is None:
         return None
-    return line if policy.uid_min is not None and not policy.uid_min <= owner.uid != NOBODY else None
+    for line in picture.pam.lines:
+        policy = asked_by(line.text)
+        if policy is None or policy.uid_min is None or policy.uid_min <= owner.uid != NOBODY:
+            continue
+        if counts(picture.pam.of(line.kind), line):
+            return line
+    return None
 
 
 def refuses(picture: Picture) -> Finding | None:
@@ -56,10 +62,13 @@ def refuses(picture: Picture) -> Finding | None:
         return None
     user = owner.user.partition("@")[0]
     another = "another policy (login.policy in the settings, then `msa-wizard apply login-policy`)"
-    if shut_out(picture) is not None:
+    if refusing := shut_out(picture):
         return Finding(
-            f"the policy on logins refuses {user}: {_says(line)}",
-            (Evidence(f"{user} has the uid {owner.uid}", "getent passwd"), Evidence(line.text, line.source)),
+            f"the policy on logins refuses {user}: {_says(refusing)}",
+            (
+                Evidence(f"{user} has the uid {owner.uid}", "getent passwd"),
+                Evidence(refusing.text, refusing.source),
+            ),
             Mend(text=f"if {user} may log in: {another}"),
         )
     if owner.right is False or picture.login is not False:
