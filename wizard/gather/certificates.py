@@ -26,6 +26,7 @@ from wizard.console import clean, count
 from wizard.errors import HostError, PemError
 from wizard.gather.renewal import kept_as
 from wizard.model import facts as f
+from wizard.model.answer_checks import certified_name
 from wizard.model.plan import Check, Sign, worst
 from wizard.sendmail.cf_needs import MOST, MOST_AUTHORITIES, TlsFiles, behind_links, unsafe
 from wizard.smtp.session import presented
@@ -324,18 +325,24 @@ class CertificateFiles:
     @property
     def debian(self) -> bool:
         """Whether update_tls makes these files, and nothing of what is there gets lost by it: it names no host."""
-        named = self.parsed is not None and bool(self.parsed.names)
-        return (self.certificate, self.key) == (f.SERVER_CERT, f.COMMON_KEY) and not named
+        nameless = self.parsed is None or not self.parsed.names
+        return (self.certificate, self.key) == (f.SERVER_CERT, f.COMMON_KEY) and nameless
 
     @property
     def renewal(self) -> str:
-        """The command that makes a self-signed certificate with names again, empty where it is none."""
+        """The command that makes a self-signed certificate with names again, with those that it takes (without any, with this
+        host's own); empty where it is none."""
         names = self.parsed.names if self.parsed is not None and self.parsed.self_signed else ()
-        return (
-            f"`msa-wizard certificate renew {' '.join(f'--name {shlex.quote(name)}' for name in names)}`"
-            if names
-            else ""
-        )
+        words = "".join(f" --name {name}" for name in names if _certifiable(name))
+        return f"`msa-wizard certificate renew{words}`" if names else ""
+
+
+def _certifiable(name: str) -> bool:
+    try:
+        certified_name(name)
+    except ValueError:
+        return False
+    return True
 
 
 def certificate_files(host: Host, cf: str, name: str) -> CertificateFiles:

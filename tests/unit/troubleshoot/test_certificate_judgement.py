@@ -117,13 +117,14 @@ def test_what_a_hook_brings_is_renewed_by_certbot(days: int) -> None:
     [
         ((), ("mend-certificate",), ""),
         (
-            ("mail.example.test", "*.test"),
+            ("mail.example.test", "*.test", "192.0.2.1", "smtp.example.test", "mail"),
             (),
-            "`msa-wizard certificate renew --name mail.example.test --name '*.test'`",
+            "`msa-wizard certificate renew --name mail.example.test --name smtp.example.test`",
         ),
+        (("localhost", "2001:db8::1"), (), "`msa-wizard certificate renew`"),
     ],
 )
-def test_a_self_signed_one_is_made_again_with_the_names_that_it_had(
+def test_a_self_signed_one_is_made_again_with_those_of_its_names_that_the_command_takes(
     names: tuple[str, ...], steps: tuple[str, ...], text: str
 ) -> None:
     """Debian's script names none: clients would find no name in the new one."""
