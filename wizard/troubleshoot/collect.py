@@ -45,7 +45,7 @@ from wizard.system.sockets import listeners
 from wizard.troubleshoot import account as accounts
 from wizard.troubleshoot import backend, confinement, milters, outside, root_login, storage
 from wizard.troubleshoot.account import Account
-from wizard.troubleshoot.host_state import DAEMON, Picture, Text
+from wizard.troubleshoot.host_state import DAEMON, Picture, Text, of_others
 from wizard.troubleshoot.model import Layer
 from wizard.troubleshoot.probe_smtp import TIMEOUT, Conversation, Tried, converse, is_submission
 
@@ -102,7 +102,7 @@ def take(
         used = None if tried or hopeless(owner) or (mux and "saslauthd" in _method(host)) else credentials
         wanted = _each_port(sendmail_cf.daemons(cf))
         chosen = _for_login(wanted)
-        others = _of_others(host)
+        others = of_others(listeners(host))
         before = wanted if used is None else [daemon for daemon in wanted if daemon is not chosen]
 
         def patience(daemon: Daemon) -> float:
@@ -252,12 +252,6 @@ def _for_login(daemons: Sequence[Daemon]) -> Daemon | None:
         key=lambda daemon: (daemon.port != 587, "a" not in daemon.modifiers),
     )
     return ports[0] if ports else None
-
-
-def _of_others(host: Host) -> set[int]:
-    """The ports that another program holds, and sendmail does not."""
-    live = listeners(host)
-    return {each.port for each in live} - {each.port for each in live if each.process in (DAEMON, None)}
 
 
 def _held(facts: Facts, known: Sequence[Daemon]) -> list[Daemon]:

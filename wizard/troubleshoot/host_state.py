@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -71,6 +71,15 @@ def daemon_lines(daemons: Iterable[sendmail_cf.Daemon]) -> tuple[Evidence, ...]:
     """Listeners as sendmail.cf has them."""
     texts = (f"Name={daemon.name}, Port={daemon.port}, M={daemon.modifiers}" for daemon in daemons)
     return tuple(Evidence(text, "sendmail.cf") for text in texts)
+
+
+def of_others(listeners: Sequence[Listener]) -> frozenset[int]:
+    """The ports that another program holds, and sendmail does not."""
+    return frozenset(each.port for each in listeners) - {each.port for each in _of_sendmail(listeners)}
+
+
+def _of_sendmail(listeners: Sequence[Listener]) -> tuple[Listener, ...]:
+    return tuple(each for each in listeners if each.process in (DAEMON, None))
 
 
 @dataclass(frozen=True)
@@ -192,13 +201,12 @@ class Picture:
     @property
     def mine(self) -> tuple[Listener, ...]:
         """The listeners that sendmail holds."""
-        return tuple(listener for listener in self.facts.listeners if listener.process in (DAEMON, None))
+        return _of_sendmail(self.facts.listeners)
 
     @property
     def taken(self) -> frozenset[int]:
         """The ports that another program holds, and sendmail does not."""
-        mine = {listener.port for listener in self.mine}
-        return frozenset(listener.port for listener in self.facts.listeners if listener.port not in mine)
+        return of_others(self.facts.listeners)
 
     @property
     def submissions(self) -> tuple[Conversation, ...]:
