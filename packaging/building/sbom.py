@@ -96,10 +96,10 @@ def licence_of(package: Distribution) -> str:
         classified = [line for line in metadata.get("classifier", []) if line.startswith("License :: ")]
         words = classified[0].rpartition(" :: ")[2] if classified else "no licence"
     name = normal(package.name)
-    found = _BSD.get(name) if words == "BSD License" else _SPDX.get(words, words)
-    if not found or not is_supported_id(found):
+    licence = _BSD.get(name) if words == "BSD License" else _SPDX.get(words, words)
+    if not licence or not is_supported_id(licence):
         raise ValueError(f"{name}: {words!r} is no SPDX id: add it to {Path(__file__).name}")
-    return found
+    return licence
 
 
 def _applies(asked: Requirement, extras: set[str]) -> bool:
