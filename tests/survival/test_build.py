@@ -119,6 +119,24 @@ def test_the_released_source_gives_the_same_bytes(built: Path, tmp_path: Path) -
         assert again == {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in built.iterdir()}
 
 
+def test_what_was_added_to_the_released_source_is_said_to_be_in_what_is_built_of_it(
+    built: Path, tmp_path: Path
+) -> None:
+    archive = built / f"msa_wizard-{__version__}.tar.gz"
+    subprocess.run(["tar", "-xf", str(archive), "-C", str(tmp_path)], check=True)
+    source = tmp_path / f"msa_wizard-{__version__}"
+    no_cache = {**os.environ, "XDG_CACHE_HOME": "/dev/null"}  # it ends there
+    for added in (None, "mine.txt"):
+        if added:
+            (source / added).write_text("")
+        ended = subprocess.run(
+            [str(source / "packaging/build")], env=no_cache, capture_output=True, text=True, check=False
+        )
+        words = "what was changed or added here since the release is in it, too, as ./mine.txt"
+        assert (words in ended.stderr) is bool(added), ended.stderr
+        assert ("packaging/build" in ended.stderr) is bool(added)
+
+
 def test_a_folder_that_is_neither_is_refused(built: Path, tmp_path: Path) -> None:
     archive = built / f"msa_wizard-{__version__}.tar.gz"
     subprocess.run(["tar", "-xf", str(archive), "-C", str(tmp_path)], check=True)
