@@ -19,6 +19,7 @@ from building.archive import zipped
 from docs.generate import commands
 from snapshots.errors import StoreError
 from wizard import errors
+from wizard.cli import logins
 from wizard.cli import main as cli
 from wizard.cli.options import ask, credentials, entered, must_be_asked
 from wizard.delivery import version_line
@@ -26,6 +27,7 @@ from wizard.engine.state_dir import InterruptedRun
 from wizard.errors import AnswersError, CannotHere
 from wizard.model.answers_file import saved
 from wizard.system.host import Host
+from wizard.system.signals import Interrupt
 
 COMMANDS = {name: each for name, each in commands().items() if each.get_default("run")}
 
@@ -268,6 +270,18 @@ def test_the_password_is_asked_for_by_the_name_of_its_user(monkeypatch: pytest.M
     monkeypatch.setattr("getpass.getpass", getpass)
     credentials("alice", argparse.Namespace(password_stdin=False))
     assert asked == ["Password of alice: "]
+
+
+def test_a_signal_at_the_password_of_debug_says_that_nothing_was_changed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupt = Interrupt()
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", lambda _: interrupt._handle(signal.SIGINT, None))
+    with pytest.raises(errors.Interrupted) as raised:
+        logins._user(argparse.Namespace(user="alice", password_stdin=False), interrupt)
+    assert raised.value.sentence == "interrupted by SIGINT. Nothing was changed"
+    assert capsys.readouterr().err == "\n", "it begins a row of its own"
 
 
 @pytest.mark.parametrize("errors", ["strict", "replace"])

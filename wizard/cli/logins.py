@@ -22,6 +22,7 @@ from wizard.cli.options import (
     must_be_asked,
     saved_to_look,
     say,
+    unchanged,
     within,
 )
 from wizard.console import alone, clean, error, out
@@ -177,7 +178,7 @@ def login(arguments: argparse.Namespace) -> int:
 
 def _user(arguments: argparse.Namespace, interrupt: Interrupt) -> Credentials:
     """Whoever is to log in, asked for while nothing is changed. Raises AnswersError, and Interrupted."""
-    with interrupt.at_once():
+    with unchanged(), interrupt.at_once():
         return credentials(arguments.user, arguments)
 
 

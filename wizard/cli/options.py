@@ -70,8 +70,12 @@ def credentials(user: str, arguments: argparse.Namespace) -> Credentials:
 
 def _typed_password(arguments: argparse.Namespace, user: str) -> str:
     if not arguments.password_stdin:
-        with alone():
-            return getpass.getpass(f"Password of {clean(user)}: ")
+        try:
+            with alone():
+                return getpass.getpass(f"Password of {clean(user)}: ")
+        except Interrupted:
+            print(file=sys.stderr)  # what is said of it begins a line of its own
+            raise
     password = sys.stdin.readline(4096).rstrip("\r\n")
     if "\ufffd" in password:  # as standard input replaces what it cannot decode
         raise AnswersError(_NOT_UTF_8)
