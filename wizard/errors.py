@@ -99,7 +99,7 @@ class Locked(WizardError):
 
 
 class Interrupted(WizardError):
-    """A signal asked us to end; `number` is its number. What asks sets `next` anew: nothing is in hand then."""
+    """A signal asked us to end; `number` is its number. Who knows that nothing is in hand sets `next` anew."""
 
     next = "What was begun is undone, unless it says NOT undone above"
 

@@ -119,7 +119,9 @@ def test_a_signal_between_two_steps_says_what_stays(
     answer()
     monkeypatch.setattr("wizard.cli.options.ask", ask)
     assert place.main("apply") == 128 + signal.SIGINT
-    assert "1 step applied (one). That stays.\nTo go on:  msa-wizard apply\n" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "1 step applied (one). That stays.\nTo go on:  msa-wizard apply\n" in shown
+    assert shown.endswith("msa-wizard: interrupted by SIGINT\n"), "nothing else was begun"
     assert place.commits() == ["one"]
 
 

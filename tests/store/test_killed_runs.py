@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 
 from tests.store.place import NAMES, Answer, Ends, Killed, Place, die
+from tests.store.test_command_line import broken_off
 from wizard.changes.file import FileEffect
+from wizard.cli import options
 from wizard.engine.journal import Journal, unfinished
 from wizard.engine.run import Resume
 from wizard.model.plan import Plan, Step
@@ -126,6 +129,20 @@ def test_a_step_that_was_declined_between_two_others_stays_left_out(
         answer("y")
     assert place.main("recover", "--finish") == (0 if terminal else 4)
     assert place.commits() == (["three", "one"] if terminal else ["one"])
+
+
+def test_a_signal_at_a_question_of_finish_says_what_becomes_of_what_was_begun(
+    place: Place, answer: Answer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question = options.ask
+    answer("n", "y")
+    killed_in(place, "two")
+    monkeypatch.setattr(options, "ask", question)
+    broken_off(monkeypatch)
+    assert place.main("recover", "--finish") == 128 + signal.SIGINT
+    assert place.commits() == ["two"]
+    says = "msa-wizard: interrupted by SIGINT. What was begun is undone, unless it says NOT undone above\n"
+    assert capsys.readouterr().err.endswith(says)
 
 
 @pytest.mark.parametrize("reply", ["n", "q"])

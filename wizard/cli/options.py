@@ -159,8 +159,7 @@ def entered(words: str, interrupt: Interrupt | None = None) -> str | None:
             print(words, end="", flush=True)
             wait_for_input(sys.stdin.fileno())
             reply = input().strip()
-    except Interrupted as stopped:
-        stopped.next = ""
+    except Interrupted:
         print()  # what is said of it begins a line of its own
         raise
     log.note(f"asked: {words.strip()} {reply}")

@@ -160,8 +160,8 @@ def applied(
             if session.applied:
                 stays = fold(f"{_applied_text(session.applied)} That stays.")
                 error("\n".join([*stays, *(_goes_on(arguments.argv) if chosen is STEPS else ())]), whole=True)
-            elif not session.failed:
-                stopped.next = "Nothing was changed"
+            if not session.failed:  # nothing else was begun
+                stopped.next = "" if session.applied else "Nothing was changed"
             raise
         if run.failed == AuthTest.id:
             from wizard.troubleshoot.explain import of_run  # not loaded for a run that succeeds
