@@ -151,6 +151,8 @@ def test_a_step_that_was_never_applied_has_no_history(
     assert commits(place, capsys, "two") == []
     assert place.main("history", "two") == 0
     assert capsys.readouterr().out == "two was never applied on this host.\n"
+    assert place.main("history", "mend-certificate") == 0
+    assert capsys.readouterr().out == "mend-certificate was never applied on this host.\n"
 
 
 def test_what_does_not_exist_is_said_before_how_to_agree(

@@ -351,8 +351,10 @@ def history(arguments: argparse.Namespace) -> int:
         raise UsageError(f"-n {number}: it takes a number of commits, from 1 on")
     commits = whole = list(_existing_store().history())
     if ref:
+        from wizard.mends.order import extra
+
         steps = sorted({commit.step for commit in commits if commit.step})
-        ids = (step.id for step in STEPS)
+        ids = (step.id for step in (*STEPS, *extra()))
         known("step", [ref], [*steps, *ids], f"The history has {', '.join(steps) or 'none'}")
         commits = [commit for commit in commits if commit.step == ref]
     commits = commits[:number]
