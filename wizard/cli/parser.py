@@ -203,8 +203,8 @@ def _history(add: Add) -> None:
     _yes(rollback)
     _flag(rollback, "--dry-run", "only show what would be done")
     words = (
-        "where you and the step changed the same lines: ask (the default), keep yours, restore the earlier ones, or "
-        "abort, which changes nothing"
+        "where what is rolled back has been changed since: ask (the default), keep it as it is, restore what was there "
+        "before, or abort, which changes nothing"
     )
     _choice(rollback, "--on-conflict", words, "ask", "keep", "restore", "abort")
     recover = add(
