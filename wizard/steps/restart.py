@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Literal
 
 from wizard.changes.service import ServiceChange, WatchChange
@@ -219,7 +220,10 @@ _FOUND_WITHOUT: dict[str, McStep] = {"login-before-starttls": AuthOptions(), "sm
 
 def _judged(check: Check, facts: Facts, answers: Answers) -> Check:
     step = _FOUND_WITHOUT.get(check.id)
-    return unless_left_out(check, step, facts, answers) if step is not None else check
+    judged = unless_left_out(check, step, facts, answers) if step is not None else check
+    if judged is check:
+        return check
+    return replace(judged, says=f"{judged.says}; `msa-wizard test` fails for that")
 
 
 _BEFORE_LOGIN = ("install", "saslauthd-start", "sendmailconfig", "restart")

@@ -61,6 +61,6 @@ def test_the_login_test_warns_of_what_was_left_out(
         Sign.WARNING,
         f"msa-wizard apply {left_out} sendmailconfig restart",
     )
-    assert check.says == f"without {left_out} {step(left_out).without}"
+    assert check.says == f"without {left_out} {step(left_out).without}; `msa-wizard test` fails for that"
     [check] = step("auth-test").verify(Host(tmp_path), edited("auth-options", "smtp-port"), Answers())
     assert check == Check(found, Sign.FAILED, "Seen by the test.")
