@@ -427,6 +427,10 @@ class Dialog(ModalScreen[Result], WizardScreen[Result]):
     ]
     """The app's keys end at a dialog."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.listens = not self.COMES
+
     def on_mount(self) -> None:
         """Wait for a moment without a key."""
         if self.COMES:

@@ -15,6 +15,7 @@ from textual.widgets import Input
 
 from screens.app import WizardApp
 from screens.base import WizardScreen
+from screens.dialogs import WhatWouldEnd
 from screens.jobs import Desk, Job, MoveWaits, Reply, Stopped
 from screens.login_test import LoginTest
 from screens.review_and_run import RunSteps
@@ -69,7 +70,9 @@ def test_a_key_that_is_held_down_applies_one_step(bench: Bench, monkeypatch: pyt
             await pilot.pause(0.02)
         assert app.desk.waiting
         assert not shows(app, "y applies b"), "it says its keys once it listens"
-        await until(pilot, lambda: app._in_hand is None, listens=False)
+        steps = app.screen
+        assert isinstance(steps, Steps)
+        await until(pilot, lambda: steps._asked and app._in_hand is None, listens=False)
         listen(app)
         await until(pilot, lambda: shows(app, "y applies b"))
         assert bench.text("/etc/b") == "old b\n"
@@ -104,6 +107,11 @@ def test_a_key_before_the_question_is_on_the_screen_is_no_answer(
         steps._current = None
 
     play(bench, story)
+
+
+def test_what_comes_by_itself_does_not_listen_before_it_is_made() -> None:
+    assert not WhatWouldEnd("a", ()).listens
+    assert Unsaved().listens, "somebody has called for that one"
 
 
 def test_a_key_that_is_held_down_applies_one_fix(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
