@@ -19,6 +19,7 @@ from textual.message_pump import MessagePump
 
 from wizard import log
 from wizard.console import clean
+from wizard.errors import WizardError
 from wizard.model.events import Event, Output, Planned
 from wizard.model.plan import Outcome, Plan, Step
 from wizard.system.signals import Interrupt
@@ -398,7 +399,10 @@ class ApplyPolicy:
         return self._asked(job, StepWaits(step, plan, why=why))
 
     def _asked(self, job: Job, question: StepWaits) -> bool:
-        question.seen = self.see()
+        from snapshots.errors import StoreError  # the first screen must not wait for it
+
+        with contextlib.suppress(WizardError, StoreError, OSError):  # the plan at hand is known all the same
+            question.seen = self.see()
         if agreed := job.agreed(question):
             self.approved = question.step.id, question.plan
         return agreed

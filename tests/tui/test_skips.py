@@ -14,6 +14,7 @@ from screens.leaving import ConfirmQuit, EditsGo
 from screens.remaining import Remaining
 from screens.steps import Steps
 from screens.summary import Summary
+from snapshots.errors import StoreError
 from tests.tui.bench import (
     Bench,
     Stuck,
@@ -27,6 +28,8 @@ from tests.tui.bench import (
     until,
     use,
 )
+from wizard.engine.overview import Overview
+from wizard.errors import AnswersError, HostError
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Plan
@@ -136,6 +139,32 @@ def test_a_question_after_a_skip_counts_without_what_only_that_step_makes_to_do(
         await pilot.press("escape")
 
     play(follows, story)
+
+
+@pytest.mark.parametrize(
+    "problem", [HostError("M4 took longer than 30 s"), AnswersError("no"), StoreError("no")]
+)
+def test_a_look_that_fails_does_not_end_the_run_that_asks(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    seen = bench.seen
+
+    def fails_behind_one(again: bool = False) -> Overview:
+        if "new a" in bench.text("/etc/a"):
+            raise problem
+        return seen(again)
+
+    monkeypatch.setattr(bench, "seen", fails_behind_one)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("y")
+        await until(pilot, lambda: says(app, "y applies two"))
+        assert shows(app, "+new b")
+        await pilot.press("escape")
+
+    play(bench, story)
+    assert bench.text("/etc/a") == "old a\nnew a\n"
 
 
 def test_s_takes_a_skip_back(bench: Bench) -> None:
