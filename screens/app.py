@@ -156,6 +156,21 @@ class WizardApp(App[int]):
             edits = [name for screen in screens for name in screen.would_go]
             self.push_screen(ConfirmQuit(self.desk.step, self.desk.job, edits), decided)
 
+    def before_it_ends(self, go_on: Callable[[], object], stay: Callable[[], object]) -> None:
+        """`go_on` ends a run that waits: ask where that takes edits of sendmail.mc with it; after a no, `stay`."""
+        from screens.leaving import EditsGo
+
+        def decided(yes: bool | None) -> None:
+            (go_on if yes else stay)()
+
+        waiting = [
+            each for each in self.screen_stack if isinstance(each, WizardScreen) and self.desk.asks(each)
+        ]
+        if edits := [name for each in waiting for name in each.would_go]:
+            self.push_screen(EditsGo(edits), decided)
+        else:
+            go_on()
+
     def _leave(self) -> None:
         self.leaving = True
         self.desk.quit()

@@ -75,6 +75,9 @@ class Wizard(Protocol):
     def go(self, name: str) -> None:
         """To a screen of `screens.welcome`."""
 
+    def before_it_ends(self, go_on: Callable[[], object], stay: Callable[[], object]) -> None:
+        """Ask before `go_on` ends a run that waits, where that takes something with it."""
+
 
 class WizardScreen(Screen[Result]):
     """A screen that ends once, pages, and reads its fields. Its first end counts, whether a key, a timer or a worker

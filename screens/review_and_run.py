@@ -239,7 +239,11 @@ done is a commit in the history and can be rolled back from there. If it fails, 
         """Begin; the plan comes as a message."""
         self.same(self._command)
         apply = partial(self.backend.apply, wanted=self._wanted, make=self._make, answers=self._answers)
-        self.start(self._command, lambda job: apply(job, partial(self._decide, job)))
+
+        def begin() -> None:
+            self.start(self._command, lambda job: apply(job, partial(self._decide, job)))
+
+        self.wizard.before_it_ends(begin, self.dismiss)
 
     def _decide(self, job: Job, step: Step, plan: Plan) -> bool:
         from wizard.engine.run import Enough

@@ -78,7 +78,7 @@ rollback is a commit too and can itself be rolled back.
     def on_mount(self) -> None:
         """Begin; the preview comes as a message."""
         self.same(f"msa-wizard rollback {f'--to {self._ref[:10]}' if self._to else self._ref}")
-        self._begin()
+        self.wizard.before_it_ends(self._begin, self.dismiss)
 
     def _begin(self) -> None:
         roll_back, ref, to = self.backend.roll_back, self._ref, self._to

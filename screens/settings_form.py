@@ -116,9 +116,9 @@ class SettingsForm(Frame[None]):
 
     def on_mount(self) -> None:
         """A run that waits goes by the settings as they were: it ends, and the steps plan anew."""
-        self.desk.end_what_waits()
         self.before = self.typed()
         self.show_command(self.before)
+        self.wizard.before_it_ends(self.desk.end_what_waits, self.dismiss)
 
     def action_save(self) -> None:
         """Use them, and save them for every command."""

@@ -314,6 +314,33 @@ def test_who_leaves_between_the_edits_is_asked_first(
     assert bench.text("/etc/mail/sendmail.mc") == "mc\n"
 
 
+@pytest.mark.parametrize(
+    ("key", "words"), [("e", "The IP addresses"), ("r", "mc-includes was already rolled back")]
+)
+def test_what_ends_a_run_between_the_edits_asks_first(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, key: str, words: str
+) -> None:
+    mc_edits(bench, monkeypatch, good=[True])
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "y applies smtp-port"))
+        await pilot.press("home", key)
+        await until(pilot, lambda: isinstance(app.screen, EditsGo))
+        assert shows(app, "half edited: mc-includes.")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Steps))
+        assert app.desk.asks(app.screen), "the run waits as before"
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, EditsGo))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, words), listens=False)
+        await until(pilot, lambda: bench.text("/etc/mail/sendmail.mc") == "mc\n", listens=False)
+
+    play(bench, story)
+
+
 def test_who_leaves_where_no_edit_goes_is_not_asked(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
