@@ -86,8 +86,8 @@ def overview(
     store: Store | None = None,
     skipped: frozenset[str] = frozenset(),
 ) -> Overview:
-    """Look at the host and plan every step; nothing is changed. What follows from a `skipped` step is not planned. Apt, which takes its time, is not asked: where packages
-    are missing `with_apt` puts in what it says."""
+    """Look at the host and plan every step; nothing is changed. What follows from a `skipped` step is not planned. Apt,
+    which takes its time, is not asked: where packages are missing `with_apt` puts in what it says."""
     facts, known = look(host, shipped=True), tuple(commits)
     facts = replace(facts, asking_apt=packages_missing(facts.packages))
     planned = plans(host, answers, facts, store, skipped)

@@ -143,9 +143,8 @@ def _tried_sasl(host: Host, mc: Entry) -> tuple[Ending, ...]:
 def _tried(host: Host, facts: Facts, planned: Entry) -> tuple[Ending, ...]:
     """What ends by what the scripts write, where sendmail.mc is as `planned`. Raises NoCaptureError, HostError, ChangeError."""
     mc, conf = planned.content.decode("latin-1"), facts.text(f.SENDMAIL_CONF) or ""
-    there = [
-        path for path in _M4 if host.exists(path)
-    ]  # in what is still to be made nothing was changed by hand
+    # In what is still to be made nothing was changed by hand.
+    there = [path for path in _M4 if host.exists(path)]
     differs = _TRUSTS in mc or any(_edited(host, path) for path in there)
     made = _made_with(host, mc, there) if differs else ()
     scripts: list[Sequence[str]] = [(UPDATE_MC,)] if may_rewrite(mc, conf) else []

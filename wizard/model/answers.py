@@ -78,8 +78,8 @@ its plug-ins for the DNS, by its name: dns-rfc2136."""
 
 @dataclass(frozen=True)
 class Certificate:
-    """What an ACME authority is asked for (the step certificate-obtain): nothing without a challenge, unless it is by hand. No name: this host's own;
-    no server: Let's Encrypt. Several names are separated by commas, and clients use the first."""
+    """What an ACME authority is asked for (the step certificate-obtain): nothing without a challenge, unless it is by hand.
+    No name: this host's own; no server: Let's Encrypt. Several names are separated by commas, and clients use the first."""
 
     challenge: str = ""
     name: str = ""
