@@ -120,8 +120,8 @@ def test_help_on_a_text_field_lists_no_key_that_the_field_takes_as_text(bench: B
         await at(pilot, app, "settings", "The IP addresses of this host")
         await until(pilot, lambda: "F1 Help" in footer(app))
         shown = footer(app)
-        for _ in app.screen.query(Input):
-            await pilot.press("down")
+        app.screen.query(Input).last().focus()
+        await pilot.press("down")
         await until(pilot, lambda: "Space Tick" in footer(app))
         assert [words for words in footer(app) if words != "Space Tick"] == shown, (
             "the keys keep their places"
