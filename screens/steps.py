@@ -67,6 +67,8 @@ can be applied all the same.
 
     _interrupted = False
     """Whether an earlier run waits to be finished or undone."""
+    _then: Callable[[], object] | None = None
+    """What goes on once the host was looked at: another look that begins meanwhile does not end it, one that fails does."""
 
     def body(self) -> ComposeResult:
         """List and panes, one line of news below."""
@@ -88,22 +90,28 @@ can be applied all the same.
 
     def look_at_steps(self) -> None:
         """Look at the host, and show what came of a run that has ended."""
-        self.see(self._looked, with_apt=self._apt_said)
+        self.see(self._seen, with_apt=self._apt_said)
 
     def _once_seen(self, go_on: Callable[[], object]) -> None:
         """The same, and `go_on` then."""
+        self._then = go_on
+        self.look_at_steps()
 
-        def seen(overview: Overview) -> None:
-            self._looked(overview)
+    def _seen(self, overview: Overview) -> None:
+        self._looked(overview)
+        go_on, self._then = self._then, None
+        if go_on is not None:
             go_on()
 
-        self.see(seen, with_apt=self._apt_said)
+    def _say_problem(self, error: Exception) -> None:
+        self._then = None
+        super()._say_problem(error)
 
     def action_look(self) -> None:
         """Look at the host again: what is to do there counts, not that it has failed before."""
         if self.free:
             self.failure = None
-            self.see(self._looked, again=True, with_apt=self._apt_said)
+            self.see(self._seen, again=True, with_apt=self._apt_said)
 
     def _apt_said(self, overview: Overview) -> None:
         """The plans with apt's answer; a run plans by itself."""

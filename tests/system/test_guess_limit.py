@@ -135,7 +135,7 @@ def test_who_guesses_is_banned_for_a_while_and_all_is_taken_back(machine: BootMa
     assert done.returncode == 0, done.stdout + done.stderr
     for check in (
         "jail sendmail-auth is at work",
-        "comes to the journal",
+        "is logged to the journal",
         "filter knows what sendmail logs",
         "banning works",
     ):

@@ -4,6 +4,7 @@ commands; and what a run that is left takes with it."""
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event
 
 import pytest
 from textual.pilot import Pilot
@@ -393,6 +394,33 @@ def test_trying_again_begins_with_what_the_failure_took_with_it(
             pilot,
             lambda: isinstance(app.screen, Summary) and shows(app, "mc-includes, smtp-port, sendmailconfig"),
         )
+
+    play(bench, story)
+    assert bench.text("/etc/mail/sendmail.mc") == "mc\ninclude\nport\n"
+
+
+def test_trying_again_waits_for_the_look_after_the_failure(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good: list[bool] = []
+    mc_edits(bench, monkeypatch, good=good)
+    seen, tried = bench.seen, Event()
+
+    def slow_once_it_failed(again: bool = False) -> Overview:
+        if bench.session.failed:
+            tried.wait(60)
+        return seen(again)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        monkeypatch.setattr(bench, "seen", slow_once_it_failed)
+        await press_apply(pilot, app)
+        await until(pilot, lambda: isinstance(app.screen, StepFailed))
+        good.append(True)
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, Steps))
+        tried.set()
+        await until(pilot, lambda: isinstance(app.screen, Summary))
 
     play(bench, story)
     assert bench.text("/etc/mail/sendmail.mc") == "mc\ninclude\nport\n"
