@@ -156,7 +156,7 @@ class WizardApp(App[int]):
             edits = [name for screen in screens for name in screen.would_go]
             self.push_screen(ConfirmQuit(self.desk.step, self.desk.job, edits), decided)
 
-    def before_it_ends(self, go_on: Callable[[], object], stay: Callable[[], object]) -> None:
+    def before_it_ends(self, go_on: Callable[[], object], stay: Callable[[], object] = lambda: None) -> None:
         """`go_on` ends a run that waits: ask where that takes edits of sendmail.mc with it; after a no, `stay`."""
         from screens.leaving import EditsGo
 

@@ -75,7 +75,7 @@ class Wizard(Protocol):
     def go(self, name: str) -> None:
         """To a screen of `screens.welcome`."""
 
-    def before_it_ends(self, go_on: Callable[[], object], stay: Callable[[], object]) -> None:
+    def before_it_ends(self, go_on: Callable[[], object], stay: Callable[[], object] = lambda: None) -> None:
         """Ask before `go_on` ends a run that waits, where that takes something with it."""
 
 

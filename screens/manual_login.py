@@ -158,6 +158,9 @@ the connection is lost or msa-wizard is killed, everything is restored.
         request = ManualLoginRequest(
             credentials, send_to=self.entered("send-to"), encrypted=self._mode == 0, loopback=self._mode == 1
         )
+        self.wizard.before_it_ends(partial(self._begin, request))
+
+    def _begin(self, request: ManualLoginRequest) -> None:
         self.lines.clear("Nothing was said yet.")
         self.say("Preparing ...")
         self.query_one("#said").focus()

@@ -77,8 +77,10 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
 
     def action_go(self) -> None:
         """Begin."""
-        if self.running or self.desk.changing:
-            return
+        if not (self.running or self.desk.changing):
+            self.wizard.before_it_ends(self._begin)
+
+    def _begin(self) -> None:
         self._rehearsal, self._phases, self._steps = None, [], {}
         self.query_one("#output", Output).clear()
         doing = "At work, in the clone. x stops it at once"

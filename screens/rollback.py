@@ -104,7 +104,7 @@ rollback is a commit too and can itself be rolled back.
         conflicts = rollback.reversal.conflicts
         parts = [diff_content(conflict_text(conflict), columns=width()) for conflict in conflicts]
         if parts:
-            parts.insert(0, Content.styled("You and the step changed the same:\n", "bold ansi_red"))
+            parts.insert(0, Content.styled("Changed since the step:\n", "bold ansi_red"))
         if rollback.exposes:
             parts.insert(0, Content.styled(f"! {rollback.exposes}.\n", "bold ansi_red"))
         self.show(

@@ -251,16 +251,7 @@ class StepRun(Frame[None]):
 
     def leave_for(self, go_on: Callable[[], object]) -> None:
         """Nobody answers a run from elsewhere: ask where it would take edits with it."""
-        from screens.leaving import EditsGo
-
-        def decided(yes: bool | None) -> None:
-            if yes:
-                go_on()
-
-        if self.desk.asks(self) and (going := self.would_go):
-            self.app.push_screen(EditsGo(going), decided)
-        else:
-            go_on()
+        self.wizard.before_it_ends(go_on)
 
     def _start(self, wanted: tuple[str, ...], *, everything: bool) -> None:
         board, backend, name = self.board, self.backend, self.board.chosen

@@ -108,8 +108,10 @@ or msa-wizard is killed.
 
     def action_begin(self) -> None:
         """Stop the service, and listen."""
-        if self.at_work or self.desk.changing:
-            return
+        if not (self.at_work or self.desk.changing):
+            self.wizard.before_it_ends(self._begin)
+
+    def _begin(self) -> None:
         self._stop = stop = threading.Event()
         self._end = time.monotonic() + LISTENING
         self.lines.clear("No output yet.")

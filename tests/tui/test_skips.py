@@ -342,6 +342,28 @@ def test_what_ends_a_run_between_the_edits_asks_first(
     play(bench, story)
 
 
+@pytest.mark.parametrize("tool", ["rehearse", "saslauthd"])
+def test_a_tool_that_ends_a_run_between_the_edits_asks_first(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tool: str
+) -> None:
+    mc_edits(bench, monkeypatch, good=[True])
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "y applies smtp-port"))
+        steps = app.screen
+        app.go(tool)
+        await until(pilot, lambda: app.screen is not steps)
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, EditsGo))
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(app.screen, EditsGo))
+        assert app.desk.asks(steps), "the run waits as before"
+
+    play(bench, story)
+
+
 def test_who_leaves_where_no_edit_goes_is_not_asked(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
