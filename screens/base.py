@@ -393,7 +393,7 @@ class Frame(WizardScreen[Result]):
     def on_screen_resume(self) -> None:
         """Its keys count again; where something was done meanwhile, the host is another one."""
         self.query_one(Keys).visible = True
-        if self._left_at not in (None, (self.backend.history_mark(),)):
+        if self._left_at is not None and self._left_at[0] != self.backend.history_mark():
             self.look_again()
 
     def look_again(self) -> None:
