@@ -20,10 +20,10 @@ _PORT_NAMES = {25: "smtp", 465: "submissions", 587: "submission"}
 _DPORT = re.compile(r"\b(?:tcp|th) dport (?P<vmap>vmap )?(?P<ports>\{[^}]*\}|\S+)")
 _VERDICT = re.compile(r"\b(?:accept|drop|reject|jump|goto)\b")
 _PLAIN = re.compile(
-    r'"[^"]*"|\bct state (?:\{[^}]*\bnew\b[^}]*\}|\S*\bnew\b\S*)|\breject with .*|\bmeta l4proto tcp\b'
+    r"\bct state (?:\{[^}]*\bnew\b[^}]*\}|\S*\bnew\b\S*)|\breject with .*|\bmeta l4proto tcp\b"
     r"|\b(?:counter|packets \d+|bytes \d+|log|prefix|level \w+|flags \w+|group \d+|accept|drop|reject|comment)\b"
 )
-"""Words of a rule that is for everybody."""
+"""Words of a rule that is for everybody, without strings."""
 _NAME, _STRING = re.compile(r"[@$][\w-]+"), re.compile(r'"[^"]*"')
 _DEEPEST = 8
 
@@ -97,19 +97,23 @@ def _in_file(
     with o.editing(NFT_CONF):
         known, table = nft_conf.contents(text), f"{base.family} {base.table}"
         bodies = [body for body in nft_conf.chain_bodies(text) if body.key.startswith(f"{table} ")]
-        named = [_Named.of(each.words, known, table) for body in bodies for each in body.statements]
+        statements = [_Named.of(each.words, known, table) for body in bodies for each in body.statements]
         ports = [
             port
             for port in dict.fromkeys(packet.port for packet, _ in ways)
-            if (port in blocked and not any(each.always("accept", port) for each in named))
-            or (port in asked and port not in blocked and not any(each.may_accept(port) for each in named))
+            if (port in blocked and not any(each.always("accept", port) for each in statements))
+            or (
+                port in asked
+                and port not in blocked
+                and not any(each.may_accept(port) for each in statements)
+            )
         ]
         if not ports:
             return text
         lines = [render("firewall_nftables.j2", port=port, mark=MARK).strip() for port in ports]
         denying = {
             each.words
-            for each in named
+            for each in statements
             if any(each.always(verdict, port) for verdict in ("drop", "reject") for port in ports)
         }
         return nft_conf.insert(text, base.words, lines, _blocking(live, base, ways), denying)
@@ -122,6 +126,8 @@ class _Named:
     A name that the file does not explain, an included one does; what that holds, only the live rules tell."""
 
     words: str
+    bare: str
+    """The words without strings."""
     verdicts: tuple[tuple[str, str], ...] = ()
 
     @classmethod
@@ -130,22 +136,22 @@ class _Named:
         bare = _STRING.sub("", words)
         match = _DPORT.search(bare)
         if not match:
-            return cls(words)
+            return cls(words, bare)
         several = _explained(match["ports"], known, table).strip("{ }").split(",")
         if not match["vmap"]:
             verdict = _VERDICT.search(bare[match.end() :])
-            return cls(words, tuple((each, verdict[0]) for each in several) if verdict else ())
+            return cls(words, bare, tuple((each, verdict[0]) for each in several) if verdict else ())
         pairs = (each.partition(":") for each in several)
-        return cls(words, tuple((ports, verdict.strip() or ports) for ports, _, verdict in pairs))
+        return cls(words, bare, tuple((ports, verdict.strip() or ports) for ports, _, verdict in pairs))
 
     def always(self, verdict: str, port: int) -> bool:
         """Whether that is what it does, whoever comes."""
-        plain = not _PLAIN.sub("", _DPORT.sub("", self.words)).strip()
+        plain = not _PLAIN.sub("", _DPORT.sub("", self.bare)).strip()
         return plain and any(says == verdict and _holds(ports, port) for ports, says in self.verdicts)
 
     def may_accept(self, port: int) -> bool:
         """Whether it does so for some; what jumps may."""
-        return "saddr" not in _STRING.sub("", self.words) and any(
+        return "saddr" not in self.bare and any(
             not verdict.startswith(("drop", "reject")) and (_holds(ports, port) or _unexplained(ports))
             for ports, verdict in self.verdicts
         )

@@ -310,23 +310,22 @@ def test_elements_that_the_file_adds_further_down_count() -> None:
     assert plan(nft(opened(25, 587), text=text + more.format("25"))).outcome is Outcome.PENDING
 
 
-def test_what_an_included_file_may_explain_is_believed_where_the_port_is_open() -> None:
-    both = NFT.replace("tcp dport 22 accept", "tcp dport @mail accept")
-    assert plan(nft(opened(25, 587), text=both)).outcome is Outcome.DONE
-    assert set(written(plan(nft(text=both)))) == {n.NFT_CONF}
+_INCLUDE = 'include "/etc/nftables.d/*.nft"\n'
 
 
 @pytest.mark.parametrize(
-    ("declared", "row"),
+    ("declared", "row", "end"),
     [
-        ("set mail { type inet_service; }", "tcp dport @mail accept"),
-        ("set mail { type inet_service; elements = { 25 }; }", "tcp dport @mail accept"),
-        ("map mail { type inet_service : verdict; }", "tcp dport vmap @mail"),
+        ("", "tcp dport @mail accept", ""),
+        ("set mail { type inet_service; }", "tcp dport @mail accept", _INCLUDE),
+        ("set mail { type inet_service; elements = { 25 }; }", "tcp dport @mail accept", _INCLUDE),
+        ("map mail { type inet_service : verdict; }", "tcp dport vmap @mail", _INCLUDE),
     ],
 )
-def test_what_an_included_file_may_add_is_believed_where_the_port_is_open(declared: str, row: str) -> None:
-    table = NFT.replace("tcp dport 22 accept", row).replace("\tchain", f"\t{declared}\n\tchain")
-    both = f'{table}include "/etc/nftables.d/*.nft"\n'
+def test_what_another_file_may_explain_is_believed_where_the_port_is_open(
+    declared: str, row: str, end: str
+) -> None:
+    both = NFT.replace("tcp dport 22 accept", row).replace("\tchain", f"\t{declared}\n\tchain") + end
     assert plan(nft(opened(25, 587), text=both)).outcome is Outcome.DONE
     assert set(written(plan(nft(text=both)))) == {n.NFT_CONF}
 
@@ -351,23 +350,22 @@ def test_a_rule_of_the_file_that_is_not_for_everybody_opens_nothing() -> None:
 
 
 def test_only_the_ports_that_are_closed_are_named() -> None:
-    made = plan(nft(opened(25)))
-    assert made.reason == "open port 587 in nftables"
-    assert made.changes[0].describe().title == "add a live rule, beside what is there"
-    made = plan(nft())
-    assert made.reason == "open ports 25 and 587 in nftables"
-    assert made.changes[0].describe().title == "add live rules, beside what is there"
+    one, both = plan(nft(opened(25))), plan(nft())
+    assert one.reason == "open port 587 in nftables"
+    assert one.changes[0].describe().title == "add a live rule, beside what is there"
+    assert both.reason == "open ports 25 and 587 in nftables"
+    assert both.changes[0].describe().title == "add live rules, beside what is there"
 
 
 def test_a_chain_that_the_file_does_not_make_blocks() -> None:
-    made = plan(nft(family="ip"))
-    assert (made.outcome, "something else does" in made.reason) == (Outcome.BLOCKED, True)
-    made = plan(
+    blocked = plan(nft(family="ip"))
+    assert (blocked.outcome, "something else does" in blocked.reason) == (Outcome.BLOCKED, True)
+    blocked = plan(
         nft(
             text="add table inet filter\nadd chain inet filter input { type filter hook input priority 0; }\n"
         )
     )
-    assert (made.outcome, "is not edited" in made.reason) == (Outcome.BLOCKED, True)
+    assert (blocked.outcome, "is not edited" in blocked.reason) == (Outcome.BLOCKED, True)
 
 
 def test_the_ssh_connection_is_named_and_the_proof_is_outside() -> None:
