@@ -26,7 +26,7 @@ from wizard.console import clean, count
 from wizard.errors import HostError, PemError
 from wizard.gather.renewal import kept_as
 from wizard.model import facts as f
-from wizard.model.answer_checks import certified_name
+from wizard.model.answer_checks import certifiable
 from wizard.model.plan import Check, Sign, worst
 from wizard.sendmail.cf_needs import MOST, MOST_AUTHORITIES, TlsFiles, behind_links, unsafe
 from wizard.smtp.session import presented
@@ -333,16 +333,8 @@ class CertificateFiles:
         """The command that makes a self-signed certificate with names again, with those that it takes (without any, with this
         host's own); empty where it is none."""
         names = self.parsed.names if self.parsed is not None and self.parsed.self_signed else ()
-        words = "".join(f" --name {name}" for name in names if _certifiable(name))
+        words = "".join(f" --name {name}" for name in names if certifiable(name))
         return f"`msa-wizard certificate renew{words}`" if names else ""
-
-
-def _certifiable(name: str) -> bool:
-    try:
-        certified_name(name)
-    except ValueError:
-        return False
-    return True
 
 
 def certificate_files(host: Host, cf: str, name: str) -> CertificateFiles:

@@ -164,6 +164,14 @@ def certified_name(value: object) -> str:
     return name.rstrip(".").lower()
 
 
+def certifiable(name: str) -> str:
+    """The name as a certificate can be for it; empty where none can, as for *.example.org."""
+    try:
+        return certified_name(name)
+    except ValueError:
+        return ""
+
+
 def _certified_names(value: object) -> object:
     """Separated by commas, whatever separated them before."""
     assert isinstance(value, str)

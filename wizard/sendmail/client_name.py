@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wizard import certificates
 from wizard.certificates.acme import HOOK, name_of
-from wizard.model.answer_checks import certified_name
+from wizard.model.answer_checks import certifiable
 from wizard.model.answers import Certificate
 from wizard.model.facts import Facts
 from wizard.sendmail.cf_needs import certificate
@@ -22,7 +22,4 @@ def client_name(facts: Facts, wanted: Certificate, own: str) -> str:
     hook = facts.files.get(HOOK)
     typed = name_of(hook.content.decode("utf-8", "replace")) if hook is not None else ""
     name = typed if certificates.covers(seen.names, typed) else seen.names[0] if len(seen.names) == 1 else ""
-    try:
-        return certified_name(name)
-    except ValueError:  # *.example.org, or no name at all
-        return own
+    return certifiable(name) or own

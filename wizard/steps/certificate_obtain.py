@@ -28,7 +28,7 @@ from wizard.gather.acme import keeps, kept_from, look_at_acme, they_use, users
 from wizard.gather.firewall import read_entries
 from wizard.gather.renewal import TIMER, idle, is_of, runner
 from wizard.model import facts as f
-from wizard.model.answer_checks import certified_name
+from wizard.model.answer_checks import certifiable
 from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Answers, Certificate
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
@@ -224,10 +224,8 @@ def _brought(host: Host, facts: Facts) -> Acme | None:
 
 def names_of(facts: Facts, wanted: Certificate) -> tuple[str, ...]:
     """What the certificate is to be for; empty where this host has no name for it."""
-    try:
-        return wanted.names or ((certified_name(facts.fqdn),) if facts.fqdn else ())
-    except ValueError:
-        return ()
+    own = certifiable(facts.fqdn)
+    return wanted.names or ((own,) if own else ())
 
 
 def _lacks(facts: Facts, wanted: Certificate, acme: Acme) -> Plan | None:
