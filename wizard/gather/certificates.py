@@ -331,10 +331,12 @@ class CertificateFiles:
     @property
     def renewal(self) -> str:
         """The command that makes a self-signed certificate with names again, with those that it takes (without any, with this
-        host's own); empty where it is none."""
+        host's own), and the others; empty where it is none."""
         names = self.parsed.names if self.parsed is not None and self.parsed.self_signed else ()
         words = "".join(f" --name {name}" for name in names if certifiable(name))
-        return f"`msa-wizard certificate renew{words}`" if names else ""
+        others = ", ".join(name for name in names if not certifiable(name))
+        without = f" (without {others}: it takes qualified host names alone)" if others else ""
+        return f"`msa-wizard certificate renew{words}`{without}" if names else ""
 
 
 def certificate_files(host: Host, cf: str, name: str) -> CertificateFiles:

@@ -119,9 +119,15 @@ def test_what_a_hook_brings_is_renewed_by_certbot(days: int) -> None:
         (
             ("mail.example.test", "*.test", "192.0.2.1", "smtp.example.test", "mail"),
             (),
-            "`msa-wizard certificate renew --name mail.example.test --name smtp.example.test`",
+            "`msa-wizard certificate renew --name mail.example.test --name smtp.example.test` "
+            "(without *.test, 192.0.2.1, mail: it takes qualified host names alone)",
         ),
-        (("localhost", "2001:db8::1"), (), "`msa-wizard certificate renew`"),
+        (
+            ("localhost", "2001:db8::1"),
+            (),
+            "`msa-wizard certificate renew` (without localhost, 2001:db8::1: it takes qualified host names alone)",
+        ),
+        (("mail.example.test",), (), "`msa-wizard certificate renew --name mail.example.test`"),
     ],
 )
 def test_a_self_signed_one_is_made_again_with_those_of_its_names_that_the_command_takes(
@@ -138,9 +144,9 @@ def test_a_self_signed_one_is_made_again_with_those_of_its_names_that_the_comman
         (unfit, "key-mismatch"),
     ):
         host = picture(now=NOW.timestamp(), talk={"certificate": seen}, files=changed)
-        found = troubleshooting.judge(host).fault(fault)
-        assert found is not None
-        assert (found.finding.mend.steps, found.finding.mend.text) == (steps, text)
+        judged = troubleshooting.judge(host).fault(fault)
+        assert judged is not None
+        assert (judged.finding.mend.steps, judged.finding.mend.text) == (steps, text)
 
 
 def test_a_host_without_a_name_has_no_wrong_name_in_its_certificate() -> None:
