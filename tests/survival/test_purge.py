@@ -46,15 +46,15 @@ def purged(*there: str, then: str = "") -> tuple[str, set[str]]:
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **variables},
     )
     assert (done.returncode, done.stderr) == (0, "")
-    said, _, left = done.stdout.partition("LEFT:\n")
-    return said, set(left.split())
+    text, _, left = done.stdout.partition("LEFT:\n")
+    return text, set(left.split())
 
 
 def test_without_another_copy_only_the_history_stays() -> None:
     logs = [f"/var/log/msa-wizard.log{end}" for end in (".1", ".2.gz", "-20261101", "-20261001.gz")]
-    said, left = purged(*SHARED, f"{HOME}/lock", *logs, "/var/log/msa-wizard.logbook")
+    text, left = purged(*SHARED, f"{HOME}/lock", *logs, "/var/log/msa-wizard.logbook")
     assert left == {f"{HOME}/etc.git/HEAD", "/var/log/msa-wizard.logbook"}
-    assert "another msa-wizard" not in said
+    assert "another msa-wizard" not in text
 
 
 @pytest.mark.parametrize("copy", [(), FOLDERS_COPY])

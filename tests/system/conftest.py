@@ -57,12 +57,12 @@ def machine(request: pytest.FixtureRequest, release: Release) -> Iterator[BootMa
             whole_lists: bool = False,
         ) -> Machine:
             under = (with_whole_lists if whole_lists else layers)(release, layer)
-            made = Machine(under, hostname=hostname, fqdn=fqdn, init=init, project=project)
-            request.node.stash.setdefault(_BOOTED, []).append(booted.enter_context(made))
+            debian = Machine(under, hostname=hostname, fqdn=fqdn, init=init, project=project)
+            request.node.stash.setdefault(_BOOTED, []).append(booted.enter_context(debian))
             # Else each of them compiles all of the program at its first command.
             if project and layer in ("ready", "mail") and (ours := compiled(release)):
-                made.run(["tar", "-x"], input=ours, cwd="/")
-            return made
+                debian.run(["tar", "-x"], input=ours, cwd="/")
+            return debian
 
         yield boot
 

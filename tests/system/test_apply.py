@@ -285,8 +285,8 @@ def test_a_set_up_works_without_what_a_login_can_do_without(machine: BootMachine
     for name in left_out:
         assert f"[warn] without {name} passwords" in done.stdout
         assert f"-> msa-wizard apply {name} sendmailconfig restart" in done.stdout
-    made = login(debian)
-    assert made["code"] == 235, made["verdict"]
+    result = login(debian)
+    assert result["code"] == 235, result["verdict"]
     apply(debian, *left_out, "sendmailconfig", "restart")
     assert login(debian)["exit"] == 0
 

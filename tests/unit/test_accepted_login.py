@@ -52,11 +52,11 @@ def test_the_last_one_from_another_machine_is_kept_until_the_set_up_changes(tmp_
     host.path("/var/lib").mkdir(parents=True)
     note_login(host, "alice", address="203.0.113.9")
     note_login(host, "bob", passed=True)  # a test on this host itself
-    kept = accepted_login(host, 0)
-    assert kept is not None
-    assert kept.outside is not None
-    assert (kept.user, kept.outside.user, kept.outside.address) == ("bob", "alice", "203.0.113.9")
-    later = accepted_login(host, kept.at + 1)
+    login = accepted_login(host, 0)
+    assert login is not None
+    assert login.outside is not None
+    assert (login.user, login.outside.user, login.outside.address) == ("bob", "alice", "203.0.113.9")
+    later = accepted_login(host, login.at + 1)
     assert later is not None
     assert (later.outdated, later.outside) == (True, None)
 
@@ -77,8 +77,8 @@ def test_a_login_from_outside_is_kept_where_the_daemon_itself_wrote_of_it(
         "wizard.maillog.watched_login.listeners", lambda _: (Listener("0.0.0.0", 587, "sendmail-mta", 7),)
     )
     wait_for_login(host, 5, lambda _: None, lambda: False)
-    kept = accepted_login(host, 0)
-    who = (kept.user, kept.outside.address) if kept is not None and kept.outside is not None else None
+    login = accepted_login(host, 0)
+    who = (login.user, login.outside.address) if login is not None and login.outside is not None else None
     assert who == (None if file else ("alice", "203.0.113.9"))
 
 

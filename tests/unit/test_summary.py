@@ -62,7 +62,7 @@ def seen(**plans: Plan) -> Overview:
     )
 
 
-def session(*applied: str, skipped: Iterable[str] = ()) -> Session:
+def session_of(*applied: str, skipped: Iterable[str] = ()) -> Session:
     session = Session(skipped=set(skipped))
     for name in applied:
         session.heard(lambda _: None)(Recorded(STEP[name], "abc", 1.0))
@@ -71,101 +71,101 @@ def session(*applied: str, skipped: Iterable[str] = ()) -> Session:
 
 def test_what_follows_from_a_skipped_step_is_said() -> None:
     pending = Plan.pending("saslauthd-start", "it is not running")
-    ending = summary(seen(one=pending), session("install", skipped=["saslauthd-start"]), needing)
+    ending = summary(seen(one=pending), session_of("install", skipped=["saslauthd-start"]), needing)
     assert ending.done == (
         ("done", "install"),
         ("skipped", "saslauthd-start: without it the login test fails"),
     )
     assert ending.missing, "nothing else is to do"
     other = Plan.pending("firewall", "port 587 is closed")
-    rows = dict(summary(seen(one=other), session(skipped=["firewall"]), needing).done)
+    rows = dict(summary(seen(one=other), session_of(skipped=["firewall"]), needing).done)
     assert rows["skipped"] == "firewall: without it the firewall keeps clients out"
 
 
 def test_nothing_is_advised_for_mail_clients_where_steps_wait_for_one_that_is_left_out() -> None:
     skipped = "saslauthd-start"
     left = {"one": Plan.pending(skipped, "to do"), "two": Plan.not_now("auth-test", skipped)}
-    ending = summary(seen(**left), session(skipped=[skipped]), needing)
+    ending = summary(seen(**left), session_of(skipped=[skipped]), needing)
     assert ending.done == (("skipped", f"{skipped}: without it the login test fails"),)
     assert ending.missing == ()
 
 
 def test_a_step_that_was_skipped_and_is_done_after_all_is_done() -> None:
-    ending = summary(seen(), session("firewall", skipped=["firewall"]), needing)
+    ending = summary(seen(), session_of("firewall", skipped=["firewall"]), needing)
     assert ending.done == (("done", "firewall"),)
 
 
 def test_while_a_step_is_to_do_it_is_named_and_nothing_else() -> None:
-    ending = summary(seen(one=Plan.pending("restart", "sendmail does not run")), session(), needing)
+    ending = summary(seen(one=Plan.pending("restart", "sendmail does not run")), session_of(), needing)
     assert ending.done == (("to do", "restart"),)
     assert ending.missing == ()
 
 
 def test_a_failed_step_says_what_was_undone_and_what_was_not() -> None:
-    told = Session()
-    told.heard(lambda _: None)(
+    session = Session()
+    session.heard(lambda _: None)(
         Failed(STEP["restart"], "no greeting", ("the file",), ("the service",), "look")
     )
-    shown = summary_text(summary(None, told, needing))
+    shown = summary_text(summary(None, session, needing))
     assert "Failed       restart: no greeting" in shown
     assert "undone: the file" in shown
     assert "NOT undone: the service" in shown
     assert "msa-wizard status" in shown, "nobody has looked at the host since"
-    told.heard(lambda _: None)(Recorded(STEP["restart"], "abc", 1.0))
-    assert not told.failed
+    session.heard(lambda _: None)(Recorded(STEP["restart"], "abc", 1.0))
+    assert not session.failed
 
 
 def test_a_test_that_failed_has_undone_nothing_and_is_over_once_it_passes() -> None:
-    told, test = Session(), STEP["auth-test"]
-    hear = told.heard(lambda _: None)
+    session, test = Session(), STEP["auth-test"]
+    hear = session.heard(lambda _: None)
     hear(Checked(test, Check("starttls", Sign.OK, "STARTTLS is offered")))
     hear(Checked(test, Check("port-25", Sign.FAILED, "port 25 offers AUTH")))
     hear(Failed(test, "port 25 offers AUTH", (), (), "look", reported=True))
     hear(Checked(test, Check("troubleshoot", Sign.FAILED, "Cause: smtp-port is skipped.")))
-    assert summary(seen(), told, needing).done == (("failed", "auth-test: port 25 offers AUTH"),)
+    assert summary(seen(), session, needing).done == (("failed", "auth-test: port 25 offers AUTH"),)
     hear(Checked(test, Check("starttls", Sign.OK, "STARTTLS is offered")))
-    assert told.nothing
+    assert session.nothing
 
 
 def test_what_was_rolled_back_is_not_done_any_more() -> None:
-    told = session("install", "firewall")
-    told.took_back(FIREWALL)
-    assert summary(seen(), told, needing).done == (("done", "install"), ("rolled back", "firewall"))
+    session = session_of("install", "firewall")
+    session.took_back(FIREWALL)
+    assert summary(seen(), session, needing).done == (("done", "install"), ("rolled back", "firewall"))
 
 
 def test_what_a_rollback_makes_to_do_again_is_not_done_and_what_it_means_is_said() -> None:
-    told = session("mc-includes", "auth-options", "sendmailconfig", "restart")
-    told.took_back(TakenBack("auth-options", ("auth-options",)))
+    session = session_of("mc-includes", "auth-options", "sendmailconfig", "restart")
+    session.took_back(TakenBack("auth-options", ("auth-options",)))
     names = ("auth-options", "sendmailconfig", "restart")
     again = {f"plan_{number}": Plan.pending(name, "to do") for number, name in enumerate(names)}
-    assert summary(seen(**again), told, needing).done == (
+    assert summary(seen(**again), session, needing).done == (
         ("done", "mc-includes"),
         ("rolled back", "auth-options"),
         ("", "without auth-options passwords may cross the network in clear"),
         ("to do", "auth-options, sendmailconfig, restart"),
     )
     again["first"] = Plan.pending("mc-includes", "to do")
-    assert "passwords" not in str(summary(seen(**again), told, needing).done), "there is no login at all"
+    assert "passwords" not in str(summary(seen(**again), session, needing).done), "there is no login at all"
 
 
 def test_a_step_that_was_rolled_back_twice_is_named_once() -> None:
-    told = session("install")
-    told.took_back(TakenBack("mc-includes, smtp-port", ("mc-includes", "smtp-port")))
-    told.took_back(TakenBack("mc-includes", ("mc-includes",)))
-    assert told.rolled_back == ["mc-includes, smtp-port"]
+    session = session_of("install")
+    session.took_back(TakenBack("mc-includes, smtp-port", ("mc-includes", "smtp-port")))
+    session.took_back(TakenBack("mc-includes", ("mc-includes",)))
+    assert session.rolled_back == ["mc-includes, smtp-port"]
 
 
 def test_a_step_that_was_skipped_is_not_called_blocked() -> None:
     stuck = {"one": Plan.blocked("firewall", "two are active")}
-    rows = summary(seen(**stuck), session(skipped=["firewall"]), needing).done
+    rows = summary(seen(**stuck), session_of(skipped=["firewall"]), needing).done
     assert [word for word, _ in rows] == ["skipped"]
 
 
 def test_a_step_whose_rollback_was_rolled_back_is_done() -> None:
-    told = session("install", "firewall")
-    told.took_back(FIREWALL)
-    told.took_back(TakenBack("the rollback of firewall (abc)"), {"firewall": "def"})
-    assert summary(seen(), told, needing).done == (("done", "install, firewall"),)
+    session = session_of("install", "firewall")
+    session.took_back(FIREWALL)
+    session.took_back(TakenBack("the rollback of firewall (abc)"), {"firewall": "def"})
+    assert summary(seen(), session, needing).done == (("done", "install, firewall"),)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_login_from_outside_is_the_firewalls_proof_until_that_is_changed(
     overview = dataclasses.replace(
         seen(), facts=dataclasses.replace(machine("13"), login=proof), commits=(commit,)
     )
-    check = next(each for each in summary(overview, session(), needing).missing if each.id == "outside")
+    check = next(each for each in summary(overview, session_of(), needing).missing if each.id == "outside")
     assert check.sign is sign
     assert says in check.says
 
@@ -193,7 +193,7 @@ def test_a_login_from_outside_is_the_firewalls_proof_until_that_is_changed(
 def test_a_certificate_that_clients_refuse_is_told_with_the_offer(self_signed: str) -> None:
     facts = machine("13", files={f.SERVER_CERT: file(self_signed)})
     overview = dataclasses.replace(seen(), facts=facts)
-    checks = {check.id: check for check in summary(overview, session("install"), needing).missing}
+    checks = {check.id: check for check in summary(overview, session_of("install"), needing).missing}
     assert checks["certificate"].sign in (Sign.WARNING, Sign.FAILED)
     assert "subjectAltName" in checks["certificate"].says
     obtain, install, renew = checks["certificate"].remedy.splitlines()
@@ -201,54 +201,56 @@ def test_a_certificate_that_clients_refuse_is_told_with_the_offer(self_signed: s
     assert install.startswith("`msa-wizard certificate install CERT KEY`")
     assert renew == "`msa-wizard certificate renew` makes a new self-signed one for this host's name"
     assert list(checks) == ["login", "certificate", "outside", "dns", "clients"]
-    assert "msa-wizard test --from-outside" in summary_text(summary(overview, session(), needing))
+    assert "msa-wizard test --from-outside" in summary_text(summary(overview, session_of(), needing))
 
 
 def test_who_may_log_in_is_advised_where_nobody_has_chosen() -> None:
     unasked = Plan.not_applicable("login-policy", OPTIONAL)
     (policy,) = (
-        x for x in summary(seen(one=unasked), session("install"), needing).missing if x.id == "policy"
+        x for x in summary(seen(one=unasked), session_of("install"), needing).missing if x.id == "policy"
     )
     assert policy.sign is Sign.PENDING
     assert policy.remedy == "msa-wizard apply login-policy --set login.policy=no-system-accounts"
     elsewhere = Plan.not_applicable("login-policy", "PAM is not asked on this host")
-    assert not [x for x in summary(seen(one=elsewhere), session(), needing).missing if x.id == "policy"]
+    assert not [x for x in summary(seen(one=elsewhere), session_of(), needing).missing if x.id == "policy"]
 
 
 def test_a_limit_on_guessing_is_advised_where_nobody_has_chosen() -> None:
     unasked = Plan.not_applicable("guess-limit", guess_limit.OPTIONAL)
-    (guess,) = (x for x in summary(seen(one=unasked), session("install"), needing).missing if x.id == "guess")
+    (guess,) = (
+        x for x in summary(seen(one=unasked), session_of("install"), needing).missing if x.id == "guess"
+    )
     assert (guess.sign, guess.remedy) == (Sign.PENDING, guess_limit.CHOOSE)
     chosen = Plan.done("guess-limit", "fail2ban bans an address")
-    assert not [x for x in summary(seen(one=chosen), session(), needing).missing if x.id == "guess"]
+    assert not [x for x in summary(seen(one=chosen), session_of(), needing).missing if x.id == "guess"]
 
 
 def test_tls_is_advised_where_a_port_takes_what_is_weak() -> None:
-    unasked, told = seen(one=Plan.not_applicable("tls-policy", tls_policy.OPTIONAL)), session("install")
-    assert not [x for x in summary(unasked, told, needing).missing if x.id == "tls"], "nobody has seen any"
+    unasked, session = seen(one=Plan.not_applicable("tls-policy", tls_policy.OPTIONAL)), session_of("install")
+    assert not [x for x in summary(unasked, session, needing).missing if x.id == "tls"], "nobody has seen any"
     weak = Check("tls", Sign.WARNING, "port 587 takes TLS 1.2 without forward secrecy", tls_policy.CHOOSE)
-    told.heard(lambda _: None)(Checked(STEP["tls-policy"], weak))
-    (tls,) = (x for x in summary(unasked, told, needing).missing if x.id == "tls")
+    session.heard(lambda _: None)(Checked(STEP["tls-policy"], weak))
+    (tls,) = (x for x in summary(unasked, session, needing).missing if x.id == "tls")
     assert (tls.sign, tls.remedy) == (Sign.PENDING, tls_policy.CHOOSE)
     assert tls.says.endswith(weak.says)
     chosen = seen(one=Plan.done("tls-policy", "port 587 takes only TLS that is recommended"))
-    assert not [x for x in summary(chosen, told, needing).missing if x.id == "tls"]
+    assert not [x for x in summary(chosen, session, needing).missing if x.id == "tls"]
 
 
 def test_the_login_test_is_missing_until_a_login_was_accepted() -> None:
     untested = Plan.untested(
         "auth-test", "no login was accepted yet; `msa-wizard test --user NAME` proves it"
     )
-    login = summary(seen(one=untested), session("install"), needing).missing[0]
+    login = summary(seen(one=untested), session_of("install"), needing).missing[0]
     assert (login.sign, login.says) == (Sign.WARNING, "login: no login was accepted yet")
-    assert summary(seen(), session("install"), needing).missing[0].sign is Sign.OK
+    assert summary(seen(), session_of("install"), needing).missing[0].sign is Sign.OK
 
 
 def test_a_self_signed_certificate_without_a_fault_is_not_to_be_renewed() -> None:
     names = ("-addext", "subjectAltName=DNS:mail.example.test", "-days", "365")
     facts = machine("13", files={f.SERVER_CERT: file(made_here(*names))})
     overview = dataclasses.replace(seen(), facts=facts)
-    checks = {check.id: check for check in summary(overview, session("install"), needing).missing}
+    checks = {check.id: check for check in summary(overview, session_of("install"), needing).missing}
     assert "certificate install CERT KEY" in checks["certificate"].remedy
     assert "renew" not in checks["certificate"].remedy, "the new one would be self-signed, too"
 
@@ -310,7 +312,7 @@ def test_apply_ends_with_it_on_the_command_line(
 
 
 def test_what_was_undone_since_is_not_called_done() -> None:
-    ending = summary(seen(one=Plan.pending("restart", "to do")), session("install", "restart"), needing)
+    ending = summary(seen(one=Plan.pending("restart", "to do")), session_of("install", "restart"), needing)
     assert ending.done == (("done", "install"), ("to do", "restart"))
 
 
@@ -344,25 +346,25 @@ def test_settings_of_one_run_are_told_how_they_last(
     ],
 )
 def test_what_to_do_about_the_login_is_what_has_to_come_first(plan: Plan, remedy: str) -> None:
-    (login,) = (each for each in summary(seen(one=plan), session(), needing).missing if each.id == "login")
+    (login,) = (each for each in summary(seen(one=plan), session_of(), needing).missing if each.id == "login")
     assert login.remedy == remedy
 
 
 def test_a_rollback_whose_steps_were_applied_again_is_over() -> None:
-    told = session("install", "firewall")
-    told.took_back(FIREWALL)
-    told.heard(lambda _: None)(Recorded(STEP["firewall"], "abc", 1.0))
-    assert summary(seen(), told, needing).done == (("done", "install, firewall"),)
-    assert not told.nothing
+    session = session_of("install", "firewall")
+    session.took_back(FIREWALL)
+    session.heard(lambda _: None)(Recorded(STEP["firewall"], "abc", 1.0))
+    assert summary(seen(), session, needing).done == (("done", "install, firewall"),)
+    assert not session.nothing
 
 
 def test_of_a_rollback_what_was_not_applied_again_still_holds_and_what_it_left_is_said() -> None:
-    told = session("guess-limit", "firewall")
+    session = session_of("guess-limit", "firewall")
     certificate = "certbot and what it keeps stay, for Dovecot"
-    told.took_back(TakenBack("everything", ("guess-limit", "firewall"), (certificate,)))
-    told.heard(lambda _: None)(Recorded(STEP["firewall"], "abc", 1.0))
+    session.took_back(TakenBack("everything", ("guess-limit", "firewall"), (certificate,)))
+    session.heard(lambda _: None)(Recorded(STEP["firewall"], "abc", 1.0))
     rows = (("done", "firewall"), ("rolled back", "guess-limit"), ("", f"left: {certificate}"))
-    assert summary(seen(), told, needing).done == rows
+    assert summary(seen(), session, needing).done == rows
 
 
 def test_what_went_in_part_is_in_force_still() -> None:
@@ -373,34 +375,34 @@ def test_what_went_in_part_is_in_force_still() -> None:
     assert taken == TakenBack(
         "login-policy, certificate-obtain in part", ("login-policy",), ("certbot stays",)
     )
-    told = session("login-policy", "certificate-obtain")
-    told.took_back(taken)
-    assert list(told.applied) == ["certificate-obtain"]
+    session = session_of("login-policy", "certificate-obtain")
+    session.took_back(taken)
+    assert list(session.applied) == ["certificate-obtain"]
     rollback.in_part = []
     assert _taken_back(cast("Rollback", rollback), ()).words == target.words
 
 
 def test_what_a_recovery_has_undone_is_neither_done_nor_failed() -> None:
-    told = session("install", "firewall")
-    told.heard(lambda _: None)(Failed(STEP["restart"], "no greeting", (), ("the service",), "look"))
-    told.heard(lambda _: None)(Failed(STEP["mc-includes"], "no such file", ("the file",), (), "look"))
-    told.recovery("`apply` was interrupted in restart: undone", ["abc1234567"])
-    assert told.applied == {"install": "abc", "firewall": "abc"}, "in force still"
-    assert list(told.failed) == ["mc-includes"], "it was undone when it failed"
-    told.recovery("`apply` was interrupted in restart: undone", ["def1234567"], ["sendmail"])
-    assert summary(seen(), told, needing).done[-2:] == (
+    session = session_of("install", "firewall")
+    session.heard(lambda _: None)(Failed(STEP["restart"], "no greeting", (), ("the service",), "look"))
+    session.heard(lambda _: None)(Failed(STEP["mc-includes"], "no such file", ("the file",), (), "look"))
+    session.recovery("`apply` was interrupted in restart: undone", ["abc1234567"])
+    assert session.applied == {"install": "abc", "firewall": "abc"}, "in force still"
+    assert list(session.failed) == ["mc-includes"], "it was undone when it failed"
+    session.recovery("`apply` was interrupted in restart: undone", ["def1234567"], ["sendmail"])
+    assert summary(seen(), session, needing).done[-2:] == (
         ("", "`apply` was interrupted in restart: undone"),
         ("", "left: sendmail"),
     )
-    assert not told.applied
+    assert not session.applied
 
 
 def test_a_run_that_waits_comes_first_and_nothing_else_is_called_to_do() -> None:
     killed = Unfinished("apply", "f" * 12, "carol", 1.0, "abc", {}, "restart")
-    told = session("install")
+    session = session_of("install")
     seen_now = seen(one=Plan.pending("restart", "it does not run"), two=Plan.blocked("firewall", "two"))
     for overview in (seen(), seen_now, None):
-        ending = summary(overview, told, needing, killed)
+        ending = summary(overview, session, needing, killed)
         assert [word for word, _ in ending.done] == ["interrupted", "done"]
         assert "`msa-wizard recover --finish` finishes it" in ending.done[0][1]
         assert ending.missing == ()
@@ -413,7 +415,7 @@ def test_what_is_known_not_to_be_there_yet_is_not_called_unknown() -> None:
     assert {signs[name] for name in ("packages", "sendmail", "saslauthd", "certificate")} == {Sign.PENDING}
     mute = dataclasses.replace(bare, processes=(Process(2, "saslauthd", ("saslauthd", "-a", "pam"), 0.0),))
     assert {check.id: check.sign for check in found(mute, Answers())}["saslauthd"] is Sign.UNKNOWN
-    checks = summary(dataclasses.replace(seen(), facts=bare), session("install"), needing).missing
+    checks = summary(dataclasses.replace(seen(), facts=bare), session_of("install"), needing).missing
     assert {check.sign for check in checks if check.id in ("outside", "clients")} == {Sign.PENDING}
     assert check_text(Check("x", Sign.PENDING, "words")).lstrip().startswith("[todo] words")
 
@@ -438,7 +440,7 @@ def test_what_only_a_login_from_elsewhere_can_prove_is_to_do_wherever_it_is_said
     (proof,) = (
         each for each in STEP["firewall"].verify(Host(), machine("13"), Answers()) if each.id == "outside"
     )
-    (missing,) = (each for each in summary(seen(), session(), needing).missing if each.id == "outside")
+    (missing,) = (each for each in summary(seen(), session_of(), needing).missing if each.id == "outside")
     assert proof.sign is missing.sign is Sign.PENDING
 
 
@@ -451,12 +453,12 @@ def test_what_only_a_login_from_elsewhere_can_prove_is_to_do_wherever_it_is_said
     ],
 )
 def test_a_step_that_no_login_needs_says_itself_what_follows(name: str, follows: str) -> None:
-    ending = summary(seen(one=Plan.pending(name, "to do")), session(skipped=[name]), needing)
+    ending = summary(seen(one=Plan.pending(name, "to do")), session_of(skipped=[name]), needing)
     assert ending.done == (("skipped", f"{name}: {follows}"),)
 
 
 def test_a_step_that_cannot_be_applied_is_named_with_its_reason() -> None:
-    ending = summary(seen(one=Plan.blocked("firewall", "two are active")), session("install"), needing)
+    ending = summary(seen(one=Plan.blocked("firewall", "two are active")), session_of("install"), needing)
     assert ending.done == (("done", "install"), ("blocked", "firewall: two are active"))
 
 
@@ -475,7 +477,7 @@ def test_the_login_to_test_is_that_of_whoever_logged_in_last() -> None:
     facts = dataclasses.replace(machine("13"), login=AcceptedLogin("alice", 1.0, outdated=True))
     changed = Plan.untested("auth-test", "the set-up has changed since alice logged in")
     overview = dataclasses.replace(seen(one=changed), facts=facts)
-    (login,) = (each for each in summary(overview, session(), needing).missing if each.id == "login")
+    (login,) = (each for each in summary(overview, session_of(), needing).missing if each.id == "login")
     assert login.remedy == "msa-wizard test --user alice"
 
 

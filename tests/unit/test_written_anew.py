@@ -317,8 +317,8 @@ def test_in_a_file_that_is_still_to_be_made_nothing_was_changed_by_hand(
         class View:
             def run(self, argv: Any, **_: Any) -> Any:
                 ran.append(argv[0])
-                made = rewriting._M4[f.SASL_M4] in ran
-                return type("Completed", (), {"stdout": cf + "C{TrustAuthMech}DIGEST-MD5\n" * made})
+                with_list = rewriting._M4[f.SASL_M4] in ran
+                return type("Completed", (), {"stdout": cf + "C{TrustAuthMech}DIGEST-MD5\n" * with_list})
 
         return Capture(act(View()), {f.SASL_M4: (None, file("made"))}, {})
 

@@ -28,17 +28,17 @@ def test_a_package_without_a_candidate_is_not_offered() -> None:
 
 
 def test_no_dpkg_means_another_sendmail(tmp_path: Path) -> None:
-    found = foreign(Host(tmp_path), {})
-    assert found
-    assert ("no dpkg and no apt" in found.why, "apt" in found.remedy) == (True, False)
+    reason = foreign(Host(tmp_path), {})
+    assert reason
+    assert ("no dpkg and no apt" in reason.why, "apt" in reason.remedy) == (True, False)
 
 
 def test_an_installed_package_must_bring_debians_script(tmp_path: Path) -> None:
     (tmp_path / "var/lib/dpkg").mkdir(parents=True)
     (tmp_path / "var/lib/dpkg/status").touch()
-    found = foreign(Host(tmp_path), {"sendmail-bin": "8.15"})
-    assert found
-    assert UPDATE_AUTH in found.why
+    reason = foreign(Host(tmp_path), {"sendmail-bin": "8.15"})
+    assert reason
+    assert UPDATE_AUTH in reason.why
     script = tmp_path / UPDATE_AUTH.lstrip("/")
     script.parent.mkdir(parents=True)
     script.touch()

@@ -410,8 +410,8 @@ def at_25(mail: bytes = b"250 2.1.0 Sender ok\r\n", offers: str = "") -> Script:
 
 def test_what_ehlo_offers_is_explained(attempt: Try) -> None:
     """HELP is an offer like the others, and not the end of the list, which the blank after its 250 is."""
-    said = {line.text: line.explanation for line in attempt(Script()).lines}
-    assert said["250 HELP"] == "help on commands can be asked for"
+    explanations = {line.text: line.explanation for line in attempt(Script()).lines}
+    assert explanations["250 HELP"] == "help on commands can be asked for"
 
 
 def of_mail(result: Result) -> list[str]:

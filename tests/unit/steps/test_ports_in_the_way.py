@@ -60,8 +60,8 @@ def test_a_port_that_sendmail_holds_at_an_address_of_its_own_stays_there() -> No
 def test_a_restart_is_stopped_by_a_program_at_its_address_alone(address: str, *, blocked: bool) -> None:
     cf = file("O DaemonPortOptions=Name=MTA-v4, Family=inet, Port=smtp\n")
     held = (Listener(address, 25, "python3", 42),)
-    made = step("restart").plan(machine("13", files={f.SENDMAIL_CF: cf}, listeners=held), Answers())
-    assert (made.outcome is Outcome.BLOCKED) is blocked
+    restart = step("restart").plan(machine("13", files={f.SENDMAIL_CF: cf}, listeners=held), Answers())
+    assert (restart.outcome is Outcome.BLOCKED) is blocked
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,9 @@ def planned(lines: str, *missing: str) -> Plan:
 
 
 def test_only_what_will_be_included_is_missing() -> None:
-    made = planned(OWN)
-    assert made.reason == f"sendmail.mc does not include {f.STARTTLS_M4}"
-    assert made.notes == (
+    edit = planned(OWN)
+    assert edit.reason == f"sendmail.mc does not include {f.STARTTLS_M4}"
+    assert edit.notes == (
         f"{f.SASL_M4} is left out: sendmail.mc has mechanisms for AUTH of your own, and needs nothing of it",
     )
 
@@ -35,13 +35,13 @@ def test_who_asks_for_ipv6_is_told_why_listeners_of_ipv4_go(name: str) -> None:
     facts = machine("12")
     for each in ("submission-port", "smtp-port"):
         facts = after(facts, step(each).plan(facts, Answers()))
-    made = step(name).plan(facts, Answers(Listen(ipv6=True)))
-    assert made.reason.startswith("the settings ask for IPv6, and port ")
-    assert "has IPv4 alone (line " in made.reason
-    assert any("serves IPv4 as well" in note for note in made.notes)
-    made = step(name).plan(facts, Answers(Listen(submission=("192.0.2.25",), smtp=("192.0.2.25",))))
-    assert "has other listeners" in made.reason
-    assert made.notes == ()
+    edit = step(name).plan(facts, Answers(Listen(ipv6=True)))
+    assert edit.reason.startswith("the settings ask for IPv6, and port ")
+    assert "has IPv4 alone (line " in edit.reason
+    assert any("serves IPv4 as well" in note for note in edit.notes)
+    edit = step(name).plan(facts, Answers(Listen(submission=("192.0.2.25",), smtp=("192.0.2.25",))))
+    assert "has other listeners" in edit.reason
+    assert edit.notes == ()
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_mechanisms_that_users_could_not_relay_with_are_named_before_anything_is
     own: str, lacking: str
 ) -> None:
     """sasl.m4 is still to be made, and Debian's script takes the list of sendmail.mc into it."""
-    made = planned(f"TRUST_AUTH_MECH(`{own}')dnl\n", f.SASL_M4)
-    assert (made.outcome is Outcome.BLOCKED) is bool(lacking)
-    assert not lacking or made.reason.startswith(f"TRUST_AUTH_MECH would lack {lacking}: ")
+    edit = planned(f"TRUST_AUTH_MECH(`{own}')dnl\n", f.SASL_M4)
+    assert (edit.outcome is Outcome.BLOCKED) is bool(lacking)
+    assert not lacking or edit.reason.startswith(f"TRUST_AUTH_MECH would lack {lacking}: ")
     assert planned(f"TRUST_AUTH_MECH(`{own}')dnl\n").outcome is Outcome.PENDING, (
         "that of a sasl.m4 that is there counts"
     )

@@ -100,10 +100,8 @@ def test_an_account_that_the_policy_shuts_out_needs_no_password(uid: int, right:
     [
         ((), True),
         (("auth required pam_env.so",), True),
-        (
-            ("auth sufficient pam_succeed_if.so user = printer",),
-            True,
-        ),  # for account it is refused all the same
+        # For account it is refused all the same.
+        (("auth sufficient pam_succeed_if.so user = printer",), True),
         (
             (
                 "auth [success=2 default=ignore] pam_succeed_if.so user = printer",

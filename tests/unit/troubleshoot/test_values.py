@@ -281,12 +281,12 @@ def test_no_password_crosses_in_clear_where_no_login_is_offered(
     talk: dict[str, Any], sign: Sign, cause: str
 ) -> None:
     cf = CF.replace("AuthOptions=p y", "AuthOptions=A")
-    found = judge(picture(facts={"files": {f.SENDMAIL_CF: file(cf)}, "cf_from_mc": cf}, talk=talk)).fault(
+    fault = judge(picture(facts={"files": {f.SENDMAIL_CF: file(cf)}, "cf_from_mc": cf}, talk=talk)).fault(
         "auth-in-clear"
     )
-    assert found is not None
-    assert found.sign is sign
-    assert found.finding.cause.startswith(cause)
+    assert fault is not None
+    assert fault.sign is sign
+    assert fault.finding.cause.startswith(cause)
 
 
 @pytest.mark.parametrize(
@@ -298,12 +298,12 @@ def test_no_password_crosses_in_clear_where_no_login_is_offered(
 )
 def test_a_login_that_is_offered_elsewhere_in_clear_is_no_warning(changes: dict[str, Any]) -> None:
     cf = CF.replace("AuthOptions=p y", "AuthOptions=A")
-    found = judge(picture(facts={"files": {f.SENDMAIL_CF: file(cf)}, "cf_from_mc": cf}, **changes)).fault(
+    fault = judge(picture(facts={"files": {f.SENDMAIL_CF: file(cf)}, "cf_from_mc": cf}, **changes)).fault(
         "auth-in-clear"
     )
-    assert found is not None
-    assert found.sign is Sign.FAILED
-    assert found.finding.cause.startswith("LOGIN and PLAIN are accepted before STARTTLS")
+    assert fault is not None
+    assert fault.sign is Sign.FAILED
+    assert fault.finding.cause.startswith("LOGIN and PLAIN are accepted before STARTTLS")
 
 
 @pytest.mark.parametrize(
