@@ -44,9 +44,14 @@ class Line:
         return (self.tag == CONNECT or bare) and bool(_REFUSALS.match(self.value))
 
     @property
+    def hides_auth(self) -> bool:
+        """Whether it hides AUTH (A) from clients."""
+        return self.tag == FEATURES and "A" in self.value
+
+    @property
     def hides(self) -> bool:
-        """Whether it hides AUTH (A) or STARTTLS (S) from clients."""
-        return self.tag == FEATURES and bool({"A", "S"} & set(self.value))
+        """Whether it hides AUTH or STARTTLS (S) from clients."""
+        return self.hides_auth or (self.tag == FEATURES and "S" in self.value)
 
     @property
     def low(self) -> bool:

@@ -139,7 +139,7 @@ def _clear(picture: Picture) -> Finding | None:
     place = picture.written("confAUTH_OPTIONS")
     offered = any(talk.clear or talk.offered for talk in picture.submissions)
     answered = any(talk.features for talk in picture.submissions)
-    hidden = any("A" in line.value for line in _hiding(picture))
+    hidden = any(line.hides_auth for line in _hiding(picture))
     idle = answered and not offered and not bare and not hidden
     cause = "LOGIN and PLAIN are accepted before STARTTLS: passwords cross the network in clear text"
     if idle:

@@ -28,11 +28,10 @@ _WRONG = re.compile(
 _OVER = re.compile(r".*: auth failure: \[user=")
 
 
-def policy_line(picture: Picture) -> PamLine | None:
-    """The first line of the policy, where PAM is asked."""
-    if not asked(picture) or picture.pam.path != f.PAM_SMTP:
-        return None
-    return next((line for line in picture.pam.lines if is_ours(line.text)), None)
+def _policy_lines(picture: Picture) -> Iterator[PamLine]:
+    """The lines of the policy, where PAM is asked."""
+    if asked(picture) and picture.pam.path == f.PAM_SMTP:
+        yield from (line for line in picture.pam.lines if is_ours(line.text))
 
 
 def _says(line: PamLine) -> str:
@@ -44,9 +43,9 @@ def shut_out(picture: Picture) -> PamLine | None:
     """The line of a policy that refuses this account whatever its password and its groups are: a system account's, by its uid.
     Not one that a line above may let it past."""
     owner = picture.account
-    if owner is None or not (owner.own and owner.known) or picture.login or policy_line(picture) is None:
+    if owner is None or not (owner.own and owner.known) or picture.login:
         return None
-    for line in picture.pam.lines:
+    for line in _policy_lines(picture):
         policy = asked_by(line.text)
         if policy is None or policy.uid_min is None or policy.uid_min <= owner.uid != NOBODY:
             continue
@@ -57,7 +56,7 @@ def shut_out(picture: Picture) -> PamLine | None:
 
 def refuses(picture: Picture) -> Finding | None:
     """The policy refuses the user of this very look: by the uid, or by PAM's own line in the log."""
-    owner, line = picture.account, policy_line(picture)
+    owner, line = picture.account, next(_policy_lines(picture), None)
     if owner is None or line is None:
         return None
     user = owner.user.partition("@")[0]
@@ -104,7 +103,7 @@ def _known_passwords(picture: Picture) -> Iterator[tuple[str, LogLine]]:
 
 
 def _known_password(picture: Picture) -> Finding | None:
-    line = policy_line(picture)
+    line = next(_policy_lines(picture), None)
     if line is None or picture.pam.asks_others or refuses(picture) is not None:
         return None
     found = dict(_known_passwords(picture))
@@ -147,7 +146,7 @@ def _root(picture: Picture) -> Finding | None:
             Evidence("root has a password", SHADOW),
             *(Evidence(x.text, x.source) for x in lines),
         ),
-        Mend(text=_for_root(policy_line(picture))),
+        Mend(text=_for_root(next(_policy_lines(picture), None))),
         Sign.WARNING,
     )
 
