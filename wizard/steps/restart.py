@@ -220,7 +220,9 @@ _FOUND_WITHOUT: dict[str, McStep] = {"login-before-starttls": AuthOptions(), "sm
 
 def _judged(check: Check, facts: Facts, answers: Answers) -> Check:
     step = _FOUND_WITHOUT.get(check.id)
-    judged = unless_left_out(check, step, facts, answers) if step is not None else check
+    if step is None:
+        return check
+    judged = unless_left_out(check, step, facts, answers)
     if judged is check:
         return check
     return replace(judged, says=f"{judged.says}; `msa-wizard test` fails for that")
