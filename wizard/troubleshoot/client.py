@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from wizard.console import WIDTH, count
@@ -25,7 +25,7 @@ from wizard.sendmail import access_map, rulesets
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.access_map import Address
 from wizard.sendmail.rulesets import Admission
-from wizard.smtp.connection import Deadline, WireError, in_time, lookup
+from wizard.smtp.connection import Deadline, WireError, in_time, lookup, why
 from wizard.system.host import Host
 from wizard.system.sockets import Listener, listeners
 from wizard.system.tcp_wrappers import refusal
@@ -88,14 +88,13 @@ def reverse_name(host: Host, address: str) -> tuple[str, Stage]:
     """The client's name ("" for none), looked up as sendmail does before it greets."""
     began = time.monotonic()
     try:
-        name, back = _name(address), set[str]()
-        if name:
-            back = _addresses(name)
+        name = _name(address)
+        back = _addresses(name) if name else set[str]()
     except WireError as error:
         says = f"its name could not be looked up ({error}): the client waits for the greeting meanwhile, often a minute"
         return "", Stage("name", Sign.WARNING, says, _name_servers(host))
     except OSError as error:
-        says = f"its name could not be looked up: {_why(error)} ({time.monotonic() - began:.1f} s)"
+        says = f"its name could not be looked up: {why(error).lower()} ({time.monotonic() - began:.1f} s)"
         return "", Stage("name", Sign.WARNING, says, _name_servers(host))
     says = f"its name is {name}" if name else "it has no name"
     if name and address not in back:
@@ -110,33 +109,31 @@ def reverse_name(host: Host, address: str) -> tuple[str, Stage]:
 _NO_SUCH_NAME = (socket.EAI_NONAME, socket.EAI_NODATA)
 
 
+@contextmanager
+def _none_is_an_answer() -> Iterator[None]:
+    """Goes on behind it where the DNS knows no such name."""
+    try:
+        yield
+    except UnicodeError:
+        return
+    except socket.gaierror as error:
+        if error.errno not in _NO_SUCH_NAME:
+            raise
+
+
 def _name(address: str) -> str:
     """Its name, "" where the DNS knows none. Raises OSError and WireError where it did not say."""
-    try:
+    with _none_is_an_answer():
         name, _ = in_time(lambda: socket.getnameinfo((address, 0), socket.NI_NAMEREQD), Deadline(LOOK_UP))
-    except UnicodeError:
-        return ""
-    except socket.gaierror as error:
-        if error.errno in _NO_SUCH_NAME:
-            return ""
-        raise
-    return name.lower().rstrip(".")
+        return name.lower().rstrip(".")
+    return ""
 
 
 def _addresses(name: str, family: int = 0) -> set[str]:
     """The addresses of the name, none where the DNS knows none. Raises OSError and WireError where it did not say."""
-    try:
+    with _none_is_an_answer():
         return {str(address[0]) for _, address in lookup(name, 0, family, Deadline(LOOK_UP))}
-    except UnicodeError:
-        return set()
-    except socket.gaierror as error:
-        if error.errno in _NO_SUCH_NAME:
-            return set()
-        raise
-
-
-def _why(error: Exception) -> str:
-    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
+    return set()
 
 
 def _name_servers(host: Host) -> tuple[Evidence, ...]:
@@ -158,10 +155,10 @@ def _firewall(host: Host, address: Address, ports: Sequence[int]) -> Iterator[St
         "unknown": "may block, by rate or by what the rules cannot tell,",
     }
     signs = {"open": Sign.OK, "closed": Sign.FAILED, "unknown": Sign.WARNING}
-    for port, reach, why in verdicts:
+    for port, reach, rule in verdicts:
         # A closed port 25 turns no mail client away.
         sign = Sign.WARNING if reach == "closed" and port == 25 else signs[reach]
-        seen = () if reach == "open" else (Evidence(*why),)
+        seen = () if reach == "open" else (Evidence(*rule),)
         yield Stage("firewall", sign, f"this host's packet filter {words[reach]} port {port}", seen)
 
 
@@ -286,7 +283,7 @@ def _dns_list(address: str, zone: str, delayed: bool) -> Stage:
         answer = _addresses(question, socket.AF_INET)
     except (OSError, WireError) as error:
         return Stage(
-            "dns-list", Sign.UNKNOWN, f"whether it is on the list {zone} is not known: {_why(error)}"
+            "dns-list", Sign.UNKNOWN, f"whether it is on the list {zone} is not known: {why(error).lower()}"
         )
     if not answer:
         return Stage("dns-list", Sign.OK, f"it is not on the list {zone}")
