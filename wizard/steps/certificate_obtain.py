@@ -53,7 +53,7 @@ class CertificateObtain(Step):
 
     id = "certificate-obtain"
     title = "Get a certificate from an authority"
-    without = "the certificate stays what it is"
+    without = "the certificate stays as it is"
     why = (
         "Mail clients trust a certificate from an authority that they know, and ask nobody about it. Debian's certbot gets "
         "one from Let's Encrypt, or from another ACME authority, and renews it by itself; a hook brings each renewal to "

@@ -97,7 +97,7 @@ class LoginPolicy(Step):
 
     id = "login-policy"
     title = "Limit who may log in"
-    without = "those may log in whom your settings refuse"
+    without = "users whom your settings refuse may log in"
     why = (
         "As in the howto, every account of this host may log in, and port 587 is open to the world: whoever guesses the "
         "password of root, or of an account that a package made, can send mail, and knows the password. Recommended is "
