@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from wizard import log
 from wizard.changes.confirm_or_revert import LONGEST
@@ -70,12 +70,8 @@ def credentials(user: str, arguments: argparse.Namespace) -> Credentials:
 
 def _typed_password(arguments: argparse.Namespace, user: str) -> str:
     if not arguments.password_stdin:
-        try:
-            with alone():
-                return getpass.getpass(f"Password of {clean(user)}: ")
-        except Interrupted:
-            print(file=sys.stderr)  # what is said of it begins a line of its own
-            raise
+        with _on_a_row_of_its_own(sys.stderr), alone():
+            return getpass.getpass(f"Password of {clean(user)}: ")
     password = sys.stdin.readline(4096).rstrip("\r\n")
     if "\ufffd" in password:  # as standard input replaces what it cannot decode
         raise AnswersError(_NOT_UTF_8)
@@ -154,16 +150,23 @@ def ask(words: str, interrupt: Interrupt | None = None) -> str:
 def entered(words: str, interrupt: Interrupt | None = None) -> str | None:
     """What the admin enters, as he typed it; None once the terminal has gone. Raises as `ask`."""
     reply = None
-    try:
-        with suppress(EOFError), alone(), interrupt.at_once() if interrupt is not None else nullcontext():
-            print(words, end="", flush=True)
-            wait_for_input(sys.stdin.fileno())
-            reply = input().strip()
-    except Interrupted:
-        print()  # what is said of it begins a line of its own
-        raise
+    at_once = interrupt.at_once() if interrupt is not None else nullcontext()
+    with _on_a_row_of_its_own(sys.stdout), suppress(EOFError), alone(), at_once:
+        print(words, end="", flush=True)
+        wait_for_input(sys.stdin.fileno())
+        reply = input().strip()
     log.note(f"asked: {words.strip()} {reply}")
     return reply
+
+
+@contextmanager
+def _on_a_row_of_its_own(stream: TextIO) -> Iterator[None]:
+    """What is said of a signal that comes while inside, at a question, begins a row there."""
+    try:
+        yield
+    except Interrupted:
+        print(file=stream)
+        raise
 
 
 def agreed(arguments: argparse.Namespace, words: str, interrupt: Interrupt | None = None) -> bool:
