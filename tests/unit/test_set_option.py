@@ -28,7 +28,7 @@ from wizard.model.answers import (
     answers_from,
 )
 from wizard.model.answers_file import load, parse, saved
-from wizard.model.set_option import as_options, with_set, with_those_that_go
+from wizard.model.set_option import KEYS, as_options, with_set, with_those_that_go
 from wizard.render.files import as_toml
 from wizard.system.lock import held
 
@@ -51,6 +51,12 @@ OWN = Answers(
         "/etc/x",
     ),
 )
+
+
+def test_every_setting_can_be_set() -> None:
+    sections = {name: value for name, value in asdict(Answers()).items() if isinstance(value, dict)}
+    names = (f"{section}.{name}" for section, values in sections.items() for name in values)
+    assert {*KEYS} == {"accept", *names}
 
 
 @pytest.mark.parametrize(("to", "of"), [(OWN, Answers()), (Answers(), OWN), (OWN, OWN)])

@@ -159,7 +159,9 @@ class Answers:
 
 FIREWALL_CHOICES = ("auto", *NAMES, "none")
 """What [firewall] use may be: the one that is active, one of several by its name, or none."""
-_Part = TypeVar("_Part", Answers, Listen, Auth, Login, Guess, Tls, Certificate, Test, Firewall, Install)
+Section = Listen | Auth | Login | Guess | Tls | Certificate | Test | Firewall | Install
+"""What a section of answers.toml holds."""
+_Part = TypeVar("_Part", bound=Answers | Section)
 
 
 def answers_from(kept: Any) -> Answers:

@@ -14,19 +14,7 @@ from pathlib import Path
 from snapshots.visible import visible
 from wizard.errors import AnswersError
 from wizard.model.answer_checks import CHECKS, across, ending_id, shown
-from wizard.model.answers import (
-    GROUPS,
-    Answers,
-    Auth,
-    Certificate,
-    Firewall,
-    Guess,
-    Install,
-    Listen,
-    Login,
-    Test,
-    Tls,
-)
+from wizard.model.answers import GROUPS, Answers, Section
 
 SAVED = "/etc/msa-wizard/answers.toml"
 """Where the settings of this host are kept: every command reads them, and the screens save them there."""
@@ -34,18 +22,7 @@ MAX_FILE = 64 * 1024
 _MAX_LINE = 4096
 _MAX_DOTS = 20
 _QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'[^']*'")
-_Section = Listen | Auth | Login | Guess | Tls | Certificate | Test | Firewall | Install
-_SECTIONS: dict[str, type[_Section]] = {
-    "listen": Listen,
-    "auth": Auth,
-    "login": Login,
-    "guess": Guess,
-    "tls": Tls,
-    "certificate": Certificate,
-    "test": Test,
-    "firewall": Firewall,
-    "install": Install,
-}
+_SECTIONS = tuple(dict.fromkeys(section for section, _ in CHECKS))
 _HOWTO = Answers()
 
 
@@ -130,7 +107,7 @@ def _parsed(text: str, name: str, base: Answers) -> Answers:
     except ValueError as error:  # or a number of thousands of digits, which Python does not read
         why = str(error) if isinstance(error, tomllib.TOMLDecodeError) else str(error).partition(";")[0]
         raise AnswersError(f"{name}: not valid TOML: {why}.") from error
-    sections: dict[str, _Section] = {}
+    sections: dict[str, Section] = {}
     accept = _accept(name, text, data.pop("accept", list(base.accept)))
     for section, values in data.items():
         if section not in _SECTIONS:
@@ -162,7 +139,7 @@ class _Wrong(AnswersError):
         super().__init__(f"{name}, line {_line(text, section, key)}: {visible(where, 80)}: {why}.")
 
 
-def _section(name: str, text: str, section: str, values: dict[str, object], base: _Section) -> _Section:
+def _section(name: str, text: str, section: str, values: dict[str, object], base: Section) -> Section:
     known = {each.name: each for each in fields(base)}
     checked: dict[str, object] = {}
     for key, value in values.items():

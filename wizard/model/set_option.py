@@ -8,16 +8,16 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from snapshots.visible import visible
 from wizard.errors import AnswersError
+from wizard.model.answer_checks import CHECKS
 from wizard.model.answers import Answers, Auth
 from wizard.model.answers_file import parse
 
-_SECTIONS = ("listen", "auth", "login", "guess", "tls", "certificate", "firewall", "install", "test")
-KEYS = ("accept", *(f"{name}.{each.name}" for name in _SECTIONS for each in fields(getattr(Answers(), name))))
+KEYS = ("accept", *map(".".join, CHECKS))
 """What can be set, as the option names it."""
 
 
