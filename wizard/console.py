@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -231,6 +232,11 @@ def command(words: str, columns: int | None = None, first: str = "", then: str =
         else:
             lines[-1] += word
     return lines
+
+
+def own_command(words: Iterable[str], first: str, then: str = "  ") -> list[str]:
+    """A command of ours to copy, of these words behind its name; as `command`."""
+    return command(clean(shlex.join(["msa-wizard", *words])), first=first, then=then)
 
 
 def is_command(line: str) -> bool:

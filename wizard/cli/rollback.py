@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from snapshots.merge.three_way import Choice
 from wizard.cli.options import agreed, ask, asks, consent, decide, must_be_asked, unchanged
 from wizard.cli.steps import ended_text, exit_code, stopped_text, undecided_text
-from wizard.console import clean, clean_block, error, fold, out
-from wizard.console import command as command_lines
+from wizard.console import clean, clean_block, error, fold, out, own_command
 from wizard.engine.in_force import Target
 from wizard.engine.journal import Unfinished
 from wizard.engine.run import AGAIN, BY_HAND, Run
@@ -145,11 +143,7 @@ def _ways(command: Sequence[str]) -> Iterator[str]:
         ("keep", "To leave it as it is"),
         ("restore", "To have what was there before, if anything"),
     ):
-        yield from command_lines(
-            clean(shlex.join(["msa-wizard", *command, f"--on-conflict={choice}"])),
-            first=f"  {does}:  ",
-            then="    ",
-        )
+        yield from own_command([*command, f"--on-conflict={choice}"], f"  {does}:  ", "    ")
 
 
 def _text(arguments: argparse.Namespace, plan: Rollback) -> str:
@@ -278,7 +272,7 @@ def _then(killed: Unfinished) -> list[str]:
         return [f"{first}msa-wizard recover --finish"]
     if not (goes_on := _goes_on(killed)):
         return fold("That run is over. Fix the cause, then run the command that was interrupted again.")
-    return command_lines(clean(shlex.join(["msa-wizard", *goes_on])), first=first)
+    return own_command(goes_on, first)
 
 
 def _goes_on(killed: Unfinished) -> list[str]:

@@ -18,8 +18,7 @@ from wizard import log
 from wizard.changes import confirm_or_revert
 from wizard.changes.confirm_or_revert import DEFAULT, SHORTEST
 from wizard.cli.options import answers_of, asks, between, consent, decide, known, must_be_asked, steps_of
-from wizard.console import clean, count, data, error, fold, out, page, terminal_columns
-from wizard.console import command as command_lines
+from wizard.console import clean, count, data, error, fold, out, own_command, page, terminal_columns
 from wizard.engine import in_force
 from wizard.engine.edits import left_out
 from wizard.engine.engine import Engine
@@ -222,8 +221,8 @@ def unsaved_note(answers: Answers, kept: Answers) -> None:
     """How the settings of one run are saved, by which later commands go. What was accepted has ended."""
     if options := as_options(dataclasses.replace(answers, accept=kept.accept), kept):
         says = "`status` and later runs do not know the settings that were given to this one. To save them:"
-        keeps = clean(shlex.join(["msa-wizard", "answers", "--save", *options]))
-        out("\n".join([*fold(says, "note: "), *command_lines(keeps, first="   ", then="     ")]), whole=True)
+        keeps = own_command(["answers", "--save", *options], "   ", "     ")
+        out("\n".join([*fold(says, "note: "), *keeps]), whole=True)
 
 
 def guarded(answers: Answers, arguments: argparse.Namespace) -> Answers:
@@ -256,7 +255,7 @@ def ended_text(run: Run, command: Sequence[str]) -> str:
 
 
 def _goes_on(command: Sequence[str], first: str = "To go on") -> list[str]:
-    return command_lines(clean(shlex.join(["msa-wizard", *command])), first=f"{first}:  ")
+    return own_command(command, f"{first}:  ")
 
 
 def stopped_text(run: Run) -> str:
