@@ -464,6 +464,6 @@ class StepRun(Frame[None]):
 def _undecided(run: Run) -> str:
     """Where a run has stopped, and the step that s skips then: the one that would end what works."""
     words = f"{rolled_back_text(run.rolled_back)}Stopped before {run.undecided}, which has changed nothing."
-    if later := edits.left_out(run.ends):
+    if later := edits.may_be_left_out(run.ends):
         return f"{words} To skip {later}, go to it and press s."
     return words if any(ending.step for ending in run.ends) else f"{words} s skips it."

@@ -20,7 +20,7 @@ from wizard.changes.confirm_or_revert import DEFAULT, SHORTEST
 from wizard.cli.options import answers_of, asks, between, consent, decide, known, must_be_asked, steps_of
 from wizard.console import clean, count, data, error, fold, out, own_command, page, terminal_columns
 from wizard.engine import in_force
-from wizard.engine.edits import left_out
+from wizard.engine.edits import may_be_left_out
 from wizard.engine.engine import Engine
 from wizard.engine.overview import overview, plans, state
 from wizard.engine.run import Run
@@ -188,7 +188,7 @@ def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
     if not run.ends:
         why = f"Stopped before {run.undecided}: nobody was asked about it before the run was interrupted."
         return "\n".join([*fold(why), *fold(done), *goes_on])
-    if later := left_out(run.ends):
+    if later := may_be_left_out(run.ends):
         done += f" To leave out {later}, press s on it on the screens (`msa-wizard`)."
     after = "\n".join(fold(done))
     by = ", ".join(dict.fromkeys(ending.step or "it" for ending in run.ends))

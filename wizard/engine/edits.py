@@ -42,7 +42,7 @@ def at_the_first(plans: Mapping[str, Plan]) -> dict[str, Plan]:
     return {name: moved.get(name, plan) for name, plan in plans.items()}
 
 
-def left_out(ends: Iterable[Ending]) -> str:
+def may_be_left_out(ends: Iterable[Ending]) -> str:
     """The later steps that some of these come with, and that a login can do without, as words; empty where there are none."""
     later = {ending.step for ending in ends}
     return " or ".join(step.id for step in STEPS if step.id in later and step.without)
