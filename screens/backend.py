@@ -168,7 +168,7 @@ class Backend:
         """The host is ours while inside, for this `work`. Raises CannotHere, Locked, InterruptedRun."""
         from wizard.engine import state_dir
 
-        return state_dir.at_work(recovering=recovering, told=interrupt, say=self.tell, work=work)
+        return state_dir.at_work(recovering=recovering, signals=interrupt, say=self.tell, work=work)
 
     def store(self) -> Store | None:
         """The history, read-only; None where there is none or where it is not ours to read."""

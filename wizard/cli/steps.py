@@ -353,8 +353,8 @@ def history(arguments: argparse.Namespace) -> int:
         from wizard.mends.order import extra
 
         steps = sorted({commit.step for commit in commits if commit.step})
-        ids = (step.id for step in (*STEPS, *extra()))
-        known("step", [ref], [*steps, *ids], f"The history has {', '.join(steps) or 'none'}")
+        others = (step.id for step in (*STEPS, *extra()))
+        known("step", [ref], [*steps, *others], f"The history has {', '.join(steps) or 'none'}")
         commits = [commit for commit in commits if commit.step == ref]
     commits = commits[:number]
     if arguments.json:

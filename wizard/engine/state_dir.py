@@ -47,20 +47,20 @@ class InterruptedRun(WizardError):
 def at_work(
     *,
     recovering: bool = False,
-    told: Interrupt | None = None,
+    signals: Interrupt | None = None,
     say: Callable[[str], None] | None = None,
     work: str = "",
 ) -> Iterator[tuple[Store, Journal, Interrupt]]:
     """The store, the journal and the signals, while we alone change this host.
 
-    Signals are caught here, which the main thread alone may do; in another thread `told` is an Interrupt that
+    Signals are caught here, which the main thread alone may do; in another thread `signals` is an Interrupt that
     somebody else tells of them. `say`, or standard error, is told before anything is done what the store was found to
     be: damaged and healed, or wiped. `work` is what others are told that this is for.
 
     Raises CannotHere, Locked, and InterruptedRun unless we are `recovering`."""
     with ExitStack() as stack:
         stack.enter_context(alone(work=work))
-        interrupt = stack.enter_context(postponed() if told is None else nullcontext(told))
+        interrupt = stack.enter_context(postponed() if signals is None else nullcontext(signals))
         interrupt.at_signal = give_up
         killed = killed_run()
         if killed is not None and not recovering:

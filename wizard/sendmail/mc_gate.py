@@ -63,8 +63,8 @@ TRUST = "Add them to TRUST_AUTH_MECH in sendmail.mc"
 
 def untrusted(lacking: Iterable[str]) -> str:
     """What comes of mechanisms that are offered and not trusted."""
-    named = " ".join(sorted(lacking))
-    return f"TRUST_AUTH_MECH would lack {named}: users would log in, and then be refused to relay"
+    names = " ".join(sorted(lacking))
+    return f"TRUST_AUTH_MECH would lack {names}: users would log in, and then be refused to relay"
 
 
 @dataclass(frozen=True)
