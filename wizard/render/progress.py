@@ -59,9 +59,10 @@ class Shown:
         out(f"   | {clean(line)}")
 
     def _of_sendmailconfig(self, line: str) -> bool:
-        new = line not in self._told and bool(_MATTERS.search(line))
-        self._told |= {line} if new else set()
-        return new
+        if line in self._told or not _MATTERS.search(line):
+            return False
+        self._told.add(line)
+        return True
 
     def end(self) -> None:
         """The command has ended."""

@@ -61,9 +61,9 @@ def note_login(host: Host, user: str, *, passed: bool = False, address: str = ""
     """Keep that `user` was accepted just now, whether the whole test has `passed`, and the other machine's `address`. A test by
     somebody who may not write there proves it to him alone."""
     path, now, before = host.path(PATH), time.time(), accepted_login(host, 0.0)
-    outside = (
-        LoginFromOutside(user, address, now) if address else before.outside if before is not None else None
-    )
+    outside = before.outside if before is not None else None
+    if address:
+        outside = LoginFromOutside(user, address, now)
     kept = {
         "user": user,
         "at": now,
