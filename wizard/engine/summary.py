@@ -52,9 +52,8 @@ def summary(
     to_do = [name for name, word in states.items() if word in (*REMAINING, "skipped", "blocked")]
     skipped = [name for name in to_do if name in session.skipped]
     left = [name for name in to_do if name not in skipped and states[name] != "blocked"]
-    done = [
-        name for name in session.applied if name not in left
-    ]  # else somebody has undone it since, or made it to do again
+    # What is to do again was undone since, or something else has made it so.
+    done = [name for name in session.applied if name not in left]
     failed = [name for name in session.failed if not _done_since(name, session, seen)]
     rows = [
         *_rows(INTERRUPTED, [f"{waits.words()}. {WAYS}"] if waits else []),

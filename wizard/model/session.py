@@ -48,11 +48,11 @@ class Session:
     def rolled_back(self) -> list[str]:
         """The rollbacks that still hold, in words, of each what was not applied again, once; and what they left."""
         lines: list[str] = []
-        named: set[str] = set()
+        earlier: set[str] = set()
         for each in self.rollbacks:
-            out = [step for step in each.steps if step in self.out_of_force]
-            new = [step for step in out if step not in named]
-            named.update(new)
+            out = [step for step in each.steps if step not in self.applied]
+            new = [step for step in out if step not in earlier]
+            earlier.update(new)
             if new or not each.steps:
                 lines.append(each.words if len(new) == len(each.steps) else ", ".join(new))
             if out or not each.steps:
