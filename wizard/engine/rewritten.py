@@ -131,24 +131,20 @@ def _listing(plan: Plan, ends: tuple[Ending, ...], trial: Callable[[], tuple[End
 
 def _tried_sasl(host: Host, mc: Entry) -> tuple[Ending, ...]:
     """What ends by the sasl.m4 that update_auth writes. Raises NoCaptureError, HostError, ChangeError."""
-    text = mc.content.decode("latin-1")
-    differs = host.exists(f.SASL_M4) and (_TRUSTS in text or _edited(host, f.SASL_M4))
-    made = _made_with(host, text, {f.SASL_M4}) if differs else ()
-    if not made:
+    _, sources = _written_anew(host, mc.content.decode("latin-1"), [f.SASL_M4])
+    if not sources:
         return _ending(_of_sasl_conf(host))
-    capture = captured(host, lambda view: _ran(view, [(_M4[f.SASL_M4],)], made), lambda _: None, sealed=True)
-    return _edits_that_go(host, capture, made, mc)
+    scripts = [(_M4[f.SASL_M4],)]
+    capture = captured(host, lambda view: _ran(view, scripts, sources), lambda _: None, sealed=True)
+    return _edits_that_go(host, capture, sources, mc)
 
 
 def _tried(host: Host, facts: Facts, planned: Entry) -> tuple[Ending, ...]:
     """What ends by what the scripts write, where sendmail.mc is as `planned`. Raises NoCaptureError, HostError, ChangeError."""
     mc, conf = planned.content.decode("latin-1"), facts.text(f.SENDMAIL_CONF) or ""
-    # In what is still to be made nothing was changed by hand.
-    there = [path for path in _M4 if host.exists(path)]
-    differs = _TRUSTS in mc or any(_edited(host, path) for path in there)
-    made = _made_with(host, mc, there) if differs else ()
+    there, sources = _written_anew(host, mc, _M4)
     scripts: list[Sequence[str]] = [(UPDATE_MC,)] if may_rewrite(mc, conf) else []
-    scripts += (*_PARSED, *((_M4[path],) for path in there)) if made else ()
+    scripts += (*_PARSED, *((_M4[path],) for path in there)) if sources else ()
     if host.exists(CRONTAB) and not crontab_as_written(host.text(CRONTAB), conf):
         scripts.append(_CRONTAB)
     if not scripts:
@@ -156,9 +152,17 @@ def _tried(host: Host, facts: Facts, planned: Entry) -> tuple[Ending, ...]:
     with host.in_memory(planned.content) as source:
         # The file stays what it is, with its owner and mode: it gets the content.
         scripts.insert(0, ("cp", source, f.SENDMAIL_MC))
-        capture = captured(host, lambda view: _ran(view, scripts, made), lambda _: None, sealed=True)
+        capture = captured(host, lambda view: _ran(view, scripts, sources), lambda _: None, sealed=True)
     _, written = capture.writes.get(f.SENDMAIL_MC, (None, planned))
-    return (*_edits_of_mc(host, planned, written), *_edits_that_go(host, capture, made, written))
+    return (*_edits_of_mc(host, planned, written), *_edits_that_go(host, capture, sources, written))
+
+
+def _written_anew(host: Host, mc: str, paths: Iterable[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Those of the .m4 files that are there, for in what is still to be made nothing was changed by hand; and the .mc files that
+    include one of them, where the scripts make something else of one."""
+    there = [path for path in paths if host.exists(path)]
+    differs = _TRUSTS in mc or any(_edited(host, path) for path in there)
+    return there, _made_with(host, mc, there) if there and differs else ()
 
 
 def _edited(host: Host, path: str) -> bool:
@@ -186,11 +190,11 @@ def _included(mc: str) -> tuple[str, ...]:
         return ()
 
 
-def _ran(view: Host, scripts: Sequence[Sequence[str]], made: Sequence[str]) -> str:
+def _ran(view: Host, scripts: Sequence[Sequence[str]], sources: Sequence[str]) -> str:
     """What m4 makes of the .mc files once the scripts have run, one behind the other."""
     for argv in scripts:
         view.run(argv, timeout=60)
-    runs = (view.run(["m4", path], timeout=30, cwd="/etc/mail", encoding="latin-1") for path in made)
+    runs = (view.run(["m4", path], timeout=30, cwd="/etc/mail", encoding="latin-1") for path in sources)
     return _BETWEEN.join(run.stdout for run in runs)
 
 
@@ -224,10 +228,12 @@ def _of_smrsh(host: Host, facts: Facts) -> tuple[str, ...]:
     )
 
 
-def _edits_that_go(host: Host, capture: Capture, made: Sequence[str], mc: Entry | None) -> tuple[Ending, ...]:
+def _edits_that_go(
+    host: Host, capture: Capture, sources: Sequence[str], mc: Entry | None
+) -> tuple[Ending, ...]:
     """What was changed by hand in files that the scripts write anew, as far as it has an effect."""
     shown: list[str] = []
-    for path, new in zip(made, capture.output.split(_BETWEEN), strict=False):
+    for path, new in zip(sources, capture.output.split(_BETWEEN), strict=False):
         source = mc if path == f.SENDMAIL_MC else capture.writes.get(path, (None, host.entry(path)))[1]
         old = expand_text(host, source.content).text if source is not None else ""
         lines = sendmail_cf.changed(old, new) if min(len(old), len(new)) >= sendmail_cf.SMALLEST else ()
