@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from wizard.cli import main as cli
 from wizard.engine.engine import Engine
 from wizard.engine.journal import Journal, Unfinished, unfinished
 from wizard.engine.run import Run, nobody
+from wizard.errors import Interrupted
 from wizard.model.answers import Answers
 from wizard.model.events import Event
 from wizard.model.facts import Facts
@@ -37,6 +40,17 @@ class Killed(BaseException):
 def die(*_: object) -> None:
     """Does what SIGKILL does."""
     raise Killed
+
+
+def broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C at the next question."""
+
+    def wait(_: int) -> None:
+        raise Interrupted(signal.SIGINT)
+
+    monkeypatch.setattr("wizard.cli.options.asks", lambda _: True)
+    monkeypatch.setattr("wizard.cli.options.wait_for_input", wait)
+    monkeypatch.setattr("sys.stdin", Path(os.devnull).open())  # noqa: SIM115
 
 
 class Ends(Step):

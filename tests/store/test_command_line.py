@@ -10,7 +10,6 @@ import signal
 import stat
 from argparse import Namespace
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -18,7 +17,7 @@ from snapshots.errors import StoreError
 from snapshots.store import Store
 from tests.json_documents import document
 from tests.store.machine import as_root
-from tests.store.place import LOGINS, NAMES, Answer, Ends, Place
+from tests.store.place import LOGINS, NAMES, Answer, Ends, Place, broken_off
 from wizard.changes.command import CommandChange
 from wizard.cli import completion, remove
 from wizard.engine.journal import unfinished
@@ -76,17 +75,6 @@ def test_who_quits_is_told_the_command_that_goes_on_with_the_same(
     goes_on = f"To go on:  msa-wizard {' '.join(typed)}\n"
     shown = capsys.readouterr().out
     assert f"Ended before three. 1 step applied (two).\n{goes_on}" in shown.replace(" \\\n ", "")
-
-
-def broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C at the next question."""
-
-    def wait(_: int) -> None:
-        raise Interrupted(signal.SIGINT)
-
-    monkeypatch.setattr("wizard.cli.options.asks", lambda _: True)
-    monkeypatch.setattr("wizard.cli.options.wait_for_input", wait)
-    monkeypatch.setattr("sys.stdin", Path(os.devnull).open())  # noqa: SIM115
 
 
 def test_a_signal_at_a_question_says_that_nothing_was_changed(

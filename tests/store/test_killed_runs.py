@@ -7,8 +7,7 @@ import signal
 
 import pytest
 
-from tests.store.place import NAMES, Answer, Ends, Killed, Place, die
-from tests.store.test_command_line import broken_off
+from tests.store.place import NAMES, Answer, Ends, Killed, Place, broken_off, die
 from wizard.changes.file import FileEffect
 from wizard.cli import options
 from wizard.engine.journal import Journal, unfinished
