@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.unit.steps.planned import plan
 from tests.unit.steps.recorded import NOW
-from tests.unit.steps.test_plans import plan
 from tests.unit.troubleshoot.pictures import SASLAUTHD, facts
 from wizard.changes.service import ServiceChange, ServiceEffect
 from wizard.errors import ChangeError

@@ -11,7 +11,9 @@ from wizard.model.facts import Facts, Process, Release, Service
 from wizard.system.host import Host
 
 RECORDED = Path(__file__).parent / "recorded"
+RELEASES = ("11", "12", "13", "14")
 NOW = 1_790_000_000.0
+CF = "O DaemonPortOptions=Name=MTA-v4, Family=inet, Port=smtp\n"
 PACKAGES = {
     "sendmail": "8",
     "sendmail-bin": "8",

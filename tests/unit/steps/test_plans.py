@@ -3,54 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from pathlib import Path
 
 import pytest
 
 from snapshots.live.entry import Entry, Kind
-from tests.unit.steps.recorded import NOW, RECORDED, bare, file, machine
+from tests.unit.steps.planned import HOWTO, added, mc, plan, removed, sequence
+from tests.unit.steps.recorded import CF, NOW, RECORDED, RELEASES, bare, file, machine
 from wizard.changes.file import FileChange
-from wizard.engine.engine import Engine
-from wizard.errors import CannotHere
-from wizard.mends.generated import MendDaemonMode
 from wizard.model import facts as f
-from wizard.model.answers import Answers, Auth, Install, Listen
-from wizard.model.facts import Facts, Foreign, Process, Release
+from wizard.model.answers import Answers, Install, Listen
+from wizard.model.facts import Facts, Process
 from wizard.model.plan import UNKNOWN, UNTESTED, Outcome, Plan, Sign, after
 from wizard.model.step_facts import AptPlan
-from wizard.rollback.apply import running as daemons_running
 from wizard.steps.order import STEPS, step
-from wizard.steps.preflight import checks
-from wizard.steps.saslauthd import answers_on_socket
 from wizard.system.accepted_login import AcceptedLogin
 from wizard.system.host import Host
 from wizard.system.sockets import Listener
-
-RELEASES = ("11", "12", "13", "14")
-HOWTO = Answers()
-
-
-def plan(step_id: str, facts: Facts, answers: Answers = HOWTO) -> Plan:
-    return step(step_id).plan(facts, answers)
-
-
-def added(made: Plan) -> list[str]:
-    lines = [line for change in made.changes for line in change.describe().diff.splitlines()]
-    return [line[1:] for line in lines if line.startswith("+") and not line.startswith("+++")]
-
-
-def removed(made: Plan) -> list[str]:
-    lines = [line for change in made.changes for line in change.describe().diff.splitlines()]
-    return [line[1:] for line in lines if line.startswith("-") and not line.startswith("---")]
-
-
-def sequence(facts: Facts, answers: Answers = HOWTO) -> dict[str, Plan]:
-    plans = {}
-    for item in STEPS:
-        plans[item.id] = item.plan(facts, answers)
-        facts = after(facts, plans[item.id])
-    return plans
 
 
 def test_ids_are_those_of_the_design() -> None:
@@ -81,104 +49,6 @@ def test_every_need_is_an_earlier_step() -> None:
     for item in STEPS:
         assert set(item.needs) <= seen, item.id
         seen.add(item.id)
-
-
-# --- saslauthd ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("release", "start"), [("11", ["START=yes"]), ("12", ["START=yes"]), ("13", []), ("14", [])]
-)
-def test_start_is_written_only_where_the_init_script_asks(release: str, start: list[str]) -> None:
-    made = plan("saslauthd-config", machine(release))
-    assert added(made) == start
-    assert made.outcome is (Outcome.PENDING if start else Outcome.DONE)
-
-
-def test_start_no_is_changed_in_place() -> None:
-    assert removed(plan("saslauthd-config", machine("11"))) == ["START=no"]
-
-
-def test_another_mechanism() -> None:
-    made = plan("saslauthd-config", machine("13"), Answers(auth=Auth("shadow")))
-    assert (removed(made), added(made)) == (['MECHANISMS="pam"'], ['MECHANISMS="shadow"'])
-
-
-def test_a_socket_elsewhere_is_told() -> None:
-    text = (machine("12").text(f.SASLAUTHD_DEFAULT) or "").replace(
-        "/var/run/saslauthd", "/var/spool/postfix/run"
-    )
-    made = plan("saslauthd-config", machine("12", files={f.SASLAUTHD_DEFAULT: file(text)}))
-    assert any("will not find it there" in note for note in made.notes)
-
-
-@pytest.mark.parametrize("release", RELEASES)
-def test_bug_791814_is_not_worked_round_where_it_is_fixed(release: str) -> None:
-    made = plan("saslauthd-init", machine(release))
-    assert made.outcome is Outcome.NOT_APPLICABLE
-    assert "fixed in 2.1.26" in made.reason
-
-
-def test_bug_791814_is_worked_round_in_the_variable_that_the_hook_reads() -> None:
-    healthy = machine("12")
-    defect = (healthy.text(f.SASLAUTHD_INIT) or "").replace(
-        "find /etc/default/ -regex", "find /etc/default -regex"
-    )
-    made = plan("saslauthd-init", machine("12", files={f.SASLAUTHD_INIT: file(defect, 0o755)}))
-    assert 'SYSTEMCTL_SKIP_REDIRECT="true"' in added(made)
-    assert any("find /etc/default/ -regex" in line for line in added(made))
-    hook = (healthy.text(f.SYSTEMD_HOOK) or "").replace("SYSTEMCTL_SKIP_REDIRECT", "_SYSTEMCTL_SKIP_REDIRECT")
-    old = machine("12", files={f.SASLAUTHD_INIT: file(defect, 0o755), f.SYSTEMD_HOOK: file(hook)})
-    assert '_SYSTEMCTL_SKIP_REDIRECT="true"' in added(plan("saslauthd-init", old))
-
-
-def test_saslauthd_is_asked_and_its_status_word_is_not_believed() -> None:
-    trap = machine("11")
-    services = dict(trap.services) | {
-        "saslauthd": dataclasses.replace(trap.services["saslauthd"], active="active (exited)", enabled=True)
-    }
-    made = plan("saslauthd-start", dataclasses.replace(trap, services=services))
-    assert made.outcome is Outcome.PENDING
-    assert "active (exited)" in made.reason
-    assert any(
-        "restart saslauthd" in command for change in made.changes for command in change.describe().commands
-    )
-
-
-def running(facts: Facts, *argv: str) -> Facts:
-    services = dict(facts.services) | {
-        "saslauthd": dataclasses.replace(facts.services["saslauthd"], enabled=True)
-    }
-    process = Process(7, "saslauthd", ("/usr/sbin/saslauthd", *argv), NOW)
-    return dataclasses.replace(
-        facts,
-        services=services,
-        processes=(*facts.processes, process),
-        saslauthd_says="NO NULL login received",
-    )
-
-
-def test_an_answer_of_saslauthd_is_a_plain_yes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Host, "ask_unix_socket", lambda *_: "NO NULL login received")
-    check = answers_on_socket(Host(), "/run/mux")
-    assert (check.sign, check.says) == (Sign.OK, "saslauthd answers on /run/mux")
-
-
-def test_saslauthd_that_answers_is_left_alone() -> None:
-    assert plan("saslauthd-start", running(machine("12"), "-a", "pam")).outcome is Outcome.DONE
-
-
-def test_saslauthd_that_asks_something_else_is_restarted() -> None:
-    made = plan("saslauthd-start", running(machine("12"), "-a", "shadow"))
-    assert (made.outcome, made.reason) == (Outcome.PENDING, "it does not run with -a pam")
-
-
-def test_a_saslauthd_that_runs_and_does_not_answer_is_not_stopped_by_an_undo() -> None:
-    """It hangs, or serves other programs: the kernel's word counts, not the socket's."""
-    silent = dataclasses.replace(running(machine("12"), "-m", "/run/other"), saslauthd_says=None)
-    for facts, ran in ((silent, True), (dataclasses.replace(silent, processes=()), False)):
-        (change,) = plan("saslauthd-start", facts).changes
-        assert (change.was_running, "saslauthd" in daemons_running(facts)) == (ran, ran)  # type: ignore[attr-defined]
 
 
 def test_a_queue_runner_that_runs_alone_is_not_stopped_by_an_undo() -> None:
@@ -253,14 +123,6 @@ def test_a_second_time_there_is_nothing_to_edit(release: str) -> None:
         if release == "11" and step_id in ("sendmail-auth", "mc-includes"):
             continue  # recorded from the packages alone: what update_auth makes is not there
         assert plan(step_id, facts).outcome is Outcome.DONE, step_id
-
-
-def mc(facts: Facts, answers: Answers, *step_ids: str) -> str:
-    for step_id in step_ids:
-        made = plan(step_id, facts, answers)
-        assert made.outcome in (Outcome.PENDING, Outcome.DONE), made.reason
-        facts = after(facts, made)
-    return facts.text(f.SENDMAIL_MC) or ""
 
 
 def listeners(text: str) -> list[str]:
@@ -356,9 +218,6 @@ def test_a_broken_mc_is_refused_before_sendmailconfig() -> None:
     assert "stop the running MTA" in made.reason
 
 
-CF = "O DaemonPortOptions=Name=MTA-v4, Family=inet, Port=smtp\n"
-
-
 def test_sendmailconfig_ignores_comments_and_dates() -> None:
     files = {f.SENDMAIL_CF: file("##### built on Monday\n" + CF + "### /etc/mail/sendmail.mc ###\n# dnl\n")}
     made = plan("sendmailconfig", machine("12", files=files, cf_from_mc="##### built on Friday\n" + CF))
@@ -371,6 +230,8 @@ OWN_TLS = "".join(
     f"define(`conf{name}', `/etc/own/{name}')dnl\n"
     for name in ("CACERT_PATH", "CACERT", "SERVER_CERT", "SERVER_KEY")
 )
+
+
 OWN_AUTH = "define(`confAUTH_MECHANISMS', `GSSAPI LOGIN PLAIN')dnl\nTRUST_AUTH_MECH(`LOGIN PLAIN')dnl\n"
 
 
@@ -500,174 +361,6 @@ def test_debian_13_leaves_sendmail_disabled() -> None:
     assert made.changes[0].describe().commands == ("systemctl enable sendmail",)
 
 
-# --- before anything ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("overrides", "check_id"),
-    [
-        (
-            {
-                "release": Release("fedora", "41", "Fedora Linux 41"),
-                "foreign": Foreign("it has no dpkg", "use Debian"),
-            },
-            "release",
-        ),
-        ({"release": Release("debian", "11", "Debian 11")}, "release"),
-        ({"packages": {"postfix": "3.7"}}, "mta"),
-        ({"packages": {"exim4-daemon-light": "4.96"}}, "mta"),
-        ({"fqdn": "mail", "fqdn_resolves": False}, "fqdn"),
-        ({"listeners": (Listener("0.0.0.0", 587, "python3", 42),)}, "port-587"),
-        ({"disk_free": 10_000_000}, "disk"),
-        ({"usr_readonly": True}, "usr"),
-        ({"links": {"/etc/mail": "/srv/mail"}}, "links"),
-        ({"links": {"/etc/default": "/etc/default.real", "/etc/mail": "/etc/mail.real"}}, "links"),
-        ({"links": {"/etc/default": ""}}, "links"),
-    ],
-)
-def test_obstacles_are_named(overrides: dict[str, object], check_id: str) -> None:
-    facts = bare("12", **overrides)
-    failed = [item for item in checks(facts, HOWTO) if item.sign is Sign.FAILED]
-    assert [item.id for item in failed] == [check_id]
-    assert failed[0].remedy
-    assert plan("preflight", facts).outcome is Outcome.BLOCKED
-
-
-def test_a_masked_service_is_not_to_run() -> None:
-    facts = machine("13")
-    masked = dataclasses.replace(facts.services["sendmail"], masked=True)
-    blocked = plan(
-        "preflight", dataclasses.replace(facts, services=dict(facts.services) | {"sendmail": masked})
-    )
-    assert blocked.outcome is Outcome.BLOCKED
-    assert "sendmail.service is masked" in blocked.reason
-    assert any("systemctl unmask sendmail" in line for line in blocked.remedy)
-    assert plan("preflight", facts).outcome is Outcome.DONE
-
-
-def test_a_bare_machine_has_no_obstacles() -> None:
-    assert plan("preflight", bare("12")).outcome is Outcome.DONE
-
-
-@pytest.mark.parametrize(
-    ("release", "sign"),
-    [
-        *[("11", Sign.FAILED), ("12", Sign.OK), ("13", Sign.OK), ("14", Sign.OK)],
-        *[("15", Sign.WARNING), ("", Sign.WARNING)],
-    ],
-)
-def test_releases_that_it_was_tried_on(release: str, sign: Sign) -> None:
-    facts = dataclasses.replace(bare("12"), release=Release("debian", release, "Debian"))
-    assert [check.sign for check in checks(facts, HOWTO) if check.id == "release"] == [sign]
-
-
-ELSEWHERE = "DAEMON_OPTIONS(`Name=X, Port=587, Addr=198.51.100.9{more}')dnl\n"
-
-
-def own_mc(more: str = "", **overrides: object) -> f.Facts:
-    """A machine whose admin has put a listener at an address of another host above the MAILER lines."""
-    text = str(machine("13").text(f.SENDMAIL_MC))
-    new = text.replace("MAILER_DEFINITIONS", ELSEWHERE.format(more=more) + "MAILER_DEFINITIONS")
-    assert new != text
-    return machine("13", files={f.SENDMAIL_MC: file(new)}, **overrides)
-
-
-def test_a_listener_at_an_address_of_another_host_is_in_the_way_before_anything_changes() -> None:
-    facts = own_mc()
-    line = str(facts.text(f.SENDMAIL_MC)).splitlines().index(ELSEWHERE.format(more="").strip()) + 1
-    for name in ("preflight", "submission-port"):
-        made = plan(name, facts)
-        assert made.outcome is Outcome.BLOCKED, name
-        assert f"line {line}" in made.reason
-        assert "198.51.100.9, which is no address of this host" in made.reason
-        assert made.remedy == (
-            "in /etc/mail/sendmail.mc put one of this host's addresses (127.0.0.1, 192.0.2.25, ::1, 2001:db8::25) after "
-            "its Addr=, or take Addr= out",
-        )
-
-
-def test_a_listener_that_sendmail_can_do_without_or_open_all_the_same_is_not_in_the_way() -> None:
-    for facts in (own_mc(more=", M=O"), own_mc(any_address=frozenset({"inet"}))):
-        assert plan("preflight", facts).outcome is Outcome.DONE
-        assert plan("submission-port", facts).outcome is Outcome.PENDING
-    assert plan("preflight", own_mc(any_address=frozenset({"inet6"}))).outcome is Outcome.BLOCKED
-
-
-def test_a_listener_elsewhere_that_the_settings_replace_is_not_in_the_way() -> None:
-    chosen = Answers(Listen(submission=("192.0.2.25",)))
-    assert plan("preflight", own_mc(), chosen).outcome is Outcome.DONE
-    assert "dnl DAEMON_OPTIONS(`Name=X" in mc(own_mc(), chosen, "submission-port")
-    assert plan("preflight", own_mc(), Answers(Listen(smtp=("192.0.2.25",)))).outcome is Outcome.BLOCKED
-
-
-def test_a_listener_elsewhere_in_an_included_file_or_in_sendmail_cf_is_in_the_way() -> None:
-    cf = CF + "O DaemonPortOptions=Name=X, Port=587, Addr=198.51.100.9\n"
-    made = plan("preflight", machine("13", cf_from_mc=cf))
-    assert (
-        "a file that /etc/mail/sendmail.mc includes has `Name=X, Port=587, Addr=198.51.100.9`" in made.reason
-    )
-    facts = machine("13", files={f.SENDMAIL_CF: file(cf)}, cf_changed=NOW + 1)
-    made = plan("restart", facts)
-    assert made.outcome is Outcome.BLOCKED
-    assert "/etc/mail/sendmail.cf has `Name=X" in made.reason
-    assert made.remedy[1] == "then `msa-wizard apply sendmailconfig restart`"
-    later = dataclasses.replace(facts, planned=frozenset({"sendmailconfig"}))
-    assert plan("restart", later).outcome is Outcome.PENDING
-
-
-def test_the_program_on_the_port_is_named() -> None:
-    made = plan("preflight", bare("12", listeners=(Listener("0.0.0.0", 587, "python3", 42),)))
-    assert "python3 (pid 42)" in made.reason
-
-
-def test_all_that_is_in_the_way_is_named_at_once() -> None:
-    facts = bare("12", fqdn_resolves=False, listeners=(Listener("0.0.0.0", 587, "python3", 42),))
-    made = plan("preflight", facts)
-    assert "is not a qualified name" in made.reason
-    assert "python3 (pid 42)" in made.reason
-    assert any("127.0.1.1 mail.example.org" in line for line in made.remedy)
-    assert any("systemctl status 42" in line for line in made.remedy)
-
-
-def test_a_host_is_not_renamed_to_its_own_name() -> None:
-    made = plan("preflight", bare("12", fqdn_resolves=False, hostname="mail"))
-    assert not any("set-hostname" in line for line in made.remedy)
-    made = plan("preflight", bare("12", fqdn_resolves=False, hostname="mail.lan"))
-    assert " hostnamectl set-hostname mail" in made.remedy
-
-
-@pytest.mark.parametrize(
-    ("value", "listens"), [("Daemon", True), ("daemon", True), ("None", False), ("Inetd", False), ("", False)]
-)
-def test_a_host_whose_sendmail_never_listens_is_named(value: str, listens: bool) -> None:
-    shipped = machine("12").text(f.SENDMAIL_CONF) or ""
-    conf = re.sub(r'^DAEMON_MODE="Daemon"', f'DAEMON_MODE="{value}"', shipped, flags=re.M)
-    assert value == "Daemon" or conf != shipped
-    facts = machine("12", files={f.SENDMAIL_CONF: file(conf)})
-    for name in ("preflight", "restart"):
-        made = plan(name, facts)
-        assert (made.outcome is not Outcome.BLOCKED, f'DAEMON_MODE="{value}"' in made.reason) == (
-            listens,
-            not listens,
-        )
-    assert listens or 'set DAEMON_MODE="Daemon"' in made.remedy[0]
-    mend = MendDaemonMode().plan(facts, HOWTO)
-    assert mend.outcome is (Outcome.DONE if listens else Outcome.PENDING)
-    assert added(mend) == ([] if listens else ['DAEMON_MODE="Daemon";'])
-    fixed = dataclasses.replace(facts, planned=frozenset({MendDaemonMode.id}))
-    assert plan("restart", fixed).outcome is not Outcome.BLOCKED
-
-
-def test_a_port_is_called_free_only_where_nobody_holds_it() -> None:
-    held = (Listener("0.0.0.0", 25, "sendmail-mta", 100),)
-    says = {each.id: each.says for each in checks(machine("12", listeners=held), HOWTO)}
-    assert says["port-25"] == "sendmail listens on port 25"
-    assert says["port-587"] == "port 587 is free"
-    unseen = machine("12", euid=1000, listeners=(Listener("0.0.0.0", 25, None, None),))
-    port = next(each for each in checks(unseen, HOWTO) if each.id == "port-25")
-    assert (port.sign, "only root can see" in port.says) == (Sign.UNKNOWN, True)
-
-
 # --- what is not known ----------------------------------------------------------------------------------------
 
 
@@ -743,27 +436,6 @@ def test_what_is_only_recommended_does_not_come_unasked() -> None:
     assert "--no-install-recommends" in made.changes[0].describe().commands[0]
 
 
-def test_replace_mta_lets_it_go() -> None:
-    answers = Answers(replace_mta=True)
-    facts = bare("12", packages={"postfix": "3.7"}, listeners=(Listener("0.0.0.0", 25, "master", 9),))
-    assert plan("preflight", facts, answers).outcome is Outcome.DONE
-    change = plan("install", facts, answers).changes[0]
-    assert "--no-remove" not in change.describe().commands[0]
-    assert "--no-remove" in plan("install", facts).changes[0].describe().commands[0]
-
-
-def test_who_wants_another_mta_replaced_is_told_how_on_the_screens_and_the_command_line() -> None:
-    made = plan("preflight", bare("12", packages={"postfix": "3.7"}))
-    told = "tick Replace another MTA in the Settings, or `msa-wizard apply --replace-mta`"
-    assert [line for line in made.remedy if line.endswith(told)]
-
-
-def test_465_is_looked_at_only_where_it_was_chosen() -> None:
-    facts = bare("12", listeners=(Listener("0.0.0.0", 465, "stunnel4", 9),))
-    assert plan("preflight", facts).outcome is Outcome.DONE
-    assert plan("preflight", facts, Answers(Listen(implicit_tls=True))).outcome is Outcome.BLOCKED
-
-
 # --- a bare machine -------------------------------------------------------------------------------------------
 
 
@@ -836,29 +508,6 @@ def with_options(facts: Facts, flags: str) -> Entry:
     return file(
         text.replace("MAILER_DEFINITIONS", f"define(`confAUTH_OPTIONS',`{flags}')dnl\nMAILER_DEFINITIONS")
     )
-
-
-def test_a_system_with_debians_sendmail_is_warned_not_refused() -> None:
-    facts = bare("12", release=Release("ubuntu", "24.04", "Ubuntu 24.04"))
-    release = checks(facts, HOWTO)[0]
-    assert release.sign is Sign.WARNING
-    assert "rehearse" in release.remedy
-    assert plan("preflight", facts).outcome is Outcome.DONE
-
-
-def test_why_a_system_is_refused_is_said(tmp_path: Path) -> None:
-    facts = bare(
-        "12",
-        release=Release("fedora", "41", "Fedora Linux 41"),
-        foreign=Foreign("it has no dpkg and no apt", "use Debian"),
-    )
-    assert "Fedora Linux 41: it has no dpkg" in plan("preflight", facts).reason
-    engine = Engine(Host(tmp_path), Answers(), lambda _: None)
-    assert set(engine.plan(["preflight", "install"], facts)) == {"preflight", "install"}
-    with pytest.raises(
-        CannotHere, match="Fedora Linux 41: it has no dpkg and no apt; what to do: use Debian"
-    ):
-        engine.plan(["install"], facts)
 
 
 def test_every_step_that_changes_something_says_before_what_will_be_checked() -> None:
