@@ -51,7 +51,7 @@ class RollbackScreen(ReviewAndRun[None]):
 First you see what the rollback would do: the steps that go too because they need this one, each file as it will be,
 what is generated again, what is restarted. Nothing is changed before you press y.
 
-Your own later work in the same files stays. Where you and the step changed the very same lines, the three
+Your own later work in the same files stays. Where what the step wrote has been changed since, the three
 versions are shown: yours, as the step left it, as it was before. k keeps yours there, r restores what was
 before, e opens your file in your editor and then prepares the rollback again, Esc leaves everything as it is. A
 rollback is a commit too and can itself be rolled back.
