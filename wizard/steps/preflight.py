@@ -194,8 +194,8 @@ def _wanted(port: int, facts: Facts, answers: Answers) -> set[str]:
     listen = answers.listen
     addresses = set(listen.smtp if port == 25 else listen.submission)
     if not addresses:
-        kept = {each for each in _own(port, facts) if not is_loopback(each)}
-        addresses = (kept or {"0.0.0.0"}) | ({"::"} if listen.ipv6 else set())
+        outside = {each for each in _own(port, facts) if not is_loopback(each)}
+        addresses = (outside or {"0.0.0.0"}) | ({"::"} if listen.ipv6 else set())
     local = port == 25 or (port == 587 and listen.local_submission)
     return addresses | ({"127.0.0.1"} if local else set())
 

@@ -101,8 +101,8 @@ def _taken(facts: Facts) -> tuple[str, ...]:
     """What else holds a port of sendmail.cf, and what to do: a restart would end with no listener there."""
     daemons = sendmail_cf.daemons(facts.text(f.SENDMAIL_CF) or "")
     for listener in facts.listeners:
-        others = listener.pid is not None and listener.process != "sendmail-mta"
-        if others and any(
+        of_another = listener.pid is not None and listener.process != "sendmail-mta"
+        if of_another and any(
             daemon.port == listener.port and collide(daemon.place, listener.address) for daemon in daemons
         ):
             return (
