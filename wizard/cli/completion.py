@@ -52,7 +52,7 @@ _OWN_WORDS = {
     'COMP_LINE="$BUFFER"': 'COMP_LINE="$line"',
     'COMP_POINT="$CURSOR"': 'COMP_POINT="${#line}"',
 }
-"""argcomplete has zsh send the whole line, which behind sudo begins with another command: ours is what completes these words."""
+"""In zsh argcomplete's script sends the whole line, which may begin with sudo: ours sends the words of our own command."""
 
 
 def completion(arguments: argparse.Namespace) -> int:

@@ -181,7 +181,9 @@ def prepare(
     if as_found and why is None:
         reversal = _as_found(store, reversal, stays)
     if target.everything and host.exists(SAVED):
-        stay = f"your settings in {SAVED} stay, and count at the next `apply`: `rm {SAVED}` ends that"
+        stay = (
+            f"your settings in {SAVED} stay, and the next `apply` goes by them; to remove them: `rm {SAVED}`"
+        )
         reversal = replace(reversal, notes=(*reversal.notes, stay))
     if any(database(path) for path in reversal.targets):
         reversal = _with_backups(store, target, reversal)
