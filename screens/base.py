@@ -20,7 +20,7 @@ from textual.await_complete import AwaitComplete
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.events import Key, Unmount
+from textual.events import Callback, Key, Unmount
 from textual.message import Message
 from textual.messages import Prune
 from textual.screen import ModalScreen, Screen
@@ -28,6 +28,7 @@ from textual.timer import Timer
 from textual.widgets import Checkbox, Input, Label, Static
 
 from screens import SMALLEST
+from screens.jobs import Drawing
 from screens.widgets.contents import emphatic
 from screens.widgets.fitted import Fitted
 from screens.widgets.keys import Keys
@@ -127,9 +128,13 @@ class WizardScreen(Screen[Result]):
 
     async def _dispatch_message(self, message: Message) -> None:
         """Textual's. A screen that goes, even before it is made, takes in nothing more: no key, timer or result of a worker,
-        since what it held may be gone."""
-        if not self._pruning or isinstance(message, Prune | Unmount):
+        since what it held may be gone. But who waits for its turn (`call_later`) would wait for ever."""
+        if not self._pruning or isinstance(message, Callback | Prune | Unmount):
             await super()._dispatch_message(message)
+
+    def on_drawing(self, message: Drawing) -> None:
+        """A thread has something to show."""
+        message.draw()
 
     @property
     def ending(self) -> bool:
@@ -342,7 +347,7 @@ class Frame(WizardScreen[Result]):
             except Exception as error:
                 shown = partial(self._say_problem, error)
             with contextlib.suppress(RuntimeError):  # the app has ended
-                self.call_later(deliver, shown)
+                self.post_message(Drawing(partial(deliver, shown)))
 
         # Not one of Textual's workers: who quits does not wait for a look.
         Thread(target=copy_context().run, args=(work,), daemon=True).start()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.app import App
@@ -38,6 +39,13 @@ class EngineSaid(Message):
     """An event of the engine; its output lines go to `Job.lines` instead."""
 
     event: Event
+
+
+@dataclass
+class Drawing(Message, bubble=False):
+    """What a thread has a screen draw, in that screen's own turn. One that goes draws nothing more."""
+
+    draw: Callable[[], object]
 
 
 @dataclass
@@ -221,7 +229,7 @@ class Job:
 
     def show(self, draw: Callable[..., object], *shown: object) -> None:
         """Let that screen draw something, after all that was handed to it before."""
-        self.listener.call_later(draw, *shown)
+        self.post(Drawing(partial(draw, *shown)))
 
     def run(self, work: Callable[[Job], object], previous: Job) -> None:
         """Do the work once `previous` has ended; JobEnded is the last message."""

@@ -23,6 +23,7 @@ from screens.rollback import History, RollbackScreen
 from screens.settings import Settings
 from screens.settings_form import Unsaved
 from screens.steps import Steps
+from screens.summary import Summary
 from screens.welcome import PLACES, TOOLS, Welcome
 from screens.widgets.step_board import StepBoard
 from snapshots.store import Commit
@@ -181,6 +182,23 @@ def test_a_result_for_a_screen_that_is_going_is_dropped(bench: Bench) -> None:
         app.pop_screen()  # before what it holds is made
         await until(pilot, lambda: not summary.is_running and shows(app, "y applies the step"))
         assert app.crash is None
+
+    play(bench, story)
+
+
+def test_who_waits_for_a_screen_that_goes_is_answered(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+        app.go("summary")
+        await until(pilot, lambda: isinstance(app.screen, Summary))
+        summary, going, answered = app.screen, asyncio.Event(), asyncio.Event()
+        summary.call_later(going.wait)
+        summary.call_later(answered.set)  # as the pilot does, before it presses a key or pauses
+        app.pop_screen()
+        while not summary._pruning:
+            await asyncio.sleep(0.01)
+        going.set()
+        await asyncio.wait_for(answered.wait(), 10)
 
     play(bench, story)
 
