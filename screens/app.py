@@ -21,9 +21,11 @@ from textual.screen import Screen
 
 from screens import SMALLEST
 from screens.backend import Backend
-from screens.base import Dialog, Frame, WizardScreen, spelled
+from screens.base import Frame, WizardScreen
+from screens.dialog import Dialog
 from screens.jobs import Desk
 from screens.welcome import PLACES, TOOLS, Welcome
+from screens.widgets.keys import spelled
 from screens.widgets.terminal_output import ChangedCells
 from wizard.console import clean_block, set_width
 from wizard.system.signals import SIGNALS

@@ -1,5 +1,4 @@
-"""What all screens share: how they end, page and speak; the frame of a full screen; the dialog on top of one; an error as
-a sentence."""
+"""What all screens share: how they end, page and speak; the frame of a full screen; a field of a form."""
 
 from __future__ import annotations
 
@@ -18,23 +17,22 @@ from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import ActiveBinding, Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Callback, Key, Unmount
 from textual.message import Message
 from textual.messages import Prune
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Checkbox, Input, Label, Static
 
 from screens import SMALLEST
 from screens.jobs import Drawing
-from screens.widgets.contents import emphatic
+from screens.sentences import sentence
 from screens.widgets.fitted import Fitted
 from screens.widgets.keys import Keys
-from wizard.console import clean, clean_block, fold
+from wizard.console import clean, fold
 from wizard.console import command as command_lines
-from wizard.errors import Locked, NothingToRollBack, WizardError
 
 if TYPE_CHECKING:
     from screens.backend import Backend
@@ -269,7 +267,7 @@ def _fitting(words: str | Content, columns: int) -> Content:
     return Content(words) if isinstance(words, str) else words
 
 
-def _too_small(what_to_do: str) -> Static:
+def too_small(what_to_do: str) -> Static:
     """What covers a screen while the window is too small."""
     words = f"This window is too small: the screens need {SMALLEST[0]}x{SMALLEST[1]}.\nNothing is lost; {what_to_do}"
     return Static(words, id="small", markup=False)
@@ -308,7 +306,7 @@ class Frame(WizardScreen[Result]):
             yield from self.body()
         yield Static("", id="same", markup=False)
         yield Keys(show_command_palette=False, compact=True)
-        yield _too_small("make it larger to go on, or press F10 to quit.")
+        yield too_small("make it larger to go on, or press F10 to quit.")
 
     @abstractmethod
     def body(self) -> ComposeResult:
@@ -423,43 +421,6 @@ class Frame(WizardScreen[Result]):
         self.query_one("#aside", Static).update(clean(words))
 
 
-class Dialog(ModalScreen[Result], WizardScreen[Result]):
-    """A question, or something to read, on top of a screen.
-
-    One that comes by itself (`COMES`) listens once no key has been pressed for a moment (`QUIET`), and shows its keys
-    then: a key that is held down, or was meant for what was there before, is no answer to it."""
-
-    COMES: ClassVar[bool] = False
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1", "app.explain", "Help", show=False, tooltip="Help for this dialog")
-    ]
-    """The app's keys end at a dialog."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.listens = not self.COMES
-
-    def on_mount(self) -> None:
-        """Wait for a moment without a key."""
-        if self.COMES:
-            self.ask_when_quiet()
-        self.mount(_too_small("make it larger to answer."))
-
-    def set_listens(self, listens: bool) -> None:
-        """Its keys are shown while they do something."""
-        super().set_listens(listens)
-        for line in self.query(".keys"):
-            line.visible = listens
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Nothing before it listens."""
-        return True if self.listens else None
-
-    def over(self) -> bool:
-        """Whether something else has answered it, so that it makes way for the next screen."""
-        return False
-
-
 @dataclass(frozen=True)
 class Field:
     """A line of a form. `about` is said while it has the focus; `empty` is shown while it holds nothing."""
@@ -479,73 +440,3 @@ class Field:
             tooltip=self.about or None,
         )
         return Horizontal(Label(self.label, classes="label", markup=False), entry, classes="field")
-
-
-INSIDE = 71
-"""Cells of a line in `scrolled`: those of a dialog (wizard.tcss) without its edge, and without what scrolls."""
-
-
-def scrolled(content: Content | str, name: str = "content") -> VerticalScroll:
-    """Text of a dialog that may be longer than its place."""
-    return VerticalScroll(Static(content, markup=False), id=name, classes="scrolled")
-
-
-def headline(words: str, style: str = "ansi_yellow") -> Static:
-    """The first line of a dialog, with a sign."""
-    return Static(emphatic(words, style), classes="headline", markup=False)
-
-
-SCROLLS = "PgUp, PgDn", "scroll"
-"""Said where a text may be longer than its place."""
-
-
-def keys(*meanings: tuple[str, str]) -> Static:
-    """The last line of a dialog: keys and what they do."""
-    return Static(
-        Content("   ").join([Content.assemble((key, "ansi_cyan"), f" {words}") for key, words in meanings]),
-        classes="keys",
-        markup=False,
-    )
-
-
-_SPELLED = {
-    "escape": "Esc", "pageup": "PgUp", "pagedown": "PgDn", "pgup": "PgUp", "pgdn": "PgDn", "slash": "/",
-    "question_mark": "?", "exclamation_mark": "!",
-}  # fmt: skip
-
-
-def spelled(key: str) -> str:
-    """Textual's name of a key as people write it: Esc, F5, Ctrl+P, a letter as it is typed."""
-    parts = key.split("+")
-    words = [_SPELLED.get(part, part if len(part) == 1 else part.capitalize()) for part in parts]
-    if len(parts) > 1:
-        words[-1] = words[-1].upper() if len(words[-1]) == 1 else words[-1]
-    return "+".join(words)
-
-
-def about_input(problem: ValueError) -> str:
-    """What is wrong with what was typed, as a sentence, cleaned."""
-    text = clean(str(problem))
-    return f"{text[:1].upper()}{text[1:]}"
-
-
-def sentence(error: Exception) -> str:
-    """What to say of `error`, cleaned. Raises `error` itself where it is a mistake of ours: for the crash report."""
-    from snapshots.errors import (
-        StoreError,  # here, for every screen imports this file and the first must not wait
-    )
-    from wizard.engine.state_dir import InterruptedRun
-
-    match error:
-        case InterruptedRun():
-            text = "An earlier run was interrupted. Undo it or finish it first (Esc, then the first line)"
-        case NothingToRollBack():
-            text = f"nothing to roll back: {error}"  # it may begin with the name of a commit or of a step
-        case WizardError():
-            text = error.sentence
-        case StoreError() | OSError():
-            text = str(error)
-        case _:
-            raise error
-    first = text[:1] if isinstance(error, Locked) else text[:1].upper()  # it begins with somebody's name
-    return clean_block(f"{first}{text[1:]}{'' if text.endswith(('.', '!')) else '.'}")

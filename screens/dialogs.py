@@ -12,22 +12,11 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Label, Static
 
-from screens.base import (
-    FORM,
-    INSIDE,
-    PAGES,
-    SCROLLS,
-    Dialog,
-    Field,
-    WizardScreen,
-    about_input,
-    headline,
-    keys,
-    scrolled,
-    sentence,
-)
+from screens.base import FORM, PAGES, Field, WizardScreen
+from screens.dialog import INSIDE, SCROLLS, Dialog, headline, keys, scrolled
 from screens.external_programs import shell
 from screens.jobs import CertificateWaits, Job, Reply
+from screens.sentences import about_input, sentence
 from screens.widgets.contents import emphatic, endings_content, hanging
 from wizard.console import clean, count
 from wizard.delivery import from_anywhere

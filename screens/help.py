@@ -11,7 +11,8 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input
 
-from screens.base import INSIDE, SCROLLS, Dialog, keys, scrolled, spelled
+from screens.dialog import INSIDE, SCROLLS, Dialog, keys, scrolled
+from screens.widgets.keys import spelled
 from screens.words import on
 from wizard.console import clean, fold
 

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from screens.base import Dialog, keys
+from screens.dialog import Dialog, keys
 
 _STEP = (
     "If you quit now, the command at work is finished first: a package manager is never stopped half-way, and that may "

@@ -11,9 +11,10 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from screens.base import FORM, Field, Frame, about_input, sentence
+from screens.base import FORM, Field, Frame
 from screens.dialogs import ask_certificate, asking
 from screens.jobs import CertificateWaits, Job, JobEnded, Stopped
+from screens.sentences import about_input, sentence
 from screens.widgets.contents import check_content, line_shown, with_meaning
 from wizard.console import clean, clean_block
 from wizard.errors import Interrupted

@@ -10,9 +10,10 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input, Static
 
 from screens.backend import ManualLoginRequest
-from screens.base import FORM, Field, about_input, sentence
+from screens.base import FORM, Field
 from screens.dialogs import ask_certificate, asking
 from screens.jobs import CertificateWaits, ChangesWait, Job, JobEnded, MoveWaits, Reply, Stopped
+from screens.sentences import about_input, sentence
 from screens.tools import Tool, seconds_left
 from screens.widgets.contents import line_shown
 from screens.widgets.explained_lines import ExplainedLines

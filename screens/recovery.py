@@ -13,9 +13,10 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from screens.base import PAGES, sentence
+from screens.base import PAGES
 from screens.review_and_run import ReviewAndRun
 from screens.rollback import left_lines
+from screens.sentences import sentence
 from screens.widgets.contents import check_content, emphatic
 from screens.widgets.rows import Rows
 from wizard.console import clean, width

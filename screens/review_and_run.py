@@ -14,9 +14,10 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from screens.base import PAGES, Frame, Result, sentence
+from screens.base import PAGES, Frame, Result
 from screens.dialogs import WhatWouldEnd
 from screens.jobs import EndingsWait, EngineSaid, Job, JobEnded, Reply, StepWaits, Stopped
+from screens.sentences import sentence
 from screens.widgets.contents import check_content, diff_content, hanging
 from screens.widgets.fitted import FittedText
 from screens.widgets.output import Output

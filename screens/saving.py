@@ -9,7 +9,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
-from screens.base import PAGES, Dialog, Frame, headline, keys, scrolled, sentence
+from screens.base import PAGES, Frame
+from screens.dialog import Dialog, headline, keys, scrolled
+from screens.sentences import sentence
 from wizard.console import clean
 from wizard.errors import AnswersError
 from wizard.system.output_file import AlreadyThere, save

@@ -15,7 +15,9 @@ from textual.containers import Vertical
 from textual.events import DescendantFocus
 from textual.widgets import Checkbox, Input
 
-from screens.base import Dialog, Field, Frame, headline, keys, sentence
+from screens.base import Field, Frame
+from screens.dialog import Dialog, headline, keys
+from screens.sentences import sentence
 from wizard.console import clean
 from wizard.errors import AnswersError, OthersSaved, WizardError
 from wizard.model.answers import Answers

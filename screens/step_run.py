@@ -7,11 +7,12 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from screens.base import Frame, sentence
+from screens.base import Frame
 from screens.external_programs import edit
 from screens.jobs import ApplyPolicy, EndingsWait, EngineSaid, JobEnded, Reply, StepWaits, Stopped
 from screens.remaining import Remaining
 from screens.review_and_run import event_line
+from screens.sentences import sentence
 from screens.widgets.contents import left_out, without
 from screens.widgets.step_board import StepBoard, StepPanes
 from wizard.console import clean

@@ -11,8 +11,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from screens.base import Frame, sentence
+from screens.base import Frame
 from screens.jobs import Job, JobEnded
+from screens.sentences import sentence
 from screens.widgets.contents import check_content
 from screens.widgets.explained_lines import ExplainedLines
 from wizard.console import clean, width

@@ -1,4 +1,4 @@
-"""The footer: keys and what they do now, two cells apart where there is room."""
+"""Keys as people write them, and the footer: keys and what they do now, two cells apart where there is room."""
 
 from __future__ import annotations
 
@@ -32,3 +32,18 @@ class Keys(Footer):
         self.set_class(words + GAP * gaps > width, "-tight")
         for key in self._keys:
             key.display = not key.action.endswith("leave") or words + gaps <= width
+
+
+_SPELLED = {
+    "escape": "Esc", "pageup": "PgUp", "pagedown": "PgDn", "pgup": "PgUp", "pgdn": "PgDn", "slash": "/",
+    "question_mark": "?", "exclamation_mark": "!",
+}  # fmt: skip
+
+
+def spelled(key: str) -> str:
+    """Textual's name of a key as people write it: Esc, F5, Ctrl+P, a letter as it is typed."""
+    parts = key.split("+")
+    words = [_SPELLED.get(part, part if len(part) == 1 else part.capitalize()) for part in parts]
+    if len(parts) > 1:
+        words[-1] = words[-1].upper() if len(words[-1]) == 1 else words[-1]
+    return "+".join(words)

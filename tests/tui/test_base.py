@@ -12,8 +12,10 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from screens.app import WizardApp
-from screens.base import Dialog, Frame, WizardScreen, sentence
+from screens.base import Frame, WizardScreen
+from screens.dialog import Dialog
 from screens.manual_login import ManualLogin
+from screens.sentences import sentence
 from screens.tools import SaslauthdDebug
 from tests.tui.bench import Bench, play, shows, until
 from wizard.errors import NothingToRollBack, NotRoot

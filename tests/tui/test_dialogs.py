@@ -17,7 +17,7 @@ from textual.widgets import Static
 
 import screens
 from screens.app import WizardApp
-from screens.base import Dialog
+from screens.dialog import Dialog
 from screens.dialogs import (
     ApplyAll,
     AskCertificate,

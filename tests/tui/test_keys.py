@@ -13,10 +13,11 @@ from textual.widgets import Input, Static
 from textual.widgets._footer import FooterKey
 
 from screens.app import WizardApp
-from screens.base import Frame, spelled
+from screens.base import Frame
 from screens.external_programs import edit, shell
 from screens.help import Help
 from screens.welcome import PLACES, TOOLS
+from screens.widgets.keys import spelled
 from tests.pasted import pasted
 from tests.tui.bench import Bench, Writes, at, at_steps, notified, play, shows, text, until, use
 
