@@ -154,9 +154,13 @@ class WizardApp(App[int]):
                 self.action_leave()
 
         if not isinstance(self.screen, ConfirmQuit):
-            screens = (screen for screen in self.screen_stack if isinstance(screen, WizardScreen))
-            edits = [name for screen in screens for name in screen.would_go]
-            self.push_screen(ConfirmQuit(self.desk.step, self.desk.job, edits), decided)
+            self.push_screen(ConfirmQuit(self.desk.step, self.desk.job, self._would_go), decided)
+
+    @property
+    def _would_go(self) -> list[str]:
+        """The edits of sendmail.mc that are rolled back if the run at hand ends now."""
+        screens = (screen for screen in self.screen_stack if isinstance(screen, WizardScreen))
+        return [name for screen in screens if self.desk.works_for(screen) for name in screen.would_go]
 
     def before_it_ends(self, go_on: Callable[[], object], stay: Callable[[], object] = lambda: None) -> None:
         """`go_on` ends a run that waits: ask where that takes edits of sendmail.mc with it; after a no, `stay`."""
@@ -165,10 +169,7 @@ class WizardApp(App[int]):
         def decided(yes: bool | None) -> None:
             (go_on if yes else stay)()
 
-        waiting = [
-            each for each in self.screen_stack if isinstance(each, WizardScreen) and self.desk.asks(each)
-        ]
-        if edits := [name for each in waiting for name in each.would_go]:
+        if edits := self._would_go:
             self.push_screen(EditsGo(edits), decided)
         else:
             go_on()
