@@ -98,12 +98,8 @@ class StepRun(Frame[None]):
         self._drawing = self.set_interval(DRAWN, self._draw, pause=True)
 
     @abstractmethod
-    def look_at_steps(self) -> None:
-        """Look at the host, and show what came of a run that has ended."""
-
-    @abstractmethod
-    def _once_seen(self, go_on: Callable[[], object]) -> None:
-        """The same, and `go_on` then."""
+    def look_at_steps(self, then: Callable[[], object] | None = None) -> None:
+        """Look at the host, and show what came of a run that has ended; `then` comes after that."""
 
     @abstractmethod
     def show_step(self) -> None:
@@ -146,7 +142,8 @@ class StepRun(Frame[None]):
             self.say_of(missing, f"{missing} {needed}: {name} does not work without it. y applies {missing}.")
         elif name in self.skipped:
             self.skipped.discard(name)
-            self._once_seen(partial(self._begin, name))  # what it makes to do is known before it is at work
+            # What it makes to do is known before it is at work.
+            self.look_at_steps(partial(self._begin, name))
         else:
             self._begin(name)
 
@@ -232,7 +229,7 @@ class StepRun(Frame[None]):
             self.look_at_steps()
         elif self.free and word in (*REMAINING, "failed", "blocked"):
             self._skip(name)
-            self._once_seen(partial(self._go_on_without, name))
+            self.look_at_steps(partial(self._go_on_without, name))
 
     def _go_on_without(self, name: str) -> None:
         for first in self.remains.applicable[:1]:
@@ -438,7 +435,7 @@ class StepRun(Frame[None]):
         def go_on(next_move: str | None) -> None:
             if next_move == "again":
                 first, everything = next(iter(gone), name), self.policy.everything
-                self._once_seen(partial(self._begin, first, everything=everything))
+                self.look_at_steps(partial(self._begin, first, everything=everything))
             elif next_move:
                 self.wizard.go(next_move)
             elif self.policy.everything:

@@ -68,7 +68,7 @@ can be applied all the same.
     _interrupted = False
     """Whether an earlier run waits to be finished or undone."""
     _then: Callable[[], object] | None = None
-    """What goes on once the host was looked at: another look that begins meanwhile does not end it, one that fails does."""
+    """What comes after the look at hand: another look that begins meanwhile does not end it, one that fails does."""
 
     def body(self) -> ComposeResult:
         """List and panes, one line of news below."""
@@ -88,20 +88,16 @@ can be applied all the same.
             self.panes.pane("diff")
             self.look_at_steps()
 
-    def look_at_steps(self) -> None:
-        """Look at the host, and show what came of a run that has ended."""
+    def look_at_steps(self, then: Callable[[], object] | None = None) -> None:
+        """Look at the host, and show what came of a run that has ended; `then` comes after that."""
+        self._then = then or self._then
         self.see(self._seen, with_apt=self._apt_said)
-
-    def _once_seen(self, go_on: Callable[[], object]) -> None:
-        """The same, and `go_on` then."""
-        self._then = go_on
-        self.look_at_steps()
 
     def _seen(self, overview: Overview) -> None:
         self._looked(overview)
-        go_on, self._then = self._then, None
-        if go_on is not None:
-            go_on()
+        then, self._then = self._then, None
+        if then is not None:
+            then()
 
     def _say_problem(self, error: Exception) -> None:
         self._then = None
