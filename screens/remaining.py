@@ -35,8 +35,8 @@ class Remaining:
         """What a run is for that passes what is stuck: all other steps that do not need it. Empty where nothing is, which means all."""
         from wizard.rollback.rollback import needing
 
-        left_out = {*self.stuck, *needing(self.stuck)}
-        return tuple(name for name in self.steps if name not in left_out) if left_out else ()
+        held_up = {*self.stuck, *needing(self.stuck)}
+        return tuple(name for name in self.steps if name not in held_up) if held_up else ()
 
     @property
     def applicable(self) -> list[str]:

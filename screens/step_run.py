@@ -13,7 +13,7 @@ from screens.jobs import ApplyPolicy, EndingsWait, EngineSaid, JobEnded, Reply, 
 from screens.remaining import Remaining
 from screens.review_and_run import event_line
 from screens.sentences import sentence
-from screens.widgets.contents import left_out, without
+from screens.widgets.contents import skipped_words, without
 from screens.widgets.step_board import StepBoard, StepPanes
 from wizard.console import clean
 from wizard.engine import edits
@@ -58,7 +58,7 @@ class StepRun(Frame[None]):
         """What it has applied."""
         self._current: str | None = None
         """The step in front of the engine."""
-        self._left_out_now = ""
+        self._skip_words = ""
         """What follows from the skip before the next question."""
         self._asked = False
         """Whether its question is on the screen: a key from before is no answer, though the run waits already."""
@@ -158,14 +158,9 @@ class StepRun(Frame[None]):
         """The first step that `name` needs and that is not done."""
         board = self.board
         for need in board.steps[name].needs:
-            if self._left_out(need) or board.states.get(need) in (*REMAINING, "failed", "blocked"):
+            if board.states.get(need) in (*REMAINING, NOT_NOW, "skipped", "failed", "blocked"):
                 return self.missing(need) or need
         return ""
-
-    def _left_out(self, name: str) -> bool:
-        """Whether what needs the step has to wait until it is wanted."""
-        word = self.board.states.get(name)
-        return word in (NOT_NOW, "skipped")
 
     def _blocks(self, name: str) -> bool:
         """Whether the step cannot be applied on this host as it is."""
@@ -219,9 +214,9 @@ class StepRun(Frame[None]):
             if name != self._current:
                 self.say_of(name, f"{self._current} is next: s skips that one.")
                 return
-            self._asked, self._left_out_now = False, left_out([name])
+            self._asked, self._skip_words = False, skipped_words([name])
             self._skip(name)
-            self.say_of(name, self._left_out_now)
+            self.say_of(name, self._skip_words)
             desk.answer(Reply.NO, self)
         elif self.free and word == "skipped":
             self.skipped.discard(name)
@@ -234,7 +229,7 @@ class StepRun(Frame[None]):
     def _go_on_without(self, name: str) -> None:
         for first in self.remains.applicable[:1]:
             self.board.select(first)
-        self.say_of(self.board.chosen, f"{left_out([name])} s on it again includes it.")
+        self.say_of(self.board.chosen, f"{skipped_words([name])} s on it again includes it.")
 
     def _skip(self, name: str) -> None:
         self.skipped.add(name)
@@ -348,7 +343,7 @@ class StepRun(Frame[None]):
         self._wait_at(name)
         self.show_step()
         self.panes.pane("diff")
-        why, self._left_out_now = f"{self._left_out_now} {message.why}".strip(), ""
+        why, self._skip_words = f"{self._skip_words} {message.why}".strip(), ""
         words = f"{why} y applies {name}, s skips it, a applies all that remain.".lstrip()
         self.ask_when_quiet(partial(self.say_of, name, words))
         if message.edits:
@@ -399,7 +394,7 @@ class StepRun(Frame[None]):
         self._drawing.pause()
         self._no_progress()
         self.ask_when_quiet()
-        self._current, self._began, self.about, self._left_out_now = None, 0.0, "", ""
+        self._current, self._began, self.about, self._skip_words = None, 0.0, "", ""
         if self._to_edit:
             path, self._to_edit = self._to_edit, ""
             edit(self.app, self.backend.host.path(path))

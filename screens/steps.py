@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from screens.base import PAGES
 from screens.step_run import StepRun
-from screens.widgets.contents import left_out
+from screens.widgets.contents import skipped_words
 from screens.widgets.step_board import PANES, StepBoard
 from wizard.console import clean, count
 from wizard.engine.overview import REMAINING, Overview
@@ -160,7 +160,7 @@ can be applied all the same.
         if not applicable and stuck:
             return f"{stuck} cannot be applied yet: fix what it shows, then press F5."
         if not left and skipped:
-            return f"{left_out(skipped)} s on a skipped step includes it again."
+            return f"{skipped_words(skipped)} s on a skipped step includes it again."
         if not left:
             return self._finished()
         to_do = f"{count(left, 'step')} to do."

@@ -15,7 +15,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from screens.base import PAGES, Frame
-from screens.widgets.contents import check_content, left_out, meter
+from screens.widgets.contents import check_content, meter, skipped_words
 from screens.widgets.fitted import Fitted
 from screens.widgets.rows import Rows
 from wizard.console import clean, count
@@ -153,7 +153,7 @@ def _summary(overview: Overview) -> str:
         words = f"{remaining} of {count(len(overview.plans), 'step')} {have} something to do."
         return f"{words} Skipped: {', '.join(skipped)}." if skipped else words
     if skipped:
-        return left_out(skipped)
+        return skipped_words(skipped)
     states = list(overview.states.values())
     if unknown := states.count(UNKNOWN):
         return f"Only root can see {unknown} of {count(len(states), 'step')}: run this with sudo."

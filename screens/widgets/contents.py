@@ -243,6 +243,6 @@ def without(name: str) -> str:
     return follows(name, needing)
 
 
-def left_out(names: Iterable[str]) -> str:
+def skipped_words(names: Iterable[str]) -> str:
     """Which steps are skipped, and what that means: a sentence."""
     return f"{'; '.join(f'{name} skipped: {without(name)}' for name in names)}."
