@@ -114,8 +114,9 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
         typed = {name: self.entered(name) for name in known}
         if typed["port"] == "587":
             typed["port"] = ""
-        kept = [name for name, value in typed.items() if value or known[name]]  # what was emptied stays empty
-        options = [word for name in kept for word in (f"--{name}", typed[name])]
+        # What was emptied stays empty.
+        given = [name for name, value in typed.items() if value or known[name]]
+        options = [word for name in given for word in (f"--{name}", typed[name])]
         self.same(f"msa-wizard test{as_words([*options, '--watch'])}")
 
     def on_descendant_focus(self) -> None:

@@ -117,7 +117,7 @@ class SettingsForm(Frame[None]):
         return self.backend.answers
 
     def on_mount(self) -> None:
-        """A run that waits goes by the settings as they were: it ends, and the steps plan anew."""
+        """A run that waits goes by the settings as they were: it ends, and the steps are planned again."""
         self.before = self.typed()
         self.show_command(self.before)
         self.wizard.before_it_ends(self.desk.end_what_waits, self.dismiss)

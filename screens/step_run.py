@@ -176,8 +176,8 @@ class StepRun(Frame[None]):
     def command_for_all(self) -> str:
         """What applies the same as `a` on the command line."""
         remains = self.remains
-        named = " ".join(["", *remains.to_apply]) if remains.left_out else ""
-        return f"msa-wizard apply --yes{self.backend.apply_options}{named}"
+        names = " ".join(["", *remains.to_apply]) if remains.left_out else ""
+        return f"msa-wizard apply --yes{self.backend.apply_options}{names}"
 
     def action_apply_all(self) -> None:
         """Apply all that remain, each shown as it is done, once the admin has seen which."""
@@ -206,7 +206,7 @@ class StepRun(Frame[None]):
             self._start(self.remains.passing, everything=True)
 
     def action_skip(self) -> None:
-        """Leave the step out, and say what follows from that; or want it after all. What remains then is planned anew."""
+        """Leave the step out, and say what follows from that; or want it after all. The rest is planned again then."""
         desk, board = self.desk, self.board
         name = board.chosen
         word = board.states.get(name)
@@ -354,8 +354,8 @@ class StepRun(Frame[None]):
     def _show_what_remains(self, seen: Overview) -> None:
         """All plans, now that the run has come so far; but of what it has applied, and asks about, as it was shown."""
         board, states = self.board, seen.states
-        kept = [name for name in self._applied if states[name] == "applied"]
-        plans = {name: board.plans[name] for name in [*kept, *filter(None, [self._current])]}
+        as_shown = [name for name in self._applied if states[name] == "applied"]
+        plans = {name: board.plans[name] for name in [*as_shown, *filter(None, [self._current])]}
         board.fill({**seen.plans, **plans}, states, seen.commits)
 
     def _decide_edits(self, choice: str | None) -> None:
