@@ -385,7 +385,7 @@ class ApplyPolicy:
     own_edits: Callable[[Plan], Sequence[OwnEdit]] = lambda _: ()
     """The admin's edits of the lines that a plan would write again."""
     see: Callable[[], Overview | None] = lambda: None
-    """Looks at the host: what a run has done, or goes without, makes others to do."""
+    """Looks at the host: what a run has done, or has left out, gives other steps something to do, or takes it away."""
     approved: tuple[str, Plan] | None = None
     """The step and plan that the admin has approved last."""
 

@@ -142,7 +142,7 @@ class StepRun(Frame[None]):
             self.say_of(missing, f"{missing} {needed}: {name} does not work without it. y applies {missing}.")
         elif name in self.skipped:
             self.skipped.discard(name)
-            # What it makes to do is known before it is at work.
+            # Which other steps have something to do with it is known before it is at work.
             self.look_at_steps(partial(self._begin, name))
         else:
             self._begin(name)
