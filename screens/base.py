@@ -374,8 +374,9 @@ class Frame(WizardScreen[Result]):
             if overview.facts.asking_apt:
                 self.look(backend.seen_with_apt, with_apt or show, "asking apt")
 
-        if backend.held is not None and not again:
-            shown(backend.held)
+        held = None if again else backend.held
+        if held is not None:
+            shown(held)
         else:
             self.look(partial(backend.seen, again), shown)
 
