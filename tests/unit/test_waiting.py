@@ -6,6 +6,7 @@ import fcntl
 import io
 import os
 import struct
+import sys
 import termios
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -79,7 +80,7 @@ def test_it_is_away_while_somebody_is_asked(clock: Clock, monkeypatch: pytest.Mo
         return "Y"
 
     monkeypatch.setattr("builtins.input", reply)
-    monkeypatch.setattr(options, "sys", SimpleNamespace(stdin=SimpleNamespace(fileno=lambda: 0)))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(fileno=lambda: 0))
     with console.making_way(line):
         assert options.ask("apply? ") == "y"
     assert drawn(stream) == ""
