@@ -20,7 +20,7 @@ from wizard.editors import EditError, shell_defaults
 from wizard.engine.temporary import ForAWhile
 from wizard.errors import HostError, MissingError
 from wizard.maillog.correlate import WITHIN as FOLLOWED
-from wizard.maillog.correlate import ConversationLine, Delivery, Watch, word
+from wizard.maillog.correlate import ConversationLine, Delivery, Watch, refused_because, word
 from wizard.model import facts as f
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check
@@ -91,11 +91,19 @@ def talk(
             watch.line(item)
             tell(ConversationLine(time.time(), item.who, item.text, item.explanation))
 
+        def reason(stop: Failure) -> str:
+            if stop.layer is not Layer.CREDENTIALS:
+                return str(stop)
+            time.sleep(_LOG_WAIT)
+            return stop.because(refused_because(watch.logged))
+
         def before(move: Move) -> bool:
             time.sleep(_LOG_WAIT)
             return enter(move)
 
-        session, problem = converse(target, credentials, before, line, watch.connected, encrypted=encrypted)
+        session, problem = converse(
+            *(target, credentials, before, line, watch.connected, reason), encrypted=encrypted
+        )
         if session.queue_id:
             delivery = watch.delivery(session.queue_id, FOLLOWED)
         else:
@@ -109,11 +117,12 @@ def converse(
     enter: Callable[[Move], bool],
     tell: Callable[[Line], None],
     on_connection: Callable[[Ends], None] | None = None,
+    reason: Callable[[Failure], str] = str,
     *,
     encrypted: bool = True,
 ) -> tuple[SubmissionSession, str]:
     """Hold the conversation; `enter` waits before each move until it may be made, or says that there is none any more.
-    The session, and why it did not go on ("" where it did, or somebody ended it). Raises ValueError where the sender is no
+    The session, and why it did not go on, in the words of `reason` ("" where it did, or somebody ended it). Raises ValueError where the sender is no
     mailbox."""
     sender = sender_of(target, credentials) if target.send_to else ""
     transcript, until = Transcript(credentials, tell), Deadline(LONGEST)
@@ -137,7 +146,7 @@ def converse(
             if target.send_to:
                 session.deliver(sender, target.send_to)
     except Failure as stop:
-        return session, str(stop)
+        return session, reason(stop)
     return session, ""
 
 

@@ -29,6 +29,13 @@ _SETTLE = 0.5
 """Seconds to wait after news of a message for news of another recipient."""
 _AFTER = 2.0
 """Seconds to wait for the last lines after the conversation's end."""
+_SASLDB, _SILENT = (
+    "login refused: sasldb was asked, not saslauthd",
+    "login refused: saslauthd does not answer",
+)
+_WRONG = "PAM: the password is wrong or locked, or there is no such user"
+_CAUSES = (_SASLDB, _SILENT, _WRONG)
+"""What names the one cause of a login that is refused."""
 _SENDMAIL = (
     (
         r"STARTTLS=server, error:.*(bad certificate|unknown ca|certificate unknown)",
@@ -42,8 +49,8 @@ _SENDMAIL = (
     (r"AUTH=server, relay=", "the login is accepted"),
     (r"AUTH=client", "we log in to the next server"),
     (r"AUTH failure .*\(-13\)", "login refused: password, or account"),
-    (r"AUTH failure .*\(-20\)", "login refused: sasldb was asked, not saslauthd"),
-    (r"AUTH failure .*\(-1\)", "login refused: saslauthd does not answer"),
+    (r"AUTH failure .*\(-20\)", _SASLDB),
+    (r"AUTH failure .*\(-1\)", _SILENT),
     (r"AUTH failure", "login refused"),
     (r".*possible SMTP attack", "too many commands of one kind"),
     (r".*did not issue MAIL/EXPN/VRFY/ETRN", "it ended without a message"),
@@ -75,7 +82,7 @@ _SASLAUTHD = (
         r"NULL (login|password) received",
         "asked without a name or password: msa-wizard itself does, to see whether it answers",
     ),
-    (r"pam_unix\(.*authentication failure", "PAM: the password is wrong, or there is no such user"),
+    (r"pam_unix\(.*authentication failure", _WRONG),
     (r"pam_unix\(.*check pass; user unknown", "PAM: there is no such user"),
     (r"pam_unix\(.*expired", "PAM: the account has expired"),
     (r"pam_\w+\(", "PAM says"),
@@ -117,6 +124,18 @@ def word(name: str, text: str) -> str:
     family = "saslauthd" if name.startswith("saslauthd") else "sendmail"
     message = QUEUE_ID.sub("", text) if family == "sendmail" else text
     return next((words for matches, words in _TABLES[family] if matches(message)), "")
+
+
+def refused_because(lines: Sequence[LogLine]) -> str:
+    """The one cause that these lines name for a login that was refused, as a sentence; "" where they name none, or several.
+
+    Whoever can write to a file of the log could name one: that does not count."""
+    own = [line for line in lines if not line.file]
+    said = {word(line.name, line.text) for line in own}
+    named = [cause for cause in _CAUSES if cause in said]
+    # Another module may have let the password pass, and the account is refused.
+    other = any("PAM acct error" in line.text for line in own)
+    return f"The mail log says: {named[0]}." if len(named) == 1 and not other else ""
 
 
 State = Literal["delivered", "deferred", "failed", "unknown"]

@@ -226,6 +226,10 @@ class Failure(WizardError):
         causes = _RATE_LIMIT if code == 421 else causes or _CAUSES[layer]
         super().__init__(f"{_HEADLINES[layer]}: {self.clause}. {causes}")
 
+    def because(self, cause: str) -> str:
+        """The sentence with the one `cause` that is known, in place of the probable ones; "" where none is known."""
+        return f"{_HEADLINES[self.layer]}: {self.clause}. {cause}" if cause else str(self)
+
 
 _RATE_LIMIT = (
     "The server rejects connections with 421: too many from this address, at once or within its window. Debian's sendmail "

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import socket
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
-from wizard.debug import ConversationResult, converse
+from wizard.debug import ConversationResult, converse, talk
+from wizard.maillog.read import LogLine
 from wizard.smtp.connection import Move, Target
 from wizard.smtp.server_trust import Trust
 from wizard.smtp.transcript import Credentials, Line, encode
+from wizard.system.host import Host
+
+_PAM = f"pam_unix(smtp:auth): authentication failure; logname= uid=0 euid=0 tty= ruser= rhost=  user={USER}"
 
 
 def held(
@@ -68,6 +73,49 @@ def test_without_tls_where_it_is_offered() -> None:
     assert result.accepted
     assert "STARTTLS" not in shown
     assert encode(PASSWORD) not in shown
+
+
+class _Log:
+    """A log that holds these lines of saslauthd's, once."""
+
+    source = "journal"
+
+    def __init__(self, *texts: str) -> None:
+        self.lines = [LogLine(time.time(), "saslauthd", 9, text) for text in texts]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def taken(self) -> list[LogLine]:
+        lines, self.lines = self.lines, []
+        return lines
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [
+        (
+            (_PAM,),
+            "failed. The mail log says: PAM: the password is wrong or locked, or there is no such user.",
+        ),
+        ((_PAM, f"auth failure: [user={USER}] [reason=PAM acct error]"), "failed. Probable causes: the user"),
+        ((), "failed. Probable causes: the user name or password is wrong, or the account is locked"),
+    ],
+)
+def test_the_cause_that_the_log_names_is_said_alone(
+    bare_certificate: Path, monkeypatch: pytest.MonkeyPatch, texts: tuple[str, ...], says: str
+) -> None:
+    monkeypatch.setattr("wizard.maillog.correlate.LogFollower", lambda _: _Log(*texts))
+    script = Script(bare_certificate, login=(USER, "another"))
+    with serving(script) as port:
+        trust = Trust(accepted=print_of(bare_certificate))
+        target = Target("127.0.0.1", port, server_name="mx.test", trust=trust)
+        login = Credentials(USER, PASSWORD)
+        result = talk(Host(), target, login, lambda _: None, lambda _: True, encrypted=True)
+    assert says in result.problem
 
 
 def test_a_refused_login_ends_with_quit(bare_certificate: Path) -> None:
