@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.store.machine import as_root
 from tests.survival.machine import Wizard, make_machine
+from tests.unit.troubleshoot.pictures import picture
+from wizard.debug import SASLAUTHD
 from wizard.errors import Locked
 from wizard.system.lock import free, held
 
@@ -19,12 +22,12 @@ LOCKED = 5
 
 
 @contextlib.contextmanager
-def holder(path: Path, who: str = "alice") -> Iterator[int]:
+def holder(path: Path, who: str = "alice", work: str = "") -> Iterator[int]:
     """Another process that holds the lock; its pid. It is killed in the end."""
     ready, say = os.pipe()
     pid = os.fork()
     if pid == 0:
-        with held(path, who):
+        with held(path, who, work):
             os.write(say, b"1")
             signal.pause()
         os._exit(0)
@@ -124,3 +127,24 @@ def test_a_second_run_changes_nothing_and_looking_on_works(
         assert wizard.run(machine, "history") == 0
     assert machine.picture() == before
     assert wizard.run(machine, *command) == 0
+
+
+@pytest.mark.parametrize("command", ["status", "troubleshoot"])
+def test_what_is_changed_for_a_while_is_said_with_what_is_seen_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], command: str
+) -> None:
+    machine, wizard = make_machine(tmp_path / "machine"), Wizard(monkeypatch)
+    as_root(monkeypatch)
+    machine.home.mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr("wizard.cli.troubleshoot.take", lambda *_: picture())
+    for work, says in ((SASLAUTHD, True), ("", False)):
+        capfd.readouterr()
+        with holder(machine.home / "lock", work=work) as pid:
+            wizard.run(machine, command)
+        words = (
+            rf"alice has been running msa-wizard \(pid {pid}, saslauthd in debug mode\) since [-:0-9 ]+: "
+            "what is seen of the host meanwhile is not how it stays"
+        )
+        assert bool(re.search(words, " ".join(capfd.readouterr().err.split()))) is says
+    wizard.run(machine, command)
+    assert "meanwhile" not in capfd.readouterr().err

@@ -28,6 +28,7 @@ from wizard.engine.state_dir import (
     InterruptedRun,
     alone,
     at_work,
+    changed_for_a_while,
     existing_store,
     lost_history,
     must_be_root,
@@ -327,7 +328,8 @@ def status(arguments: argparse.Namespace) -> int:
         as_json.show(steps=rows, interrupted=interrupted(), confirmation=waits)
     else:
         out(status_lines(rows))  # first, since a journal that is damaged sends the admin here
-        for words in filter(None, (interrupted(), lost_history() if os.geteuid() == 0 else "")):
+        temporary, lost = (clean(changed_for_a_while()), lost_history()) if os.geteuid() == 0 else ("", "")
+        for words in filter(None, (interrupted(), temporary, lost)):
             error(f"msa-wizard: {words}")
     return 0
 

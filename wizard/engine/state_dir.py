@@ -15,7 +15,7 @@ from wizard.console import clean_block, error
 from wizard.delivery import replaced
 from wizard.engine.journal import Journal, Unfinished, unfinished
 from wizard.errors import INTERRUPTED, CannotHere, JournalError, NotRoot, WizardError
-from wizard.system.lock import free, held
+from wizard.system.lock import free, held, named_work
 from wizard.system.signals import Interrupt, postponed
 
 if TYPE_CHECKING:
@@ -118,6 +118,13 @@ def killed_run() -> Unfinished | None:
 def waiting_run() -> Unfinished | None:
     """A killed run that waits for `recover`; None also while a run is at work. Raises CannotHere, OSError."""
     return killed_run() if free(LOCK) else None
+
+
+def changed_for_a_while() -> str:
+    """A sentence where another msa-wizard has changed something for a while, which a look at the host shows; else "".
+    Raises OSError."""
+    work = named_work(LOCK)
+    return f"{work}: what is seen of the host meanwhile is not how it stays" if work else ""
 
 
 def must_not_wait() -> None:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from wizard.errors import Locked
 
+_MOST = 4096
+"""Bytes of what a holder writes."""
+
 
 @contextmanager
 def held(path: Path, who: str, work: str = "") -> Iterator[None]:
@@ -21,7 +24,7 @@ def held(path: Path, who: str, work: str = "") -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Locked(_holder(descriptor)) from error
+            raise Locked(_holder(os.pread(descriptor, _MOST, 0))) from error
         os.ftruncate(descriptor, 0)
         record = {"pid": os.getpid(), "who": who, "since": time.time(), "work": work}
         os.pwrite(descriptor, json.dumps(record).encode(), 0)
@@ -32,17 +35,28 @@ def held(path: Path, who: str, work: str = "") -> Iterator[None]:
 
 def free(path: Path) -> bool:
     """Whether nobody holds the lock at `path` now. Raises OSError."""
+    return _record(path) is None
+
+
+def named_work(path: Path) -> str:
+    """Who holds the lock at `path` now, and the work that is named there, as a clause; "" where no work is. Raises OSError."""
+    record = _record(path) or b""
+    return _holder(record) if _work(record) else ""
+
+
+def _record(path: Path) -> bytes | None:
+    """What the lock's holder wrote; None where nobody holds it."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
-        return True
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return False
+        return os.pread(descriptor, _MOST, 0)
     finally:
         os.close(descriptor)
-    return True
+    return None
 
 
 def taken(take: Callable[[], None], patience: float) -> bool:
@@ -58,9 +72,16 @@ def taken(take: Callable[[], None], patience: float) -> bool:
             time.sleep(0.05)
 
 
-def _holder(descriptor: int) -> str:
+def _work(record: bytes) -> str:
     try:
-        shown = json.loads(os.pread(descriptor, 4096, 0))
+        return str(json.loads(record).get("work") or "")
+    except (ValueError, AttributeError):
+        return ""
+
+
+def _holder(record: bytes) -> str:
+    try:
+        shown = json.loads(record)
         since = time.strftime("%F %T", time.localtime(shown["since"]))
         work = f", {shown['work']}" if shown.get("work") else ""
         return f"{shown['who']} has been running msa-wizard (pid {shown['pid']}{work}) since {since}"
