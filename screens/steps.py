@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.events import Key
 from textual.widgets import Static
 
 from screens.base import PAGES
@@ -16,6 +17,10 @@ from screens.widgets.step_board import PANES, StepBoard
 from wizard.console import clean, count
 from wizard.engine.overview import REMAINING, Overview
 from wizard.model.plan import NOT_NOW, UNKNOWN, UNTESTED, Outcome
+from wizard.render.text import state_word
+
+_NOTHING_TO_DO = ("applied", *map(str, (Outcome.DONE, Outcome.NOT_APPLICABLE)))
+"""The states in which a step can neither be applied nor skipped, with nothing in the way."""
 
 
 class Steps(StepRun):
@@ -230,6 +235,14 @@ can be applied all the same.
             case "skip":
                 return asked or word in (*REMAINING, "failed", "blocked", "skipped")
         return board.in_force(board.chosen)
+
+    def on_key(self, event: Key) -> None:
+        """Why y and s do nothing on a step that has nothing to do: as long as they do something, they do not come here."""
+        name, verb = self.board.chosen, {"y": "apply", "s": "skip"}.get(event.key)
+        word = self.board.states.get(name, "")
+        if verb and self.known and self.free and self.listens and word in _NOTHING_TO_DO:
+            why = clean(self.board.plans[name].reason)
+            self.say_of(name, f"{name} is {state_word(word)}, so there is nothing to {verb}: {why}.")
 
     def action_read(self) -> None:
         """To the text of the chosen step."""

@@ -446,3 +446,31 @@ def test_trying_again_waits_for_the_look_after_the_failure(
 
     play(bench, story)
     assert bench.text("/etc/mail/sendmail.mc") == "mc\ninclude\nport\n"
+
+
+class Spared(Writes):
+    """A step that does not apply here."""
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """Why."""
+        return Plan.not_applicable(self.id, "no firewall is active")
+
+
+@pytest.mark.parametrize(("key", "verb"), [("y", "apply"), ("s", "skip")])
+def test_why_a_key_does_nothing_on_a_step_that_does_not_apply(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, key: str, verb: str
+) -> None:
+    use(monkeypatch, bench, Spared("spared", bench.host, "/etc/spared", "x\n"), *bench.steps[:2])
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("home", key)
+        why = f"spared is n/a, so there is nothing to {verb}: no firewall is active."
+        await until(pilot, lambda: says(app, why))
+        await pilot.press("down")
+        await until(pilot, lambda: says(app, "y applies the step that is shown"))
+        await pilot.press(key)
+        await until(pilot, lambda: not says(app, "y applies the step that is shown"))
+        assert not says(app, "nothing to")
+
+    play(bench, story)
