@@ -122,6 +122,10 @@ What you choose here is a part of the settings. It is saved once Sendmail has th
         """What an authority is asked for."""
         return answers.certificate
 
+    def alone(self, answers: Answers) -> Answers:
+        """What is chosen here; what else is in use, and is not saved, stays so."""
+        return replace(self.backend.saved, certificate=answers.certificate)
+
     def typed(self) -> Answers:
         """The settings with what was typed."""
         return with_set(

@@ -94,16 +94,17 @@ class HeldHost:
 
         return state_dir.alone(what)
 
-    def choose(self, answers: Answers, facts: Facts | None = None) -> str:
-        """Use these from now on, and save them for every command; a sentence on that. Raises WizardError where they are
-        used, but not saved."""
+    def choose(self, answers: Answers, facts: Facts | None = None, alone: Answers | None = None) -> str:
+        """Use these from now on, and save them for every command, or `alone` what has another value in these; a sentence on
+        that. Raises WizardError where they are used, but not saved."""
         from wizard.engine.settings import save_settings
         from wizard.render.files import as_toml
 
         self.answers = answers
-        kept = _to_save(answers)
+        kept = _to_save(alone or answers)
+        whole = as_toml(kept, facts) if alone is None else ""
         with self.alone("save the settings"):
-            words = save_settings(self.host, SAVED, kept, as_toml(kept, facts), self.store_to_add_to)
+            words = save_settings(self.host, SAVED, kept, whole, self.store_to_add_to)
             self.saved, self.stored = kept, self._stored_now()
         self.session.saved.append(f"the settings, in {SAVED}")
         return words

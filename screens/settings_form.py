@@ -109,6 +109,10 @@ class SettingsForm(Frame[None]):
         """What to say about these settings once they are saved; may be empty."""
         return ""
 
+    def alone(self, answers: Answers) -> Answers | None:
+        """What is saved, where that is not all that is in use."""
+        return None
+
     def settings(self) -> Answers:
         """The settings that the form is filled with."""
         with suppress(AnswersError):  # then none are saved over them
@@ -143,7 +147,7 @@ class SettingsForm(Frame[None]):
             self.say(f"✗ {sentence(problem)}")
             return False
         try:
-            saved = self.backend.choose(answers, self.facts)
+            saved = self.backend.choose(answers, self.facts, self.alone(answers))
             words = f"✓ {saved} Every command uses them now."
             words = "\n".join(filter(None, (words, self.on_saving(answers))))
         except WizardError as problem:

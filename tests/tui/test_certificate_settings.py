@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,27 @@ def test_what_was_got_by_it_is_kept(bench: Bench) -> None:
     assert load(bench.root / SAVED).certificate == bench.answers.certificate == TYPED
     assert bench.operations()[:2] == ["settings", "apply"]
     assert bench.session.saved == [f"the settings, in /{SAVED}"]
+
+
+@pytest.mark.parametrize("there", ["", "# ours\n[test]\nuser = 'alice'\n"])
+def test_what_is_not_chosen_here_is_not_saved(bench: Bench, there: str) -> None:
+    if there:
+        by_others(bench, there)
+    wanted = Test(user="bob")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        bench.answers = replace(bench.answers, test=wanted)
+        await at(pilot, app, "obtain", BEGINS)
+        fill(app, TYPED)
+        await pilot.press("f2")
+        await until(pilot, lambda: says(app, "Every command uses them now"))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, ObtainCertificate))
+
+    play(bench, story)
+    chosen = '[certificate]\nname = "mail.example.org"\nemail = "a@example.org"\nagree_tos = true\n'
+    assert (bench.root / SAVED).read_text() == f"{there}\n{chosen}".lstrip()
+    assert bench.answers == Answers(test=wanted, certificate=TYPED)
 
 
 @pytest.mark.parametrize("ends", ["cancelled", "failed"])

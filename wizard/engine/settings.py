@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 def save_settings(
     host: Host, path: str, answers: Answers, new: str, history: Callable[[], Store | None]
 ) -> str:
-    """Save the settings at `path`, and say so: a file that is there keeps all but what has another value, else it is `new`. We
-    are alone meanwhile; `history` gives the store to write to, None where nothing is to be written there. Raises AnswersError."""
+    """Save the settings at `path`, and say so: a file that is there keeps all but what has another value, else it is `new`, or
+    what is not left out there where that is empty. We are alone meanwhile; `history` gives the store to write to, None where nothing is to be written there. Raises AnswersError."""
     before = {each.lstrip("/"): host.entry(each) for each in (path.rpartition("/")[0], path)}
     there = before[path.lstrip("/")]
     file = host.path(path)
-    if there is not None and there.kind is Kind.FILE and there.content.strip():
-        new = _edited(file, there.content.decode(), answers)
+    text = there.content.decode() if there is not None and there.kind is Kind.FILE else ""
+    if text.strip() or not new:
+        new = _edited(file, text, answers).lstrip("\n")
     words = keep(file, new)
     try:
         if (store := history()) is not None:
