@@ -255,12 +255,13 @@ says what does the same. To take them from another file: `msa-wizard answers --a
         return replace(answers, certificate=Certificate())
 
     def on_saving(self, answers: Answers) -> str:
-        """Addresses that this host does not have, and groups that count for nothing."""
-        from wizard.model.answer_checks import unused_groups
+        """Addresses and groups that this host does not have, and groups that count for nothing."""
+        from wizard.model.answer_checks import unknown_groups, unused_groups
         from wizard.sendmail.own_address import not_here
 
         strange = not_here(self.facts, answers.listen) if self.facts is not None else ""
-        words = " ".join(filter(None, (strange, unused_groups(answers.login))))
+        unknown = unknown_groups(answers.login, self.facts.local_groups) if self.facts is not None else ""
+        words = " ".join(filter(None, (strange, unused_groups(answers.login), unknown)))
         return f"! {clean(words)}" if words else ""
 
     def about(self) -> str:

@@ -171,6 +171,22 @@ def test_groups_that_count_for_nothing_are_saved_and_said(bench: Bench) -> None:
     play(bench, story)
 
 
+def test_groups_that_this_host_does_not_have_are_saved_and_said(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = replace(machine("13"), local_groups=frozenset({"mail"}))
+    monkeypatch.setattr(Bench, "facts", lambda _: facts)
+    bench.answers = bench.saved = replace(bench.saved, login=Login("groups", ("mail", "msa-users")))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "settings", "The IP addresses of this host")
+        await pilot.press("f2")
+        await until(pilot, lambda: says(app, "Every command uses them now"))
+        await until(pilot, lambda: says(app, "! msa-users is no group of this host's /etc/group"))
+
+    play(bench, story)
+
+
 def test_settings_are_not_saved_while_another_one_is_at_work(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "settings", "The IP addresses of this host")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.unit.steps.recorded import machine
 from wizard.errors import AnswersError
-from wizard.model.answer_checks import unused_groups
+from wizard.model.answer_checks import unknown_groups, unused_groups
 from wizard.model.answers import Answers, Listen, Login
 from wizard.model.answers_file import load, parse, saved
 from wizard.render.files import as_toml
@@ -202,6 +202,20 @@ def test_groups_that_no_policy_asks_for_are_named() -> None:
     assert unused_groups(Login(groups=("staff", "mail"))) == (
         "The policy on logins is everybody: groups (staff, mail) count only where it is groups."
     )
+
+
+def test_groups_that_this_host_does_not_have_are_named() -> None:
+    local = {"staff", "mail"}
+    assert (
+        unknown_groups(Login("groups", ("staff",)), local)
+        == unknown_groups(Login("groups", ("x",)), ())
+        == ""
+    )
+    assert unknown_groups(Login(groups=("msa-users",)), local) == "", "no policy asks for it"
+    says = unknown_groups(Login("groups", ("staff", "msa-users")), local)
+    assert says.startswith("msa-users is no group of this host's /etc/group: unless it is in a directory")
+    says = unknown_groups(Login("groups", ("one", "two")), local)
+    assert says.startswith("one, two are no groups of this host's /etc/group: unless they are in a directory")
 
 
 def test_addresses_that_this_host_does_not_have_are_named() -> None:

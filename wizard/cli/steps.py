@@ -49,7 +49,7 @@ from wizard.errors import (
 )
 from wizard.gather.firewall import ssh_connection
 from wizard.gather.host import look
-from wizard.model.answer_checks import unused_groups
+from wizard.model.answer_checks import unknown_groups, unused_groups
 from wizard.model.answers import Answers, Auth
 from wizard.model.answers_file import SAVED, saved
 from wizard.model.events import Event
@@ -400,7 +400,8 @@ def answers(arguments: argparse.Namespace) -> int:
             host = Host()
             facts = look(host)
             error(save_settings(host, SAVED, chosen, as_toml(chosen, facts), store_to_add_to))
-            for words in filter(None, (not_here(facts, chosen.listen), unused_groups(chosen.login))):
+            unknown = unknown_groups(chosen.login, facts.local_groups)
+            for words in filter(None, (not_here(facts, chosen.listen), unused_groups(chosen.login), unknown)):
                 error(f"note: {clean(words)}")
         return 0
     facts = look(Host())

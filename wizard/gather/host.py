@@ -136,6 +136,7 @@ def look(
     at_start = (*READ_AT_START, *_tls_files(files), *plugin_folders(host), *([conf] if conf else []))
     cf_changed = max(host.mtime(path) for path in at_start)
     from_mc, submit = (each.result() if each else None for each in (mc, submit_mc))
+    group = host.text("/etc/group")
     return Facts(
         euid=os.geteuid(),
         release=system,
@@ -156,7 +157,8 @@ def look(
         links=linked(host),
         shipped=shipped_files(host) if (ask_apt or shipped) and missing else {},
         apt_plan=apt.result() if apt else None,
-        groups=groups(host.text("/etc/group")),
+        groups=groups(group),
+        local_groups=frozenset(line.partition(":")[0] for line in group.splitlines() if ":" in line),
         sasl_conf=conf,
         sasl_place=place,
         sasl_plugins=plugins(host),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from snapshots.visible import visible
 from wizard.model.answers import (
@@ -274,6 +274,19 @@ def unused_groups(login: Login) -> str:
     if not login.groups or login.policy == GROUPS:
         return ""
     return f"The policy on logins is {login.policy}: groups ({', '.join(login.groups)}) count only where it is {GROUPS}."
+
+
+def unknown_groups(login: Login, local: Collection[str]) -> str:
+    """A sentence on groups of the policy that are not `local`, those of this host; empty where all are, or none is known. A
+    directory may have them: that is looked up by the step alone."""
+    unknown = [name for name in login.groups if name not in local]
+    if not (local and unknown and login.policy == GROUPS):
+        return ""
+    are, they = ("is no group", "it is") if len(unknown) == 1 else ("are no groups", "they are")
+    return (
+        f"{', '.join(unknown)} {are} of this host's /etc/group: unless {they} in a directory (`getent group NAME`), login-policy "
+        "cannot be applied."
+    )
 
 
 def shown(value: object) -> str:

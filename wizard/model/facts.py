@@ -229,6 +229,8 @@ class Facts:
     asking_apt: bool = False
     """Whether apt has still to say it."""
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    local_groups: frozenset[str] = frozenset()
+    """The names of all groups in /etc/group."""
     sasl_conf: str | None = SASL_CONF
     """The Sendmail.conf that libsasl2 reads, links followed; None where it finds none."""
     sasl_place: str = SASL_LINK
