@@ -14,7 +14,7 @@ from textual.widgets.option_list import Option
 from screens.base import FORM, Field, Frame
 from screens.saving import FOR_USERS, named, save_asking
 from screens.widgets.contents import check_content
-from wizard.client_settings import FORMATS, ClientSettings, certificate_warning, check_dns
+from wizard.client_settings import FORMATS, ClientSettings, certificate_warning, check_dns, not_ready
 from wizard.console import clean, width
 from wizard.engine.overview import Overview
 from wizard.model.facts import Facts
@@ -78,6 +78,7 @@ which anybody may read; a file that is there already is replaced only after a qu
 
     def _take(self, facts: Facts) -> None:
         self._facts = facts
+        self._say_whether_ready()
         self._show()
 
     @property
@@ -93,6 +94,11 @@ which anybody may read; a file that is there already is replaced only after a qu
         except ValueError as problem:
             self._missing(problem)
             return None
+
+    def _say_whether_ready(self) -> None:
+        settings = self._settings()
+        words = not_ready(self._facts, settings.host) if settings is not None and self._facts else ""
+        self.say(f"! {clean(words)}" if words else "")
 
     def _text(self) -> str | None:
         """The chosen form; None where it is missing something, which is said."""
@@ -127,7 +133,7 @@ which anybody may read; a file that is there already is replaced only after a qu
     def on_option_list_option_highlighted(self) -> None:
         """Another form; what the DNS said was about the one before."""
         self._asked_dns = False
-        self.say("")
+        self._say_whether_ready()
         self.query_one("#file", Input).value = LABELS[self._form][1]
         self._show()
 

@@ -162,6 +162,24 @@ def check_dns(settings: ClientSettings) -> list[Check]:
     return checks
 
 
+def not_ready(facts: Facts, name: str) -> str:
+    """A sentence where clients that know this host as `name` cannot use the settings yet, or take its certificate amiss, as far
+    as the facts tell; else ""."""
+    from wizard.certificates import judge, parsed
+    from wizard.sendmail.cf_needs import certificate
+
+    if not _serves(facts, SUBMISSION):
+        return (
+            f"Mail clients cannot use this yet: sendmail.cf has no port {SUBMISSION} for them. `msa-wizard plan` shows what is "
+            "left to do."
+        )
+    entry = facts.files.get(certificate(facts))
+    seen = parsed(entry.content) if entry is not None else None
+    found = judge(seen, name) if seen is not None else ()
+    wrong = [each.says for each in found if each.kind not in ("untried", "expires-soon")]
+    return f"Mail clients will take it amiss: the certificate {'; it '.join(wrong)}." if wrong else ""
+
+
 def certificate_warning(name: str) -> str | None:
     """What a careful client that knows this host as `name` would say of its certificate, None where it says nothing."""
     from wizard.smtp.login_test import Target, converse

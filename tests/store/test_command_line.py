@@ -18,6 +18,7 @@ from snapshots.store import Store
 from tests.json_documents import document
 from tests.store.machine import as_root
 from tests.store.place import LOGINS, NAMES, Answer, Ends, Place, broken_off
+from tests.unit.steps.recorded import machine
 from wizard.changes.command import CommandChange
 from wizard.cli import completion, remove
 from wizard.engine.journal import unfinished
@@ -475,3 +476,13 @@ def test_status_knows_what_plan_and_the_screens_know(
     planned = json.loads(capsys.readouterr().out)["steps"][0]["outcome"]
     place.main("status", "--json")
     assert json.loads(capsys.readouterr().out)["steps"][0]["outcome"] == planned == "pending"
+
+
+def test_settings_for_clients_say_that_the_host_does_not_take_their_mail_yet(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("wizard.cli.clients.look", lambda _: machine("13"))
+    assert place.main("client-settings") == 0
+    said = capsys.readouterr()
+    assert "mail.example.test" in said.out
+    assert "note: Mail clients cannot use this yet: sendmail.cf has no port 587 for them." in said.err

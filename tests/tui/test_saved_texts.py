@@ -175,3 +175,16 @@ def test_the_report_holds_diffs_and_no_file_that_is_not_for_all(bench: Bench, na
     assert "/etc/secret (not shown)" in report
     assert "hidden" not in report
     assert "msa-wizard rollback one" in report
+
+
+def test_settings_of_a_host_that_takes_no_mail_from_clients_yet_say_so(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "clients", "STARTTLS")
+        await until(
+            pilot, lambda: says(app, "! Mail clients cannot use this yet: sendmail.cf has no port 587")
+        )
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, "mail-settings.txt"))
+        assert says(app, "! Mail clients cannot use this yet")
+
+    play(bench, story)

@@ -5,15 +5,32 @@ from __future__ import annotations
 import dataclasses
 import plistlib
 import xml.etree.ElementTree as ElementTree
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.unit.steps.recorded import file, machine
-from wizard.client_settings import FORMATS, ClientSettings
+from wizard.certificates import Certificate as Seen
+from wizard.client_settings import FORMATS, ClientSettings, not_ready
 from wizard.model.answers import Answers, Certificate, Listen
 from wizard.model.facts import SENDMAIL_CF
 
 SETTINGS = ClientSettings("mail.example.test", "example.test", implicit_tls=True, imap="imap.example.test")
+
+SERVED = "O DaemonPortOptions=Name=MSP, Family=inet, Port=submission, M=Ea\n"
+TRUSTED = Seen(
+    subject="Common Name: mail.example.test",
+    issuer="Common Name: An Authority",
+    names=("mail.example.test",),
+    not_before=datetime.now(UTC) - timedelta(days=9),
+    not_after=datetime.now(UTC) + timedelta(days=9),
+    self_signed=False,
+    key="RSA 2048",
+    fingerprint_sha256="0" * 64,
+    trusted=False,
+    problem=None,
+)
+DEBIANS = dataclasses.replace(TRUSTED, names=(), self_signed=True)
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -100,3 +117,21 @@ def test_the_mail_domain_is_never_a_top_level_domain(own: str, chosen: str, doma
     settings = ClientSettings.of(facts, Answers(certificate=Certificate(name=chosen)))
     assert settings.domain == domain
     assert settings.records[0][0] == f"_submission._tcp.{domain}."
+
+
+@pytest.mark.parametrize(
+    ("cf", "seen", "says"),
+    [
+        (SERVED.replace("Port", "Addr=127.0.0.1, Port"), TRUSTED, "cannot use this yet: sendmail.cf has no port 587"),
+        (SERVED, DEBIANS, "the certificate is self-signed: each mail client asks once whether to trust it; it has no"),
+        (SERVED, dataclasses.replace(TRUSTED, names=("other.test",)), "it amiss: the certificate is for other.test, not"),
+        (SERVED, TRUSTED, ""),
+        (SERVED, None, ""),
+    ],
+)  # fmt: skip
+def test_what_clients_meet_before_the_host_is_ready_is_said(
+    monkeypatch: pytest.MonkeyPatch, cf: str, seen: Seen | None, says: str
+) -> None:
+    monkeypatch.setattr("wizard.certificates.parsed", lambda _: seen)
+    said = not_ready(machine("13", files={SENDMAIL_CF: file(cf)}), "mail.example.test")
+    assert (says in said) if says else said == ""

@@ -15,7 +15,7 @@ from wizard.certificates.self_signed import MOST_DAYS
 from wizard.changes.lineage import LineageChange
 from wizard.cli.options import accepted, answers_of, ask, asks, entered, must_be_asked, saved_to_look, say
 from wizard.cli.steps import applied, exit_code, undecided_text, unsaved_note
-from wizard.client_settings import ClientSettings, check_dns
+from wizard.client_settings import ClientSettings, check_dns, not_ready
 from wizard.console import clean, data, error, fold, out, terminal_columns
 from wizard.engine.engine import Engine
 from wizard.engine.state_dir import must_be_root
@@ -193,7 +193,8 @@ def client_settings(arguments: argparse.Namespace) -> int:
     if arguments.json and (arguments.output or arguments.format != "table"):
         raise UsageError("--json goes with neither --format nor --output")
     try:
-        settings = ClientSettings.of(look(Host()), answers_of(arguments), arguments.imap)
+        facts = look(Host())
+        settings = ClientSettings.of(facts, answers_of(arguments), arguments.imap)
         text = settings.rendered(arguments.format)
     except ValueError as problem:
         raise AnswersError(str(problem)) from problem
@@ -206,6 +207,8 @@ def client_settings(arguments: argparse.Namespace) -> int:
         shown = as_json.checks(checks) if arguments.check_dns else None
         as_json.show(**settings.to_json(), checks=shown)
     else:
+        if not arguments.output and (words := not_ready(facts, settings.host)):
+            error(f"note: {clean(words)}")
         for check in checks:
             out(check_text(check))
     return int(any(check.sign is not Sign.OK for check in checks))
