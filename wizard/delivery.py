@@ -116,8 +116,8 @@ def _head(git: str) -> str:
     if not head.startswith("ref: "):
         return _hash(head)
     name = head[5:]
-    if found := _hash(_text(f"{shared}/{name}")):
-        return found
+    if loose := _hash(_text(f"{shared}/{name}")):
+        return loose
     packed = [line.split() for line in _text(f"{shared}/packed-refs").splitlines()]
     return next((_hash(each[0]) for each in packed if each[1:] == [name]), "")
 

@@ -60,10 +60,10 @@ def test_without_another_copy_only_the_history_stays() -> None:
 @pytest.mark.parametrize("copy", [(), FOLDERS_COPY])
 def test_what_the_admin_put_beside_the_settings_stays_and_is_named(copy: tuple[str, ...]) -> None:
     mine = "/etc/msa-wizard/rfc2136.ini"
-    said, left = purged(*SHARED[:2], mine, *copy)
-    assert "this stays in /etc/msa-wizard, which msa-wizard did not bring: rfc2136.ini\n" in said
+    text, left = purged(*SHARED[:2], mine, *copy)
+    assert "this stays in /etc/msa-wizard, which msa-wizard did not bring: rfc2136.ini\n" in text
     assert left == {mine, *(SHARED[:2] if copy else ()), *copy}
-    for command in re.findall(r"any more: (rm .+)", said):
+    for command in re.findall(r"any more: (rm .+)", text):
         assert mine in purged(*SHARED[:2], mine, *copy, then=command)[1]
 
 
@@ -77,19 +77,19 @@ def test_what_the_admin_put_beside_the_settings_stays_and_is_named(copy: tuple[s
     ],
 )
 def test_what_another_copy_uses_stays(copy: str) -> None:
-    said, left = purged(*SHARED, copy)
+    text, left = purged(*SHARED, copy)
     assert left == {*SHARED, copy}
-    assert f"another msa-wizard is on this host ({copy})" in said
+    assert f"another msa-wizard is on this host ({copy})" in text
 
 
 def test_an_environment_may_be_all_that_is_left_of_a_folder_and_how_the_rest_goes_is_named() -> None:
-    said, left = purged(*SHARED, *FOLDERS_COPY)
+    text, left = purged(*SHARED, *FOLDERS_COPY)
     assert left == {*SHARED, *FOLDERS_COPY}
-    assert f"another msa-wizard may be on this host, in a folder ({HOME}/venv-1 is its environment)" in said
-    first, second = re.findall(r"any more: (rm .+)", said)
+    assert f"another msa-wizard may be on this host, in a folder ({HOME}/venv-1 is its environment)" in text
+    first, second = re.findall(r"any more: (rm .+)", text)
     _, left = purged(*SHARED, *FOLDERS_COPY, f"{HOME}/journal", then=first)
     assert left == {f"{HOME}/etc.git/HEAD", f"{HOME}/launcher.lock", f"{HOME}/journal"}
     _, left = purged(*SHARED, *FOLDERS_COPY, then=f"{first}; {second}")
     assert left == set()
-    said, _ = purged(*SHARED[:2], *FOLDERS_COPY)
-    assert len(re.findall(r"any more: (rm .+)", said)) == 1, "there is no history"
+    text, _ = purged(*SHARED[:2], *FOLDERS_COPY)
+    assert len(re.findall(r"any more: (rm .+)", text)) == 1, "there is no history"

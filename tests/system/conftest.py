@@ -72,9 +72,9 @@ def debian(request: pytest.FixtureRequest) -> Iterator[Machine]:
     """A machine with an MSA and alice, and a client's network beside it; the tests of a file share it."""
     if why := why_no_machines():
         pytest.skip(why)
-    with Machine(layers(request.param, "msa")) as made:
-        made.client()
-        yield made
+    with Machine(layers(request.param, "msa")) as debian:
+        debian.client()
+        yield debian
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -96,8 +96,8 @@ def pytest_runtest_makereport(
     if report.when == "call" and report.failed:
         none: list[Machine] = []
         booted = item.stash.get(_BOOTED, none)
-        for number, made in enumerate(booted, start=1):
-            if made.init_pid and made.init == "systemd":
-                said = made.run(["journalctl", "--no-pager", "--lines=60"], check=False).stdout
-                report.sections.append((f"journal of machine {number}", said))
+        for number, machine in enumerate(booted, start=1):
+            if machine.init_pid and machine.init == "systemd":
+                journal = machine.run(["journalctl", "--no-pager", "--lines=60"], check=False).stdout
+                report.sections.append((f"journal of machine {number}", journal))
     return report

@@ -202,13 +202,13 @@ def test_a_machine_whose_pid_1_is_not_systemd(machine: BootMachine) -> None:
     apply(debian)
     assert {"0.0.0.0:25", "0.0.0.0:587"} <= listening(debian)
     debian.run("apt-get install -y -qq rsyslog >/dev/null 2>&1; rsyslogd")
-    made = login(debian, "--send-to", "alice@mail.example.test")
-    assert made["ok"], made["verdict"]
+    test = login(debian, "--send-to", "alice@mail.example.test")
+    assert test["ok"], test["verdict"]
     wrong = login(debian, password="not hers")
     assert (wrong["exit"], wrong["layer"]) == (1, "credentials")
     time.sleep(2)
     log = debian.read("/var/log/mail.log").decode()
-    assert re.search(rf"{made['queue_id']}: from=.*proto=ESMTPSA, daemon=MSP-v4", log), log
+    assert re.search(rf"{test['queue_id']}: from=.*proto=ESMTPSA, daemon=MSP-v4", log), log
     assert "Nothing to do" in apply(debian).stdout
 
 

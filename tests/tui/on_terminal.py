@@ -31,9 +31,9 @@ class Generates(Writes):
         plan = super().plan(facts, answers)
         if not plan.changes:
             return plan
-        made = Entry(Kind.FILE, 0o644, 0, 0, "".join(f"Klocal{n} hash\n" for n in range(60)).encode())
+        after = Entry(Kind.FILE, 0o644, 0, 0, "".join(f"Klocal{n} hash\n" for n in range(60)).encode())
         return Plan.pending(
-            self.id, plan.reason, *plan.changes, FileChange("/etc/made.cf", None, made, "make it")
+            self.id, plan.reason, *plan.changes, FileChange("/etc/made.cf", None, after, "make it")
         )
 
 

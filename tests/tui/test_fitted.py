@@ -91,8 +91,8 @@ def test_no_frame_has_the_scrollbar_of_another_text() -> None:
         app = InTurn()
         async with app.run_test(size=(80, 24)) as pilot:
             for name, lines in (("long", 60), ("short", 3), ("long", 60)):
-                made = Content("\n".join([name] * lines))
-                app.query_one(Fitted).show(lambda _, made=made: made)  # type: ignore[misc]
+                content = Content("\n".join([name] * lines))
+                app.query_one(Fitted).show(lambda _, content=content: content)  # type: ignore[misc]
                 await pilot.pause(0.2)
         return app
 
@@ -132,8 +132,8 @@ def test_no_frame_of_a_step_has_a_text_that_was_made_for_another_width(
 
     def watched(app: WizardApp, screen: Screen[object], renderable: object) -> None:
         display(app, screen, renderable)
-        if isinstance(app.screen, Steps) and (made := re.search(r"(\d+) cells", "\n".join(text(app)))):
-            frames.append((int(made[1]), app.screen.query_one("#diff-text").size.width))
+        if isinstance(app.screen, Steps) and (cells := re.search(r"(\d+) cells", "\n".join(text(app)))):
+            frames.append((int(cells[1]), app.screen.query_one("#diff-text").size.width))
 
     monkeypatch.setattr(WizardApp, "_display", watched)
 
@@ -142,10 +142,10 @@ def test_no_frame_of_a_step_has_a_text_that_was_made_for_another_width(
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, " cells"))
         await pilot.press("z")
-        await until(pilot, lambda: len({made for made, _ in frames}) > 1)
+        await until(pilot, lambda: len({cells for cells, _ in frames}) > 1)
 
     play(bench, story)
-    assert all(made == there for made, there in frames), frames
+    assert all(cells == there for cells, there in frames), frames
 
 
 def test_output_behind_another_pane_has_the_rows_that_it_comes_to_the_front_with(

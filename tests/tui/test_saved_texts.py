@@ -75,8 +75,8 @@ def test_a_wrong_imap_server_is_said_by_the_key_for_the_dns_too(bench: Bench) ->
 def test_the_command_of_a_form_writes_its_file_and_asks_the_dns(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = [Check("dns", Sign.OK, "as the DNS says")]
-    monkeypatch.setattr("screens.saved_texts.check_dns", lambda _: found)
+    checks = [Check("dns", Sign.OK, "as the DNS says")]
+    monkeypatch.setattr("screens.saved_texts.check_dns", lambda _: checks)
     monkeypatch.setenv("HOME", "/home/alice")
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
