@@ -7,12 +7,13 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from wizard.maillog.correlate import ConversationLine, Matching, Watch, delivery, word
+from wizard.maillog.correlate import ConversationLine, Matching, Watch, delivery, refused_because, word
 from wizard.maillog.read import LOG, UNPROVED, LogFollower, LogLine, Tail, arrives, where
 from wizard.smtp.transcript import Line
 from wizard.system.host import Completed, Host
@@ -89,6 +90,28 @@ def test_the_latest_word_on_a_recipient_counts() -> None:
 )  # fmt: skip
 def test_a_line_in_a_word(name: str, text: str, said: str) -> None:
     assert word(name, text) == said
+
+
+NOT_TAKEN = LogLine(0, "sm-mta", 1, "AUTH failure (LOGIN): authentication failure (-13) SASL(-13): x")
+SILENT = LogLine(0, "sm-mta", 1, "AUTH failure (LOGIN): generic failure (-1) SASL(-1): x")
+WRONG = LogLine(0, "saslauthd", 1, "pam_unix(smtp:auth): authentication failure;  user=alice")
+ACCOUNT = LogLine(0, "saslauthd", 1, "auth failure: [user=alice] [reason=PAM acct error]")
+
+
+@pytest.mark.parametrize(
+    ("lines", "cause"),
+    [
+        ((WRONG, NOT_TAKEN), "PAM: the password is wrong or locked, or there is no such user"),
+        ((SILENT,), "login refused: saslauthd does not answer"),
+        ((NOT_TAKEN,), "login refused: password, or account"),
+        ((WRONG, ACCOUNT, NOT_TAKEN), "login refused: password, or account"),
+        ((WRONG, SILENT), ""),
+        ((replace(WRONG, file=LOG),), ""),
+        ((), ""),
+    ],
+)
+def test_the_cause_of_a_refusal_that_the_log_names(lines: tuple[LogLine, ...], cause: str) -> None:
+    assert refused_because(lines) == (f"The mail log says: {cause}." if cause else "")
 
 
 def test_lines_belong_by_process_by_message_and_by_user() -> None:

@@ -34,8 +34,9 @@ _SASLDB, _SILENT = (
     "login refused: saslauthd does not answer",
 )
 _WRONG = "PAM: the password is wrong or locked, or there is no such user"
+_REFUSED = "login refused: password, or account"
 _CAUSES = (_SASLDB, _SILENT, _WRONG)
-"""What names the one cause of a login that is refused."""
+"""What names the one cause of a login that is refused; where none of them does, `_REFUSED` rules all others out."""
 _SENDMAIL = (
     (
         r"STARTTLS=server, error:.*(bad certificate|unknown ca|certificate unknown)",
@@ -48,7 +49,7 @@ _SENDMAIL = (
     (r"STARTTLS", "about encryption"),
     (r"AUTH=server, relay=", "the login is accepted"),
     (r"AUTH=client", "we log in to the next server"),
-    (r"AUTH failure .*\(-13\)", "login refused: password, or account"),
+    (r"AUTH failure .*\(-13\)", _REFUSED),
     (r"AUTH failure .*\(-20\)", _SASLDB),
     (r"AUTH failure .*\(-1\)", _SILENT),
     (r"AUTH failure", "login refused"),
@@ -132,10 +133,11 @@ def refused_because(lines: Sequence[LogLine]) -> str:
     Whoever can write to a file of the log could name one: that does not count."""
     own = [line for line in lines if not line.file]
     said = {word(line.name, line.text) for line in own}
-    named = [cause for cause in _CAUSES if cause in said]
     # Another module may have let the password pass, and the account is refused.
-    other = any("PAM acct error" in line.text for line in own)
-    return f"The mail log says: {named[0]}." if len(named) == 1 and not other else ""
+    passed = any("PAM acct error" in line.text for line in own)
+    precise = [cause for cause in _CAUSES if cause in said and not (passed and cause == _WRONG)]
+    named = precise or [cause for cause in (_REFUSED,) if cause in said]
+    return f"The mail log says: {named[0]}." if len(named) == 1 else ""
 
 
 State = Literal["delivered", "deferred", "failed", "unknown"]
