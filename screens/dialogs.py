@@ -191,7 +191,7 @@ password from a server that does not work. The password stays in memory and is w
             yield Field("user", "User name").line()
             yield Field("password", "Password").line()
             yield Static(
-                "A login is tried once, as a mail program would. Enter continues.", id="asked", markup=False
+                "A login is tried once, as a mail client would. Enter continues.", id="asked", markup=False
             )
 
     async def action_enter(self) -> None:

@@ -1,4 +1,4 @@
-"""AUTH LOGIN as a mail program does it: line by line, with what each line means, ending in 235 or in a reason."""
+"""AUTH LOGIN as a mail client does it: line by line, with what each line means, ending in 235 or in a reason."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class LoginTest(Frame[None]):
     SCROLLED = "#talk"
     SAYS = "#verdict"
     HELP_TEXT = """
-This talks to the server as a mail program does: STARTTLS, then AUTH LOGIN. ">" is what we say, "<" what the server
+This talks to the server as a mail client does: STARTTLS, then AUTH LOGIN. ">" is what we say, "<" what the server
 says, "#" a remark, "|" what the server writes to its mail log meanwhile. User name and password travel as base64, which
 is no encryption: TLS around them is. The password is masked wherever it would be seen. 235 means that the login works.
 

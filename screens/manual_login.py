@@ -1,4 +1,4 @@
-"""A manual login: the conversation of a mail program, one command at a time (howto 5)."""
+"""A manual login: the conversation of a mail client, one command at a time (howto 5)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FIELDS = (Field("user", "User name"), Field("password", "Password"), Field("send-to", "Send a message to"))
 MODES = (
-    ("over TLS", "", "As mail programs do: STARTTLS first. Nothing on the server is changed."),
+    ("over TLS", "", "As mail clients do: STARTTLS first. Nothing on the server is changed."),
     (
         "without TLS, loopback only",
         " --plaintext --loopback-only",
@@ -52,7 +52,7 @@ class ManualLogin(Tool):
     HEADING = "A manual login"
     AUTO_FOCUS = "#user"
     HELP_TEXT = """
-The conversation of a mail program, one command at a time: the next one is at the bottom, with its purpose, and Enter
+The conversation of a mail client, one command at a time: the next one is at the bottom, with its purpose, and Enter
 sends it. User name and password travel as base64, which anybody can decode: the password is masked here. ">" is what
 we say, "<" what the server says, "|" what it logs; behind each line is what it means. The arrow keys scroll. Esc ends
 the conversation; its lines stay until Esc is pressed again, or F5 begins another.

@@ -1,4 +1,4 @@
-"""Texts for others, saved on request: what users' mail programs need and would warn of, and the report."""
+"""Texts for others, saved on request: what users' mail clients need and would warn of, and the report."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class MailClients(Frame[None]):
     HEADING = "Mail client settings"
     AUTO_FOCUS = "#forms"
     HELP_TEXT = """
-What to enter in a mail program, and the same as files: Thunderbird's autoconfig is served at
+What to enter in a mail client, and the same as files: Thunderbird's autoconfig is served at
 https://autoconfig.DOMAIN/mail/config-v1.1.xml; Apple's profile is mailed or downloaded; the DNS records let
-programs find the server by themselves. The two files describe a whole account: they need the IMAP server too.
+clients find the server by themselves. The two files describe a whole account: they need the IMAP server too.
 
 d queries the DNS for its records, c checks the certificate as a careful client would. F2 writes the form to the file,
 which anybody may read; a file that is there already is replaced only after a question.

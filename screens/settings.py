@@ -43,7 +43,7 @@ TEXTS = (  # id: section and key of the answers
     Field(
         "listen-submission",
         "Submission addresses",
-        "The IP addresses of this host at which mail programs reach port 587 (howto 3.3), separated by commas. Leave "
+        "The IP addresses of this host at which mail clients reach port 587 (howto 3.3), separated by commas. Leave "
         "empty for every IPv4 address. If this is wrong, users cannot reach the server.",
         "(every IPv4 address)",
     ),
@@ -102,7 +102,7 @@ TEXTS = (  # id: section and key of the answers
         "tls-policy",
         "TLS of clients",
         f"{', '.join(TLS_POLICIES)}. unchanged: as sendmail and OpenSSL have it. recommended: TLS 1.2 and newer with forward "
-        "secrecy alone, on ports 587 and 465. Old mail programs may be shut out; those seen lately are named first.",
+        "secrecy alone, on ports 587 and 465. Old mail clients may be shut out; those seen lately are named first.",
         "(unchanged)",
     ),
     Field(

@@ -67,7 +67,7 @@ LISTENING = 600
 """How long it runs at most."""
 _ABOUT = (
     "y stops saslauthd's service and runs it in the foreground, with this host's own options and -d. Logins are "
-    "answered by it meanwhile: try one with a mail program, or in another session: `msa-wizard test --user NAME`. "
+    "answered by it meanwhile: try one with a mail client, or in another session: `msa-wizard test --user NAME`. "
     f"e, Esc, {LISTENING} s or a lost connection end it; the service is restored whatever happens."
 )
 
@@ -166,7 +166,7 @@ or msa-wizard is killed.
     def _count(self) -> None:
         if self._end and self.at_work and not self._stop.is_set():
             self.say(
-                f"At work, {seconds_left(self._end):.0f} s left. e ends it. Log in now, from a mail program."
+                f"At work, {seconds_left(self._end):.0f} s left. e ends it. Log in now, from a mail client."
             )
 
 
@@ -196,7 +196,7 @@ class RemoteLogin(Tool):
     HEADING = "A test from outside"
     HELP_TEXT = """
 A test on the server itself passes neither the server's firewall nor the provider's. So log in from another machine, with
-one of the commands that are shown or with a mail program. What the server logs of it is shown here; logins from
+one of the commands that are shown or with a mail client. What the server logs of it is shown here; logins from
 the server's own addresses do not count. It succeeds when somebody has logged in.
 """
     BINDINGS: ClassVar[list[BindingType]] = [

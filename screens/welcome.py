@@ -37,7 +37,7 @@ class Welcome(Frame[None]):
     SCROLLED = "#facts"
     SAYS = "#found"
     HELP_TEXT = """
-msa-wizard makes this host's Sendmail take mail from your users' mail programs: on port 587, with a login
+msa-wizard makes this host's Sendmail take mail from your users' mail clients: on port 587, with a login
 and TLS. It does so in small steps. Each shows what it will change before it changes it, and each can be
 rolled back, today or next year.
 

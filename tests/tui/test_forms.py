@@ -303,9 +303,7 @@ def test_settings_that_cannot_be_saved_on_the_way_out_come_back_and_say_why(
 
 def test_the_settings_say_what_may_stay_what_an_address_is_and_what_is_not_saved(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(
-            pilot, app, "settings", "The IP addresses of this host at which mail programs reach port 587"
-        )
+        await at(pilot, app, "settings", "The IP addresses of this host at which mail clients reach port 587")
         await until(pilot, lambda: shows(app, "every field may stay as it is"))
         for box in ("#watch_restart", "#replace_mta"):
             app.screen.query_one(box).focus()

@@ -145,5 +145,5 @@ def test_a_file_proves_nothing(text: str) -> None:
 
 def test_a_mail_program_is_named_first_among_what_one_can_log_in_with() -> None:
     first = render("outside_test.txt.j2", host="mail.example.org", fingerprint=()).splitlines()[0]
-    assert "any mail program (Thunderbird, say)" in first
+    assert "any mail client (Thunderbird, say)" in first
     assert len(first) < 80

@@ -267,7 +267,7 @@ def _described(block: re.Match[bytes]) -> bytes:
 
 
 def fingerprint_lines(digits: str) -> tuple[str, str]:
-    """A SHA-256 fingerprint as openssl and mail programs write it, in two lines: 80 columns have no room for one."""
+    """A SHA-256 fingerprint as openssl and mail clients write it, in two lines: 80 columns have no room for one."""
     shown = ":".join(digits[at : at + 2] for at in range(0, len(digits), 2)).upper()
     return shown[:48], shown[48:]
 

@@ -136,7 +136,7 @@ class MendAccessLimits(_AccessLines):
 
     id = "mend-access-limits"
     title = "Take out connection limits that are too low"
-    why = "Users of one office come from one address: with so few connections their mail programs get 421."
+    why = "Users of one office come from one address: with so few connections their mail clients get 421."
     what = f"allows {access_map.FEW} connections or fewer"
 
     def bad(self, text: str, facts: Facts) -> frozenset[int]:

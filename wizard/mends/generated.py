@@ -88,7 +88,7 @@ class MendDaemonMode(Step):
     needs = ("install",)
     title = "Have sendmail listen"
     why = (
-        "With another DAEMON_MODE no sendmail listens, whatever sendmail.cf says: mail programs find no port."
+        "With another DAEMON_MODE no sendmail listens, whatever sendmail.cf says: mail clients find no port."
     )
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:

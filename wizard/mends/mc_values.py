@@ -95,7 +95,7 @@ class MendTlsVersions(_Value):
 
 
 class MendChildren(_Value):
-    """Twice as many, and 40 at least: idle connections of mail programs count, too."""
+    """Twice as many, and 40 at least: idle connections of mail clients count, too."""
 
     id = "mend-daemon-children"
     title = "Allow more connections at once"

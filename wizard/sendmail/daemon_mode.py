@@ -10,7 +10,7 @@ from wizard.model.facts import Facts
 KEY = "DAEMON_MODE"
 LISTENS = "Daemon"
 REMEDY = (
-    f'if this host shall take mail from mail programs: set {KEY}="{LISTENS}" in {f.SENDMAIL_CONF}, or have it set and sendmail '
+    f'if mail clients shall submit mail here: set {KEY}="{LISTENS}" in {f.SENDMAIL_CONF}, or have it set and sendmail '
     "started: `msa-wizard troubleshoot --fix daemon-mode`"
 )
 

@@ -77,9 +77,7 @@ def logins_at_25(facts: Facts) -> CutOff:
     """Who sent mail after a login at port 25."""
     offering = offering_at_25(_cf(facts))
     lost = [each for each in _recent(facts) if each.listener in offering]
-    says = (
-        "after a login at port 25, and can no longer log in there: their mail programs have to use port 587"
-    )
+    says = "after a login at port 25, and can no longer log in there: their mail clients have to use port 587"
     ends = (Ending(AT_25, *_told(facts, lost, says)),) if lost else ()
     return CutOff(ends, _unseen_logins(facts) if offering else ())
 
@@ -93,7 +91,7 @@ def logins_in_clear(facts: Facts) -> CutOff:
         if not each.encrypted and each.mechanism in _PASSWORD_ITSELF and each.listener in clear
     ]
     says = (
-        "after a login without TLS, which will be refused: their mail programs have to use STARTTLS, and what knows no TLS can "
+        "after a login without TLS, which will be refused: their mail clients have to use STARTTLS, and what knows no TLS can "
         "no longer log in"
     )
     ends = (Ending(WITHOUT_TLS, *_told(facts, lost, says)),) if lost else ()

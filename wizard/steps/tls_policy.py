@@ -253,7 +253,7 @@ def _notes(seen: TlsTaken, block: str) -> Iterator[str]:
 def _ends(seen: TlsTaken) -> Iterator[Ending]:
     if seen.recent:
         says = (
-            f"{count(len(seen.recent), 'login')} within {DAYS} days came with TLS that will be refused: a mail program that "
+            f"{count(len(seen.recent), 'login')} within {DAYS} days came with TLS that will be refused: a mail client that "
             "knows nothing better can no longer log in"
         )
         yield Ending(ENDS, says, tuple(map(_last, seen.recent)))

@@ -43,16 +43,16 @@ class _Kind:
 _KINDS = (
     _Kind(
         "clients-old-tls",
-        "an old mail program or a scanner cannot send any more",
+        "an old mail client or a scanner cannot send any more",
         "unsupported protocol|version too low|protocol version|no suitable signature|legacy sigalg"
         "|inappropriate fallback|no protocols",
         "speak TLS 1.0, 1.1 or signatures that are too old for this host's OpenSSL",
-        "update their mail program or firmware; a device that cannot be updated sends by port 25, with a line "
+        "update their mail client or firmware; a device that cannot be updated sends by port 25, with a line "
         "`Connect:ITS-ADDRESS RELAY` in /etc/mail/access, then `make -C /etc/mail`",
     ),
     _Kind(
         "clients-no-cipher",
-        "some mail programs find no encryption",
+        "some mail clients find no encryption",
         "no shared|no suitable key share|handshake failure|insufficient security|dh key too small|no ciphers",
         "have no cipher in common with this host",
         "see CipherList in /etc/mail/sendmail.cf, also that of the ruleset tls_srv_features (step tls-policy; "
@@ -61,7 +61,7 @@ _KINDS = (
     ),
     _Kind(
         "clients-distrust",
-        "the mail program warns of the certificate",
+        "the mail client warns of the certificate",
         "alert (?:(?:bad |unsupported )?certificate|unknown ca)",
         "do not trust the certificate of this host",
         "`msa-wizard certificate show` judges it; `msa-wizard certificate install CERT KEY` "
@@ -69,10 +69,10 @@ _KINDS = (
     ),
     _Kind(
         "clients-no-tls",
-        "one mail program cannot connect",
+        "one mail client cannot connect",
         "wrong version number|packet length too long|unknown protocol",
         "send plain text where TLS must begin",
-        "in the mail program: STARTTLS on port 587, SSL/TLS on port 465, never `none`",
+        "in the mail client: STARTTLS on port 587, SSL/TLS on port 465, never `none`",
     ),
     _Kind(
         "clients-break-off",
