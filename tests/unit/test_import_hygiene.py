@@ -66,6 +66,17 @@ print(store.head().operation, store.commit(operation="drift", subject="x", run="
     } & set(modules)
 
 
+def test_a_look_imports_nothing_that_only_an_authority_or_fail2ban_needs() -> None:
+    """The screens hold all that a look imports for as long as they are open."""
+    script = "import sys, wizard.engine.overview; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=_TOP, capture_output=True, text=True, check=True
+    )
+    modules = done.stdout.split()
+    assert "wizard.gather.acme" in modules
+    assert not {"configparser", "http.client", "urllib.request"} & set(modules)
+
+
 def test_a_command_looks_for_garbage_seldom() -> None:
     script = "import gc, sys; from wizard.cli.main import main; main(['history', '--x']); print(gc.get_threshold()[0])"
     done = subprocess.run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import configparser
 import contextlib
 import ipaddress
 import math
@@ -143,6 +142,8 @@ def filter_of(jail: Jail) -> str:
 def banaction(texts: Iterable[str]) -> str:
     """How these files have addresses banned, for all jails or for sendmail's; the last one counts. Empty where they do not
     say."""
+    import configparser  # here, since few hosts have fail2ban
+
     found = ""
     for text in texts:
         parser = configparser.RawConfigParser(strict=False, allow_no_value=True, default_section="")

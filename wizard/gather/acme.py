@@ -9,14 +9,11 @@ import os
 import re
 import ssl
 import stat
-import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.error import URLError
 
 from snapshots.live.entry import ACL
 from wizard.certificates.acme import CERTBOT, HOOK, IDENTITIES, LETS_ENCRYPT, OTHERS, SETTINGS, Caa, caa
@@ -296,6 +293,10 @@ def _upwards(name: str) -> Iterator[str]:
 
 def directory(server: str) -> Acme:
     """What the authority says of itself (RFC 8555, 7.1.1), or why it does not; asked as certbot asks, without the shell's proxy."""
+    import urllib.request  # here, since every look imports this module, and few ask an authority
+    from http.client import HTTPException
+    from urllib.error import URLError
+
     if not server.startswith("https://"):
         return Acme(unreachable=f"{server} is no https address")
     try:
