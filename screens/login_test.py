@@ -171,7 +171,9 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
             )
             began = time.time()
             result = hold_conversation(
-                backend.host, target, credentials, WITHIN, True, lambda line: job.show(self.add, line)
+                *(backend.host, target, credentials, WITHIN, True),
+                lambda line: job.show(self.add, line),
+                lambda _: not job.stopped,
             ).result
             self._cause = None
             if not result.ok:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -225,6 +226,53 @@ def test_a_server_that_is_not_trusted_is_asked_about(bench: Bench, tmp_path: Pat
     with serving(script) as port:
         play(bench, story, (100, 40))
     assert any(said.startswith("AUTH") for said in script.said) is (key == "y")
+
+
+@pytest.mark.parametrize("moment", ["EHLO+tls", "AUTH", "RCPT"])
+def test_who_leaves_the_test_ends_it_before_its_next_command(
+    bench: Bench, tmp_path: Path, moment: str
+) -> None:
+    (tmp_path / "ca").mkdir()
+    leaf = Authority(tmp_path / "ca").leaf("mx.test")
+    certificate = tmp_path / "mx.pem"
+    certificate.write_text(leaf.key + leaf.certificate)
+    asked, go_on = threading.Event(), threading.Event()
+
+    def slow(_command: str) -> bytes:
+        asked.set()
+        assert go_on.wait(60)
+        return answer
+
+    answer = {"EHLO+tls": b"250-mx.test\r\n250 AUTH LOGIN\r\n", "AUTH": b"334 VXNlcm5hbWU6\r\n"}.get(
+        moment, b"250 ok\r\n"
+    )
+    script = Script(certificate, replies={moment: slow})
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "test", "A user of the server")
+        for name, value in (
+            ("host", "127.0.0.1"),
+            ("port", str(port)),
+            ("user", USER),
+            ("password", PASSWORD),
+            ("send-to", "bob@example.test"),
+        ):
+            app.screen.query_one(f"#{name}", Input).value = value
+        test = app.screen
+        await pilot.press("f5")
+        await until(pilot, lambda: isinstance(app.screen, AskCertificate) and shows(app, "SHA-256"))
+        await pilot.press("y")
+        await until(pilot, asked.is_set)
+        job = app.desk._of(test)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is not test)
+        go_on.set()
+        await until(pilot, job.ended.is_set)
+
+    with serving(script) as port:
+        play(bench, story, (100, 40))
+    assert script.said[-1].startswith(moment.removesuffix("+tls")), "nothing more is sent"
+    assert not script.messages
 
 
 def test_a_failure_on_this_host_has_its_cause(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from wizard.model.plan import Check, Sign
 from wizard.sendmail.client_name import client_name
 from wizard.sendmail.password_source import served_besides
 from wizard.sendmail.sasl_files import asked_default
+from wizard.smtp.connection import Move
 from wizard.smtp.login_test import Credentials, Finding, Line, Result, Target, converse
 from wizard.smtp.server_trust import trust_of
 from wizard.smtp.session import reachable
@@ -63,10 +64,12 @@ def hold_conversation(
     within: float,
     watched: bool,
     tell: Callable[[ConversationLine], None],
+    before: Callable[[Move], bool] = lambda _: True,
 ) -> WatchedLogin:
-    """Hold the conversation, `watched` with the mail log beside it; a message is followed `within` seconds.
+    """Hold the conversation, `watched` with the mail log beside it; a message is followed `within` seconds. `before` says
+    whether the next command is sent.
 
-    Raises ValueError for wrong input."""
+    Raises ValueError for wrong input, Stopped after a no of `before`."""
     if not watched and not target.send_to:
         servers: list[str] = []
         untimed = converse(
@@ -74,6 +77,7 @@ def hold_conversation(
             credentials,
             lambda line: tell(ConversationLine(0.0, line.who, line.text, line.explanation)),
             lambda ends: servers.append(ends[1][0]),
+            before,
         )
         _note(host, target, untimed, credentials, here=bool(servers) and is_own(host, servers[-1]))
         return WatchedLogin(untimed, None, None)
@@ -93,7 +97,7 @@ def hold_conversation(
 
         if watched and watch.source not in (None, "journal"):
             note(f"The mail log is {watch.source}. Of its lines: {UNPROVED}.")
-        result = converse(target, credentials, watch.line, watch.connected)
+        result = converse(target, credentials, watch.line, watch.connected, before)
         _note(host, target, result, credentials, here=not watch.elsewhere)
         if watch.elsewhere:
             note(f"The mail log of {target.host} is on that machine: it cannot be seen here.")

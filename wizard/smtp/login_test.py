@@ -16,7 +16,7 @@ from typing import Any
 from snapshots.visible import visible
 from wizard.certificates import Certificate, verdict
 from wizard.model.plan import Sign
-from wizard.smtp.connection import Deadline, Ends, Target
+from wizard.smtp.connection import Deadline, Ends, Move, Target
 from wizard.smtp.session import Address, SubmissionSession, addresses, sender_of
 from wizard.smtp.transcript import FOR_SERVERS, Credentials, Failure, Finding, Layer, Line, Transcript
 
@@ -57,12 +57,13 @@ def converse(
     credentials: Credentials | None,
     on_line: Callable[[Line], None] | None = None,
     on_connection: Callable[[Ends], None] | None = None,
+    before: Callable[[Move], bool] = lambda _: True,
 ) -> Result:
     """Hold the conversation; with credentials None everything up to the AUTH offer.
 
     `on_line` is called with each transcript line as it happens, `on_connection` before the first one of each
-    connection. Raises ValueError when `send_to` is asked for without credentials, or when the default sender user@host
-    is no mailbox.
+    connection; `before` says whether the next command is sent. Raises Stopped after a no, ValueError when `send_to` is
+    asked for without credentials, or when the default sender user@host is no mailbox.
     """
     sender = ""
     if target.send_to:
@@ -70,7 +71,7 @@ def converse(
             raise ValueError("a test message needs a login: give a user and a password.")
         sender = sender_of(target, credentials)
     transcript, deadline = Transcript(credentials, on_line), Deadline(target.deadline)
-    return _Conversation(target, credentials, sender, transcript, deadline, on_connection).result()
+    return _Conversation(target, credentials, sender, transcript, deadline, on_connection, before).result()
 
 
 @dataclass
@@ -81,6 +82,7 @@ class _Conversation:
     transcript: Transcript
     deadline: Deadline
     on_connection: Callable[[Ends], None] | None
+    before: Callable[[Move], bool]
     addresses: list[Address] = field(default_factory=list)
     findings: dict[str, Finding] = field(default_factory=dict)
     refusal: ssl.SSLCertVerificationError | None = None
@@ -185,6 +187,7 @@ class _Conversation:
             self.transcript,
             self.deadline,
             patience,
+            before=self.before,
             on_connection=self.on_connection,
             for_servers=self.target.for_servers,
         )
