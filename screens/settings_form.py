@@ -51,8 +51,8 @@ class Unsaved(Dialog[str | None]):
 
     HEADING = "Unsaved settings"
     HELP_TEXT = """
-What you have changed on the settings is not used before it is saved. y saves it, d goes back without it, and Enter,
-n and Esc stay on the settings with all that you have typed.
+y saves what you have changed on the settings, d leaves without saving it, and Enter, n and Esc stay on the settings with
+all that you have typed.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "dismiss('save')", "Save"),
@@ -64,7 +64,9 @@ n and Esc stay on the settings with all that you have typed.
         """The question and its three answers."""
         with Vertical(classes="dialog tall"):
             yield headline("! You have changed settings but not saved them")
-            yield keys(("y", "save them"), ("d", "drop the changes"), ("Enter", "stay here (n and Esc too)"))
+            yield keys(
+                ("y", "save them"), ("d", "leave without saving"), ("Enter", "stay here (n and Esc too)")
+            )
 
 
 class SettingsForm(Frame[None]):
@@ -150,9 +152,9 @@ class SettingsForm(Frame[None]):
             saved = self.backend.choose(answers, self.facts, self.alone(answers))
             words = f"✓ {saved} Every command uses them now."
             words = "\n".join(filter(None, (words, self.on_saving(answers))))
+            self.before, self._saved = answers, self.own(self.backend.saved)
         except WizardError as problem:
             saved, words = "", f"They are used here until you quit, but are not saved. {sentence(problem)}"
-        self.before, self._saved = answers, self.own(self.backend.saved)
         self.show_command(answers)
         self.say(words)
         return bool(saved)

@@ -194,9 +194,20 @@ def test_settings_are_not_saved_while_another_one_is_at_work(bench: Bench) -> No
         with held(bench.root / "state/lock", "bob"):
             await pilot.press("f2")
             await until(pilot, lambda: says(app, "not saved. bob has been running msa-wizard"))
+            await pilot.press("escape")
+            await until(pilot, lambda: isinstance(app.screen, Unsaved))
+            await pilot.press("y")
+            await until(pilot, lambda: isinstance(app.screen, Settings))
+            await until(pilot, lambda: says(app, "not saved. bob has been running msa-wizard"))
+            await pilot.press("f10")
+            await until(pilot, lambda: isinstance(app.screen, Unsaved))
+            await pilot.press("escape")
         assert not (bench.root / SAVED).exists()
+        await until(pilot, lambda: isinstance(app.screen, Settings))
         await pilot.press("f2")
         await until(pilot, lambda: says(app, "Every command uses them now"))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Welcome))
 
     play(bench, story)
 
@@ -410,6 +421,9 @@ def test_settings_that_cannot_be_saved_are_used_and_the_command_line_says_them(b
         await pilot.press("f2")
         await until(pilot, lambda: says(app, "used here until you quit, but are not saved"))
         await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Unsaved))
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(app.screen, Welcome))
         app.go("set-up")
         options = "--set listen.implicit_tls=true --replace-mta --watch-restart 60 one"
         same = f"$ msa-wizard apply {options}"
