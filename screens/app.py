@@ -159,6 +159,8 @@ class WizardApp(App[int]):
     @property
     def _would_go(self) -> list[str]:
         """The edits of sendmail.mc that are rolled back if the run at hand ends now."""
+        if not self.desk.busy:
+            return []  # it has ended already, though its screen may not know it yet
         screens = (screen for screen in self.screen_stack if isinstance(screen, WizardScreen))
         return [name for screen in screens if self.desk.works_for(screen) for name in screen.would_go]
 

@@ -27,7 +27,7 @@ from textual.timer import Timer
 from textual.widgets import Checkbox, Input, Label, Static
 
 from screens import SMALLEST
-from screens.jobs import Drawing
+from screens.jobs import Drawing, JobEnded
 from screens.sentences import sentence
 from screens.widgets.fitted import Fitted
 from screens.widgets.keys import Keys
@@ -127,6 +127,8 @@ class WizardScreen(Screen[Result]):
     async def _dispatch_message(self, message: Message) -> None:
         """Textual's. A screen that goes, even before it is made, takes in nothing more: no key, timer or result of a worker,
         since what it held may be gone. But who waits for its turn (`call_later`) would wait for ever."""
+        if isinstance(message, JobEnded):
+            message.job.known = True  # before another one may begin
         if not self._pruning or isinstance(message, Callback | Prune | Unmount):
             await super()._dispatch_message(message)
 

@@ -102,7 +102,7 @@ class CertificateWaits(Message):
 class JobEnded(Message):
     """The worker is done: with a result, or with what went wrong."""
 
-    job: str
+    job: Job
     result: object = None
     error: Exception | None = None
 
@@ -129,7 +129,7 @@ class Job:
     """One piece of work in a thread: it reports and asks here. All but `answer` and `tell` is for that thread.
 
     It waits for the job before it to end; then it is at work, and `waiting` while a question of its own has no answer;
-    then it has `ended`, which its JobEnded message says."""
+    then it has `ended`, which its JobEnded message says; once that has come to the screen, it is `known`."""
 
     def __init__(self, name: str, listener: MessagePump) -> None:
         self.name = name
@@ -141,6 +141,8 @@ class Job:
         self.holds = False
         """Whether it must restore something before anything else may be done, also while it waits."""
         self.ended = threading.Event()
+        self.known = False
+        """Whether the screen that began it has its JobEnded."""
         self._stop = False
         self.listener = listener
         """The screen that began it: it alone is told, and it alone answers."""
@@ -233,7 +235,7 @@ class Job:
 
     def run(self, work: Callable[[Job], object], previous: Job) -> None:
         """Do the work once `previous` has ended; JobEnded is the last message."""
-        ended = JobEnded(self.name)
+        ended = JobEnded(self)
         try:
             previous.ended.wait()
             ended.result = work(self)
@@ -299,8 +301,8 @@ class Desk:
         return self._job if self._job.listener is listener else self._beside.get(listener, _NOTHING)
 
     def works_for(self, listener: MessagePump) -> bool:
-        """Whether a job of this screen is there, at work or waiting."""
-        return not self._of(listener).ended.is_set()
+        """Whether a job of this screen is there: at work, waiting, or with its end still on the way to the screen."""
+        return not self._of(listener).known
 
     def asks(self, listener: MessagePump) -> bool:
         """Whether a job of this screen waits for an answer."""
@@ -365,6 +367,7 @@ class Desk:
 _NOTHING = Job("", MessagePump())
 """A job that has ended."""
 _NOTHING.ended.set()
+_NOTHING.known = True
 
 
 def _unheard(run: Callable[[], None]) -> None:

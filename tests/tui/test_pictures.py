@@ -26,7 +26,7 @@ from screens.certificate import InstallCertificate
 from screens.certificate_obtain import ObtainCertificate
 from screens.dialogs import FirewallCountdown, LocalEdits, StepFailed
 from screens.help import Help
-from screens.jobs import JobEnded, MoveWaits, RollbackWaits
+from screens.jobs import Job, JobEnded, MoveWaits, RollbackWaits
 from screens.leaving import ConfirmQuit, EditsGo
 from screens.login_test import LoginTest
 from screens.manual_login import ManualLogin
@@ -187,7 +187,9 @@ def just_tested() -> Screen[None]:
                 self.add(ConversationLine(0.0, who, text, beside))  # type: ignore[arg-type]
             good = Finding("smtp-auth", "ok", "Port 25 offers no AUTH.")
             said = "The login was accepted (235)."
-            self.on_job_ended(JobEnded("test", Result(True, None, said, 235, (), (good,), None, None, None)))
+            self.on_job_ended(
+                JobEnded(Job("test", self), Result(True, None, said, 235, (), (good,), None, None, None))
+            )
 
     return Tested()
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 from textual.app import App
 from textual.events import Key
+from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -16,7 +20,7 @@ from textual.widgets import Input
 from screens.app import WizardApp
 from screens.base import WizardScreen
 from screens.dialogs import WhatWouldEnd
-from screens.jobs import Desk, Job, MoveWaits, Reply, Stopped
+from screens.jobs import Desk, Job, JobEnded, MoveWaits, Reply, Stopped
 from screens.login_test import LoginTest
 from screens.review_and_run import RunSteps
 from screens.rollback import History, RollbackScreen
@@ -268,6 +272,73 @@ def test_a_stop_in_the_instant_before_a_question_ends_the_job() -> None:
     job = StoppedMeanwhile("a job", MessagePump())
     with pytest.raises(Stopped):
         job.ask(MoveWaits(Move("QUIT", "the end"), None), within=1)
+
+
+@contextmanager
+def ends_late(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Callable[[], None]]]:
+    """Jobs whose end is on its way to their screens until it is let go."""
+    late: list[Callable[[], None]] = []
+    post = Job.post
+
+    def held(job: Job, message: Message) -> None:
+        if isinstance(message, JobEnded):
+            late.append(partial(post, job, message))
+        else:
+            post(job, message)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Job, "post", held)
+        yield late
+
+
+def test_no_run_begins_before_the_end_of_the_last_one_is_known(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        steps = app.screen
+        assert isinstance(steps, Steps)
+        with ends_late(monkeypatch) as late:
+            await pilot.press("y")
+            await until(pilot, lambda: shows(app, "y applies b"))
+            await pilot.press("s")
+            await until(pilot, lambda: bool(late))
+            assert not app.desk.busy
+            with monkeypatch.context() as patched:
+                patched.setattr(Steps, "would_go", ("a",))
+                assert not app._would_go, "nothing ends with what has ended"
+            steps.action_apply()
+            assert steps.skipped == {"b"}, "it is not wanted after all"
+        late[0]()
+        await until(pilot, lambda: isinstance(app.screen, Summary))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is steps and shows(app, "s on a skipped step includes it"))
+        await pilot.press("y")
+        await until(pilot, lambda: bench.text("/etc/b") == "old b\nnew b\n" and steps.free)
+
+    play(bench, story)
+
+
+def test_no_login_test_begins_before_the_verdict_of_the_last_one_is_shown(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "test", "A user of the server")
+        test = app.screen
+        test.query_one("#host", Input).value = "127.0.0.1"
+        test.query_one("#port", Input).value = "1"
+        with ends_late(monkeypatch) as late:
+            await pilot.press("f5")
+            await until(pilot, lambda: bool(late))
+            job = app.desk._of(test)
+            await pilot.press("f5")
+            assert app.desk._of(test) is job
+        late[0]()
+        await until(pilot, lambda: shows(app, "FAILED [tcp]"))
+        await pilot.press("f5")
+        assert app.desk._of(test) is not job
+
+    play(bench, story)
 
 
 @pytest.mark.parametrize("way", ["history", "set-up", "palette", "quit"])
