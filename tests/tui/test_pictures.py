@@ -155,7 +155,7 @@ class Recorded(Bench):
             self_signed=True, trusted=False, problem=None,
         )  # fmt: skip
         named = Named("ServerCertFile", SERVER_CERT, COMMON_KEY, seen, "RSA 2048", "0640 root:smmsp")
-        says = "it has no subjectAltName, so today's clients find no name in it"
+        says = "it has no subjectAltName: today's clients find no name in it"
         return CertificateReport(
             "mail.example.test", [named], "2048 bits",
             [

@@ -182,7 +182,7 @@ def _of_trust(seen: Certificate) -> Iterator[Property]:
 
 def _of_names(seen: Certificate, name: str) -> Iterator[Property]:
     if not seen.names:
-        says = "has no subjectAltName: today's clients find no name in it, and ask the user"
+        says = "has no subjectAltName: today's clients find no name in it"
         yield Property("no-alternative-name", Sign.WARNING, says)
     names = seen.names or common_names(seen.subject)  # older clients look at the common name
     if name and name != seen.covered and not covers(names, name):

@@ -105,8 +105,10 @@ def report(host: Host, cf: str, name: str) -> CertificateReport:
 
 
 def judgement(seen: Certificate, name: str, lineage: str = "") -> list[Check]:
-    """The one judgement (`judge`) as three checks: dates, names, trust. `lineage` is certbot's, where it is of one."""
-    days, checks = (seen.not_after - datetime.now(UTC)).days, []
+    """The one judgement (`judge`) as three checks: dates, names, trust, with each way out once. `lineage` is certbot's, where
+    it is of one."""
+    days = (seen.not_after - datetime.now(UTC)).days
+    checks: list[Check] = []
     fine = {
         "dates": f"it is valid for {count(days, 'more day')}, until {seen.not_after:%F}",
         "names": f"it is for {', '.join(seen.names)}",
@@ -117,7 +119,9 @@ def judgement(seen: Certificate, name: str, lineage: str = "") -> list[Check]:
         mine = [each for each in objections if _CHECKS.get(each.kind, "trust") == check]
         if mine:
             says = "; ".join(f"it {each.says}" for each in mine)
-        remedy = _remedy(seen, [each.kind for each in mine], lineage)
+        above = [line for each in checks for line in each.remedy.splitlines()]
+        ways = _remedy(seen, [each.kind for each in mine], lineage).splitlines()
+        remedy = "\n".join(line for line in ways if line not in above)
         checks.append(Check(check, worst(each.sign for each in mine), says, remedy))
     if not name:
         says = "this host has no qualified name, so nobody can say which name the certificate must have"
