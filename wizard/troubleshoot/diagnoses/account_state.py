@@ -151,7 +151,7 @@ def _wrong(picture: Picture) -> Finding | None:
             Evidence("the password does not match the hash that is stored", SHADOW),
             *((Evidence(picture.socket_login, "saslauthd"),) if picture.socket_login else ()),
         ),
-        Mend(text=f"type it again in the mail client, or set a new one: `passwd {owner.user}`"),
+        Mend(text=f"type it again, or set a new one: `passwd {owner.user}`"),
     )
 
 
@@ -330,7 +330,7 @@ DIAGNOSES = (
         "shadow's hash",
         _wrong,
         cause="the password is not the one of the account",
-        fix="type it again in the mail client, or set a new one: `passwd NAME`",
+        fix="type it again, or set a new one: `passwd NAME`",
     ),
     of_unknown(
         ("login-unknown", _A, _535, "5.2", "the conversation"),
