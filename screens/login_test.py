@@ -153,7 +153,7 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
         self._lines.clear()
         self._drawn = 0
         self.query_one("#lines", Static).update("")
-        self.say("Connecting ...")
+        self.say("Testing ...")
 
         backend = self.backend
 

@@ -279,13 +279,23 @@ def test_a_failure_on_this_host_has_its_cause(bench: Bench, monkeypatch: pytest.
     says = Check(
         "saslauthd-dead", Sign.FAILED, "Cause: saslauthd does not run.", "msa-wizard troubleshoot --fix x"
     )
-    monkeypatch.setattr("wizard.troubleshoot.explain.of_login", lambda *_: says)
+    looks, looked = threading.Event(), threading.Event()
+
+    def cause(*_: object) -> Check:
+        looks.set()
+        assert looked.wait(60)
+        return says
+
+    monkeypatch.setattr("wizard.troubleshoot.explain.of_login", cause)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "test", "A user of the server")
         app.screen.query_one("#host", Input).value = "127.0.0.1"
         app.screen.query_one("#port", Input).value = "1"
         await pilot.press("f5")
+        await until(pilot, looks.is_set)
+        await until(pilot, lambda: shows(app, "Testing ..."))
+        looked.set()
         await until(pilot, lambda: shows(app, "FAILED [tcp]: Cause: saslauthd does not run. F4 shows"))
         assert sum("saslauthd does not run" in line for line in text(app)) == 1, "said once"
         assert not shows(app, "Probable causes")
