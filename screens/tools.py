@@ -68,7 +68,7 @@ LISTENING = 600
 _ABOUT = (
     "y stops saslauthd's service and runs it in the foreground, with this host's own options and -d. Logins are "
     "answered by it meanwhile: try one with a mail client, or in another session: `msa-wizard test --user NAME`. "
-    f"e, Esc, {LISTENING} s or a lost connection end it; the service is restored whatever happens."
+    f"e or Esc ends that; so do {LISTENING // 60} minutes and a lost connection. The service is restored whatever happens."
 )
 
 

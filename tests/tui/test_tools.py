@@ -157,6 +157,7 @@ def test_saslauthd_talks_and_each_line_is_explained(bench: Tools) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "saslauthd", "y begins")
         assert not app.desk.busy
+        assert shows(app, "so do 10 minutes and a lost connection.")
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "auth success: [user=alice]"))
         await until(pilot, lambda: shows(app, "s left. e ends it"))
