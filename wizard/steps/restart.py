@@ -78,7 +78,7 @@ class Restart(Step):
                 self.id, "only root can see whether sendmail's configuration has to change; run this as root"
             )
         if not reasons:
-            why = "sendmail has run since its configuration was last changed, on every port of it"
+            why = "sendmail has run since its configuration was last changed, and listens on every port that sendmail.cf names"
             return Plan.done(self.id, why)
         running = facts.sendmail_runs or facts.starts_later
         verb: Literal["restart", ""] = "restart" if len(reasons) > enable else ""

@@ -339,6 +339,7 @@ def test_restart_is_due_when_the_daemon_is_older_than_what_it_read() -> None:
     files = {f.SENDMAIL_CF: file(CF)}
     fresh = machine("12", files=files, listeners=held, cf_changed=NOW - 1)
     assert plan("restart", fresh).outcome is Outcome.DONE
+    assert "listens on every port that sendmail.cf names" in plan("restart", fresh).reason
     assert plan("restart", dataclasses.replace(fresh, cf_changed=NOW + 1)).outcome is Outcome.PENDING
     assert "port 25" in plan("restart", dataclasses.replace(fresh, listeners=())).reason
     assert "does not run" in plan("restart", dataclasses.replace(fresh, processes=())).reason
