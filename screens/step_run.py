@@ -132,20 +132,22 @@ class StepRun(Frame[None]):
                 self.say_of(self._current, f"{self._current} is next: y applies it, s skips it.")
         elif not self.free or not self.known:
             return
-        elif missing := self.missing(name):
-            board.select(missing)
-            if self._blocks(missing):
-                words = f"{missing} is needed first, and cannot be applied: fix what it shows, then press F5."
-                self.say_of(missing, words)
-                return
-            needed = "is needed first, but was skipped" if missing in self.skipped else "is needed first"
-            self.say_of(missing, f"{missing} {needed}: {name} does not work without it. y applies {missing}.")
         elif name in self.skipped:
             self.skipped.discard(name)
             # Which other steps have something to do with it is known before it is at work.
             self.look_at_steps(partial(self._begin, name))
         else:
             self._begin(name)
+
+    def _needs_first(self, name: str, missing: str) -> None:
+        """Go to the step that comes before `name`, and say so."""
+        self.board.select(missing)
+        if self._blocks(missing):
+            words = f"{missing} is needed first, and cannot be applied: fix what it shows, then press F5."
+            self.say_of(missing, words)
+            return
+        needed = "is needed first, but was skipped" if missing in self.skipped else "is needed first"
+        self.say_of(missing, f"{missing} {needed}: {name} does not work without it. y applies {missing}.")
 
     def _begin(self, name: str, *, everything: bool = False) -> None:
         """A run from this step on, or, where others come before it, of this step alone."""

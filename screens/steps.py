@@ -229,7 +229,7 @@ can be applied all the same.
         match action:
             case "apply":
                 there = word in (*REMAINING, NOT_NOW, "failed", "skipped")
-                return asked or (there and not self._blocks(board.chosen))
+                return asked or (there and not self._blocks(board.chosen) and not self.missing(board.chosen))
             case "apply_all":
                 return asked or bool(self.remains.applicable)
             case "skip":
@@ -237,12 +237,17 @@ can be applied all the same.
         return board.in_force(board.chosen)
 
     def on_key(self, event: Key) -> None:
-        """Why y and s do nothing on a step that has nothing to do: as long as they do something, they do not come here."""
+        """Why y and s do not act on the step that is shown."""
         name, verb = self.board.chosen, {"y": "apply", "s": "skip"}.get(event.key)
         word = self.board.states.get(name, "")
-        if verb and self.known and self.free and self.listens and word in _NOTHING_TO_DO:
+        if not (verb and self.known and self.free and self.listens):
+            return
+        if word in _NOTHING_TO_DO:
             why = clean(self.board.plans[name].reason)
             self.say_of(name, f"{name} is {state_word(word)}, so there is nothing to {verb}: {why}.")
+        elif verb == "apply" and (missing := self.missing(name)):
+            event.stop()  # on that step y may act
+            self._needs_first(name, missing)
 
     def action_read(self) -> None:
         """To the text of the chosen step."""

@@ -391,6 +391,7 @@ def test_the_news_says_of_the_step_that_is_shown_what_y_does(bench: Bench) -> No
         await at_steps(pilot, app)
         await pilot.press("down")
         await until(pilot, lambda: shows(app, "2 steps to do. This one needs one first. a applies all"))
+        await until(pilot, lambda: shows(app, "s Skip") and not shows(app, "y Apply"))
         await pilot.press("down")
         await until(pilot, lambda: shows(app, "2 steps to do. a applies all of them."))
 
