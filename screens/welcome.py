@@ -158,7 +158,7 @@ def _summary(overview: Overview) -> str:
     if unknown := states.count(UNKNOWN):
         return f"Only root can see {unknown} of {count(len(states), 'step')}: run this with sudo."
     if UNTESTED in states:
-        return "Every step is done. Now test a login."
+        return "Every step is done but auth-test: test a login."
     return "Every step is done: this host accepts submissions."
 
 

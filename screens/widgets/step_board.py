@@ -316,7 +316,10 @@ class StepBoard(Horizontal):
         names, width = list(self.steps), self.query_one("#meter").content_size.width
         left = sum(state in _UNSETTLED for state in self.states.values())
         unknown = sum(state == UNKNOWN for state in self.states.values())
-        says = f"{unknown} unknown" if unknown and not left else f"{left}{'+' if unknown else ''} to do"
+        untested = sum(state == UNTESTED for state in self.states.values())
+        says = f"{left}{'+' if unknown else ''} to do"
+        if not left and (unknown or untested):
+            says = f"{unknown} unknown" if unknown else f"{untested} to test"
         self.query_one("#where", Static).update(
             Content.assemble(
                 (f"Step {names.index(self.chosen) + 1} of {len(names)}", "bold"),

@@ -310,9 +310,10 @@ def test_a_login_is_what_is_left_until_one_was_accepted(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await until(pilot, lambda: shows(app, "Every step is done. Now test a login."))
+        await until(pilot, lambda: shows(app, "Every step is done but auth-test: test a login."))
         await at_steps(pilot, app)
         await until(pilot, lambda: shows(app, "Nothing is left to do but a login: t tests one."))
+        assert shows(app, "Step 1 of 1, 1 to test")
 
     use(monkeypatch, bench, step("auth-test"))
     play(bench, story)
