@@ -329,8 +329,7 @@ class Frame(WizardScreen[Result]):
         """Take something in a worker, then show it, unless another look `of` the same has begun or the screen has gone. What
         goes wrong on the way is said. From the first second on the title says what is waited for, and how long."""
         since = time.monotonic()
-        if of in self._looks:
-            self._looks.pop(of).clock.stop()
+        self.drop_look(of)
         clock = self.set_interval(1.0, lambda: self._say_title(doing, since))
         self._looks[of] = at_hand = _Look(doing, since, clock)
 
@@ -351,6 +350,12 @@ class Frame(WizardScreen[Result]):
 
         # Not one of Textual's workers: who quits does not wait for a look.
         Thread(target=copy_context().run, args=(work,), daemon=True).start()
+
+    def drop_look(self, of: str) -> None:
+        """What a look `of` something that has not ended would bring is wanted no more."""
+        if (look := self._looks.pop(of, None)) is not None:
+            look.clock.stop()
+            self._say_title()
 
     @property
     def looking(self) -> str:

@@ -29,6 +29,8 @@ LABELS = {
     "mobileconfig": ("Apple profile", "mail.mobileconfig"),
     "srv": ("DNS records", "srv-records.txt"),
 }
+_CHECKS = "checks"
+"""The look at what the DNS or a client would say."""
 
 
 class MailClients(Frame[None]):
@@ -131,7 +133,8 @@ which anybody may read; a file that is there already is replaced only after a qu
         self.same(f"msa-wizard client-settings --format {self._form}{words}")
 
     def on_option_list_option_highlighted(self) -> None:
-        """Another form; what the DNS said was about the one before."""
+        """Another form; what the DNS said, or is still to say, was about the one before."""
+        self.drop_look(_CHECKS)
         self._asked_dns = False
         self._say_whether_ready()
         self.query_one("#file", Input).value = LABELS[self._form][1]
@@ -158,7 +161,7 @@ which anybody may read; a file that is there already is replaced only after a qu
             self._asked_dns = True
             self._same()
             self.say("Querying the DNS ...")
-            self.look(lambda: check_dns(settings), self._show_checks)
+            self.look(lambda: check_dns(settings), self._show_checks, of=_CHECKS)
 
     def action_certificate(self) -> None:
         """What clients will say of the certificate."""
@@ -169,7 +172,7 @@ which anybody may read; a file that is there already is replaced only after a qu
 
         if (settings := self._settings()) is not None:
             self.say("Looking at the certificate ...")
-            self.look(lambda: certificate_warning(settings.host), show)
+            self.look(lambda: certificate_warning(settings.host), show, of=_CHECKS)
 
     def _show_checks(self, checks: list[Check]) -> None:
         self.say(Content("\n").join([check_content(check, width()) for check in checks]))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import Never
 
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from screens.app import WizardApp
+from screens.saved_texts import MailClients
 from screens.saving import ConfirmReplace
 from screens.welcome import PLACES
 from tests.tui.bench import Bench, Writes, apply_all, at, focused, play, says, shows, until, use
+from wizard.errors import CannotHere
 from wizard.model.plan import Check, Sign
 
 
@@ -92,6 +96,38 @@ def test_the_command_of_a_form_writes_its_file_and_asks_the_dns(
         await pilot.press("down")
         await until(pilot, lambda: shows(app, "--format autoconfig") and not shows(app, "--check-dns"))
         assert not shows(app, "as the DNS says"), "that was about the other form"
+
+    play(bench, story)
+
+
+@pytest.mark.parametrize("key", ["d", "c"])
+def test_an_answer_that_comes_late_is_not_said_of_another_form(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    go_on, answered = threading.Event(), threading.Event()
+
+    def slow(_: object) -> Never:
+        assert go_on.wait(60)
+        answered.set()
+        raise CannotHere("No answer came")
+
+    monkeypatch.setattr("screens.saved_texts.check_dns", slow)
+    monkeypatch.setattr("screens.saved_texts.certificate_warning", slow)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "clients", "STARTTLS")
+        clients = app.screen
+        assert isinstance(clients, MailClients)
+        await pilot.press(key)
+        await until(pilot, lambda: bool(clients.looking))
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, "--format text"))
+        go_on.set()
+        await until(pilot, lambda: answered.is_set() and not clients.looking)
+        await pilot.pause()
+        assert not shows(app, "No answer came")
+        await pilot.press(key)
+        await until(pilot, lambda: says(app, "No answer came"))
 
     play(bench, story)
 
