@@ -44,7 +44,8 @@ https://autoconfig.DOMAIN/mail/config-v1.1.xml; Apple's profile is mailed or dow
 clients find the server by themselves. The two files describe a whole account: they need the IMAP server too.
 
 d queries the DNS for its records, c checks the certificate as a careful client would. F2 writes the form to the file,
-which anybody may read; a file that is there already is replaced only after a question.
+where a line that goes on below itself here is one line; anybody may read that file, and one that is there already is
+replaced only after a question.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "dns", "Ask DNS", tooltip="Ask the DNS for these records"),
