@@ -72,6 +72,8 @@ rollback is a commit too and can itself be rolled back.
         self._to = to
         self._rollback: Rollback | None = None
         """What waits for an answer."""
+        self._notes: tuple[str, ...] = ()
+        """What the newest preview said that nobody would expect."""
         self._to_edit: Path | None = None
         """The file that the admin wants to edit once the job has ended."""
 
@@ -101,7 +103,7 @@ rollback is a commit too and can itself be rolled back.
     def on_rollback_waits(self, message: RollbackWaits) -> None:
         """Show what it would do, and ask."""
         self._rollback = rollback = message.rollback
-        conflicts = rollback.reversal.conflicts
+        conflicts, self._notes = rollback.reversal.conflicts, rollback.reversal.notes
         parts = [diff_content(conflict_text(conflict), columns=width()) for conflict in conflicts]
         if parts:
             parts.insert(0, Content.styled("Changed since the step:\n", "bold ansi_red"))
@@ -158,6 +160,7 @@ rollback is a commit too and can itself be rolled back.
             self.show(
                 Content.styled(f"✓ Rolled back, recorded as {result.commit}.", "bold ansi_green"),
                 *(check_content(check, width()) for check in result.checks),
+                *(clean(note) for note in self._notes),
                 *left_lines(result),
             )
             self.say("Done. Esc goes back. In the history this rollback can itself be rolled back.")

@@ -115,7 +115,7 @@ class _Work:
         """An authored file: later work stays; so does all of one that the system keeps up, where both changed the same."""
         choice = None if kept_up else self._choice
         entry = self._ours[path]
-        kept = False
+        kept = in_conflict = False
         conflicts: list[Conflict] = []
         for states in chain:
             # It may be part of the way back already: a rollback of one of them, itself rolled back, did nothing any more.
@@ -123,6 +123,9 @@ class _Work:
             newest, *older = (_dated_as(state, entry, self._dated) for state in passed)
             base = entry if entry in older else newest
             merge = merge_path(path, base, entry, theirs, choice=choice, owners=owners)
+            if choice is Choice.KEEP and not in_conflict:
+                undecided = merge_path(path, base, entry, theirs, choice=None, owners=owners)
+                in_conflict = bool(undecided.conflicts)
             if base != theirs:
                 kept = entry != base and merge.entry != theirs
             entry = merge.entry
@@ -136,6 +139,9 @@ class _Work:
             self._want(path, entry)
         if kept and not conflicts:
             self._kept.append(path)
+        if in_conflict:
+            same = entry == self._ours[path]
+            self._notes[path] = "stays as it is now" if same else "keeps what was changed there since"
 
     def take_along(self, grown: Callable[[str], bool]) -> None:
         """What was made since in folders that go."""

@@ -94,6 +94,8 @@ def test_later_work_stays_and_a_conflict_is_asked(machine: Machine) -> None:
         assert wanted is not None
         assert wanted.content == b"1\n" + word + b"\n3\n4\n5\n6\n7\n"
         assert chosen.conflicts == ()
+        notes = (f"/{MC} keeps what was changed there since.",) if choice is Choice.KEEP else ()
+        assert chosen.notes == notes
 
 
 def test_several_commits_go_back_together_newest_first(machine: Machine) -> None:

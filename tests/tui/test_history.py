@@ -177,8 +177,10 @@ def test_a_conflict_shows_both_and_the_admin_chooses(bench: Bench, key: str, lef
         await pilot.press(key)
         if key != "escape":
             await until(pilot, lambda: shows(app, "y rolls this back"))
+            assert shows(app, "/etc/a stays as it is now.") is (key == "k")
             await pilot.press("y")
             await until(pilot, lambda: shows(app, "Rolled back, recorded as"))
+            assert shows(app, "/etc/a stays as it is now.") is (key == "k")
         else:
             await until(pilot, lambda: isinstance(app.screen, History))
 
