@@ -158,7 +158,7 @@ def _fitting(stream: TextIO, text: str) -> str:
     )
 
 
-_LEAD = re.compile(r" *(?:\[[^]]{1,4}\] +|[-|<>#*] |-> |(?:[a-zA-Z-]{1,12}: ))?")
+_LEAD = re.compile(r" *(?:\[[^]]{1,5}\] +|[-|<>#*] |-> |(?:[a-zA-Z-]{1,12}: ))?")
 
 
 def _below(line: str, columns: int) -> list[str]:

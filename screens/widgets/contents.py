@@ -135,7 +135,7 @@ CHECKS: dict[Sign, tuple[str, str, str]] = {
     Sign.WARNING: ("!", "warn", "ansi_yellow"),
     Sign.FAILED: ("✗", "FAIL", "bold ansi_red"),
     Sign.UNKNOWN: ("-", "?", ""),
-    Sign.PENDING: ("○", "todo", "bold"),
+    Sign.PENDING: ("○", "to do", "bold"),
 }
 """Sign, word and style of each outcome of a check."""
 
@@ -156,7 +156,7 @@ def check_content(check: Check, width: int = 0) -> Content:
     their column."""
     sign, word, style = CHECKS[check.sign]
     parts: list[Content | tuple[str, str]] = [
-        (f"{sign} {word:<5}", style),
+        (f"{sign} {word:<6}", style),
         (column(clean(check.says), len(_BEFORE), width), ""),
     ]
     if check.remedy and check.sign is not Sign.OK:
@@ -169,7 +169,7 @@ def check_content(check: Check, width: int = 0) -> Content:
     return Content.assemble(*parts)
 
 
-_BEFORE = " " * 7
+_BEFORE = " " * 8
 """As wide as sign and word of a check."""
 
 

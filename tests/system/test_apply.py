@@ -283,7 +283,7 @@ def test_a_set_up_works_without_what_a_login_can_do_without(machine: BootMachine
     left_out = {"auth-options", "smtp-port"}
     done = apply(debian, *(name for name in STEPS if name not in left_out), "auth-test")
     for name in left_out:
-        assert f"[warn] without {name} passwords" in done.stdout
+        assert f"[warn]  without {name} passwords" in done.stdout
         assert f"-> msa-wizard apply {name} sendmailconfig restart" in done.stdout
     result = login(debian)
     assert result["code"] == 235, result["verdict"]

@@ -312,9 +312,9 @@ def test_a_long_finding_goes_on_below_its_words(bench: Bench, monkeypatch: pytes
         app.screen.query_one("#host", Input).value = "127.0.0.1"
         app.screen.query_one("#port", Input).value = "1"
         await pilot.press("f5")
-        await until(pilot, lambda: shows(app, "! warn Cause: words of"))
+        await until(pilot, lambda: shows(app, "! warn  Cause: words of"))
         (below,) = (line for line in text(app) if "its end." in line and "F4" not in line)
-        assert below[1:8] == " " * 7, "under its words"
+        assert below[1:9] == " " * 8, "under its words"
 
     play(bench, story)
 

@@ -51,8 +51,8 @@ def test_a_long_line_goes_on_below_its_words(printed: Callable[[], list[str]]) -
     console.out(check_text(Check("x", Sign.FAILED, LONG, LONG)))
     lines = printed()
     assert max(map(len, lines)) <= 60
-    assert lines[0].startswith("   [FAIL] Look in")
-    assert lines[1][:11].count(" ") == 10
+    assert lines[0].startswith("   [FAIL]  Look in")
+    assert lines[1][:12].count(" ") == 11
     assert " ".join(" ".join(lines).split()) == f"[FAIL] {LONG} -> {LONG}"
 
 
@@ -218,7 +218,7 @@ def test_what_a_plan_runs_and_what_to_do_can_be_pasted(printed: Callable[[], lis
     assert max(map(len, lines)) <= 60
     console.out(check_text(Check("x", Sign.FAILED, "no", f"On another machine:\n  {COMMAND}")))
     says, do, *lines = printed()
-    assert (says, do) == ("   [FAIL] no", "            -> On another machine:")
+    assert (says, do) == ("   [FAIL]  no", "            -> On another machine:")
     assert pasted("\n".join(lines)) == shlex.split(COMMAND)
     assert max(map(len, lines)) <= 60
 

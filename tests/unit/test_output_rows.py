@@ -63,9 +63,9 @@ def test_a_long_check_stays_in_its_column() -> None:
     check = Check(
         "name", Sign.WARNING, "words that do not fit into forty cells", "a remedy that does not fit either"
     )
-    lines = check_content(check, 40).plain.splitlines()
-    assert all(len(line) <= 40 for line in lines)
-    assert [line[:7] for line in lines] == ["! warn ", *[" " * 7] * (len(lines) - 1)]
+    lines = check_content(check, 41).plain.splitlines()
+    assert all(len(line) <= 41 for line in lines)
+    assert [line[:8] for line in lines] == ["! warn  ", *[" " * 8] * (len(lines) - 1)]
     assert len(lines) == 3
 
 

@@ -417,13 +417,13 @@ def test_what_is_known_not_to_be_there_yet_is_not_called_unknown() -> None:
     assert {check.id: check.sign for check in found(mute, Answers())}["saslauthd"] is Sign.UNKNOWN
     checks = summary(dataclasses.replace(seen(), facts=bare), session_of("install"), needing).missing
     assert {check.sign for check in checks if check.id in ("outside", "clients")} == {Sign.PENDING}
-    assert check_text(Check("x", Sign.PENDING, "words")).lstrip().startswith("[todo] words")
+    assert check_text(Check("x", Sign.PENDING, "words")).lstrip().startswith("[to do] words")
 
 
 @pytest.mark.parametrize("sign", Sign)
 def test_a_sign_is_the_same_word_on_the_command_line_on_the_screens_and_in_reports(sign: Sign) -> None:
     check = Check("x", sign, "it is so")
-    bracketed = check_text(check).split()[0].strip("[]")
+    bracketed = check_text(check).strip().partition("]")[0].strip("[")
     assert bracketed == CHECKS[sign][1]
     assert {"?": "unknown", "warn": "warning", "FAIL": "FAILED"}.get(bracketed, bracketed) == SIGN_WORDS[sign]
     overview = dataclasses.replace(seen(), checks=(check,))

@@ -59,18 +59,18 @@ DIFF_INDENT = "     "
 _DEEP = " " * 15
 _ENDLESS = 1 << 20
 SIGNS = {
-    Sign.OK: "[ok]  ",
-    Sign.WARNING: "[warn]",
-    Sign.FAILED: "[FAIL]",
-    Sign.UNKNOWN: "[?]   ",
-    Sign.PENDING: "[todo]",
+    Sign.OK: "[ok]   ",
+    Sign.WARNING: "[warn] ",
+    Sign.FAILED: "[FAIL] ",
+    Sign.UNKNOWN: "[?]    ",
+    Sign.PENDING: "[to do]",
 }
 SIGN_WORDS = {
     Sign.OK: "ok",
     Sign.WARNING: "warning",
     Sign.FAILED: "FAILED",
     Sign.UNKNOWN: "unknown",
-    Sign.PENDING: "todo",
+    Sign.PENDING: "to do",
 }
 """The same in a text of Markdown; JSON keeps its own words."""
 SIDES = {"server": "<", "client": ">", "log": "|"}

@@ -302,7 +302,7 @@ def text(visit: Visit, width: int = WIDTH) -> str:
     for stage in visit.stages:
         lines += wrap(f"{SIGNS[stage.state]} {stage.says}", "   ", "     ", width)
         for piece in stage.evidence:
-            lines += wrap(f"| {piece.says}  ({piece.source})", " " * 10, " " * 10 + "|   ", width)
+            lines += wrap(f"| {piece.says}  ({piece.source})", " " * 11, " " * 11 + "|   ", width)
     words = f"Looked from {LOOKED_FROM}. The proof is `msa-wizard test --from-outside`."
     return "\n".join([*lines, "", *wrap(words, "", "", width)])
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wizard.troubleshoot.fix import Fix
 
 _WORDS = {Sign.OK: "ok", Sign.WARNING: "warning", Sign.FAILED: "FAILED", Sign.UNKNOWN: "not tested"}
-_DEEP, _DEEPER = " " * 10, " " * 13
+_DEEP, _DEEPER = " " * 11, " " * 14
 
 
 def text(verdict: Verdict, width: int = WIDTH) -> str:
@@ -27,7 +27,7 @@ def text(verdict: Verdict, width: int = WIDTH) -> str:
     for layer in ORDER:
         ids = ", ".join(fault.id for fault in verdict.faults if fault.layer is layer)
         row = f"   {SIGNS[signs[layer]]} {TITLES[layer]:<19} {_WORDS[signs[layer]]:<10} {ids}".rstrip()
-        lines += wrap(row, "", " " * 41, width)
+        lines += wrap(row, "", " " * 42, width)
     blamed = verdict.blamed
     if blamed is not None:
         lines += ["", f"Cause: {TITLES[blamed.layer]}", *_fault(blamed, width)]

@@ -33,7 +33,7 @@ def test_long_output_is_counted_and_short_output_is_shown(capsys: pytest.Capture
     step = [
         "== install: Install",
         *APT,
-        "   [ok]   m4 is there",
+        "   [ok]    m4 is there",
         "== restart: Restart",
         "   | $ systemctl restart sendmail",
     ]
