@@ -18,6 +18,7 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.smtp.connection import Deadline, WireError, lookup
 from wizard.smtp.login_test import Result, Target
 from wizard.smtp.transcript import Credentials
+from wizard.smtp.transcript import Layer as SmtpLayer
 from wizard.steps.restart import AuthTest
 from wizard.system.host import Host
 from wizard.system.sockets import addresses
@@ -30,6 +31,18 @@ from wizard.troubleshoot.verdict import judge
 
 _OF_OTHERS = "mechanisms"
 """The diagnosis of what clients meet that prefer what saslauthd cannot serve."""
+_LOGIN = (Layer.SASLAUTHD, Layer.PAM, Layer.ACCOUNT)
+_WHERE = {
+    SmtpLayer.TCP: (Layer.LISTENER,),
+    SmtpLayer.GREETING: (Layer.GREETING,),
+    SmtpLayer.STARTTLS: (Layer.NAME, Layer.STARTTLS),  # without a name there is no certificate
+    SmtpLayer.CERTIFICATE: (Layer.NAME, Layer.CERTIFICATE),
+    SmtpLayer.AUTH_OFFER: (Layer.AUTH_OFFER,),
+    SmtpLayer.LOGIN: _LOGIN,
+    SmtpLayer.CREDENTIALS: _LOGIN,
+    SmtpLayer.RELAY: (Layer.RELAY,),
+}
+"""Where the cause is as a rule, by where a test ended."""
 _NAME_WITHIN = 5.0
 """Seconds for the look-up of the name that was tested."""
 
@@ -70,12 +83,15 @@ def _seen(host: Host, answers: Answers, tried: Tried | None = None) -> Check | N
 
 def cause(picture: Picture, tried: Tried | None = None) -> Check:
     """The fault that is to blame, as a check of its id; of `troubleshoot` where nothing fails here. It is unknown where
-    no cause is known. A login that was `tried` was none of a client that prefers another mechanism than LOGIN and PLAIN."""
+    no cause is known. Of what was `tried`, a fault where it ended goes before others; a login was none of a client that
+    prefers another mechanism than LOGIN and PLAIN."""
     verdict = judge(picture)
     failed = [fault for fault in verdict.faults if fault.sign is Sign.FAILED]
     if tried is not None and tried.refused:
         failed = [fault for fault in failed if fault.id != _OF_OTHERS] or failed
-    blamed = next(iter(failed), None)
+    where = _WHERE.get(tried.layer, ()) if tried is not None and tried.layer is not None else ()
+    there = (fault for fault in failed if fault.layer in where and not fault.diagnosis.unknown)
+    blamed = next(there, next(iter(failed), None))
     if blamed is None:
         return Check("troubleshoot", Sign.UNKNOWN, "On this host nothing that troubleshoot looks at fails.")
     says = f"Cause: {blamed.finding.cause}."

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.troubleshoot.pictures import ALICE, SENDMAIL, SHADOW, conversation, facts, picture
+from tests.unit.steps.recorded import file
+from tests.unit.troubleshoot.pictures import ALICE, CF, SENDMAIL, SHADOW, conversation, facts, picture
+from wizard.gather.certificates import CertificateFiles
 from wizard.maillog.read import LogLine
+from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.plan import Sign
 from wizard.smtp.login_test import Layer as SmtpLayer
@@ -92,6 +95,23 @@ def test_what_only_other_mechanisms_meet_does_not_explain_a_login_with_login(
     assert explain.cause(picture()).id == "mechanisms"
     monkeypatch.setattr(explain, "judge", lambda _: dataclasses.replace(seen, faults=(other,)))
     assert explain.cause(picture(), REFUSED).id == "mechanisms", "better than nothing"
+
+
+def test_a_fault_where_the_test_ended_goes_before_one_that_it_got_past() -> None:
+    cf = CF.replace("O ServerCertFile", "#O ServerCertFile").replace(
+        "Port=submission", "Port=submission, Addr=127.0.0.1"
+    )
+    files = {f.SENDMAIL_MC: file(f"include(`{f.SASL_M4}')dnl\n"), f.SENDMAIL_CF: file(cf)}
+    none = CertificateFiles("", "", None, None, "", None)
+    bare = conversation(587, stopped=Layer.STARTTLS, why="STARTTLS is not offered", offered=())
+    seen = picture(
+        facts={"files": files, "cf_from_mc": cf}, files=none, conversations=(conversation(25), bare)
+    )
+    assert explain.cause(seen).id == "loopback-only"
+    ended = Tried(None, 587, 1.0, SmtpLayer.STARTTLS, "STARTTLS is not offered")
+    assert explain.cause(seen, ended).id == "starttls-include"
+    stale = picture(facts={"cf_changed": 9e9}, conversations=(conversation(25), bare))
+    assert explain.cause(stale, ended).id == "sendmail-stale", "a known cause goes before an unknown one"
 
 
 def test_an_address_of_sendmail_cf_is_this_host_also_where_it_is_gone(tmp_path: Path) -> None:
