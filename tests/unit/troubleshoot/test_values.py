@@ -266,6 +266,25 @@ def test_clear_text_allowed_in_a_file_of_the_admins_own_is_a_persons() -> None:
 
 
 @pytest.mark.parametrize(
+    ("talk", "offers"),
+    [
+        ({"offered": ()}, "no login"),
+        (
+            {"clear": ("DIGEST-MD5", "CRAM-MD5"), "offered": ()},
+            "DIGEST-MD5 CRAM-MD5, and neither LOGIN nor PLAIN",
+        ),
+        ({"offered": ("CRAM-MD5",)}, "CRAM-MD5, and neither LOGIN nor PLAIN"),
+    ],
+)
+def test_without_sasl_m4_it_names_what_sendmail_offers(talk: dict[str, Any], offers: str) -> None:
+    cf = CF.replace("O AuthMechanisms", "#O AuthMechanisms")
+    files = {f.SENDMAIL_MC: file(f"include(`{f.STARTTLS_M4}')dnl\n"), f.SENDMAIL_CF: file(cf)}
+    fault = judge(picture(facts={"files": files, "cf_from_mc": cf}, talk=talk)).fault("sasl-include")
+    assert fault is not None
+    assert fault.finding.cause == f"sendmail.mc does not include sasl.m4: sendmail offers {offers}"
+
+
+@pytest.mark.parametrize(
     ("talk", "sign", "cause"),
     [
         ({"clear": ("LOGIN",)}, Sign.FAILED, "LOGIN and PLAIN are accepted before STARTTLS"),
@@ -273,11 +292,16 @@ def test_clear_text_allowed_in_a_file_of_the_admins_own_is_a_persons() -> None:
         (
             {"offered": (), "stopped": Layer.STARTTLS},
             Sign.WARNING,
-            "LOGIN and PLAIN would be accepted before STARTTLS as soon as sendmail offers a login",
+            "LOGIN and PLAIN would be accepted before STARTTLS as soon as sendmail offers them",
+        ),
+        (
+            {"clear": ("DIGEST-MD5", "CRAM-MD5"), "offered": (), "stopped": Layer.STARTTLS},
+            Sign.WARNING,
+            "LOGIN and PLAIN would be accepted before STARTTLS as soon as sendmail offers them",
         ),
     ],
 )
-def test_no_password_crosses_in_clear_where_no_login_is_offered(
+def test_no_password_crosses_in_clear_where_neither_login_nor_plain_is_offered(
     talk: dict[str, Any], sign: Sign, cause: str
 ) -> None:
     cf = CF.replace("AuthOptions=p y", "AuthOptions=A")

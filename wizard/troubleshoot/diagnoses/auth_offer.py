@@ -43,8 +43,12 @@ def _include(picture: Picture) -> Finding | None:
         return None
     if sendmail_cf.option(picture.facts.cf_from_mc or "", "AuthMechanisms"):
         return None  # settings of the admin's own
+    offered = {name: None for talk in picture.submissions for name in (*talk.clear, *talk.offered)}
+    offers = "no login"
+    if offered and not offered.keys() & set(SERVABLE):
+        offers = f"{' '.join(offered)}, and neither LOGIN nor PLAIN"
     return Finding(
-        "sendmail.mc does not include sasl.m4: sendmail offers no login",
+        f"sendmail.mc does not include sasl.m4: sendmail offers {offers}",
         (Evidence("no include of sasl.m4", f.SENDMAIL_MC),),
         Mend(("sendmail-auth", "mc-includes", *REGENERATED)),
         picture.latent,
@@ -137,13 +141,13 @@ def _clear(picture: Picture) -> Finding | None:
         sendmail_cf.option(picture.facts.cf_from_mc or "", "AuthOptions") or ""
     )
     place = picture.written("confAUTH_OPTIONS")
-    offered = any(talk.clear or talk.offered for talk in picture.submissions)
+    offered = any(set(SERVABLE) & {*talk.clear, *talk.offered} for talk in picture.submissions)
     answered = any(talk.features for talk in picture.submissions)
     hidden = any(line.hides_auth for line in _hiding(picture))
     idle = answered and not offered and not bare and not hidden
     cause = "LOGIN and PLAIN are accepted before STARTTLS: passwords cross the network in clear text"
     if idle:
-        cause = "LOGIN and PLAIN would be accepted before STARTTLS as soon as sendmail offers a login"
+        cause = "LOGIN and PLAIN would be accepted before STARTTLS as soon as sendmail offers them"
     return Finding(
         cause,
         (
