@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -126,11 +126,10 @@ What you choose here is a part of the settings. It is saved once Sendmail has th
         """What is chosen here; what else is in use, and is not saved, stays so."""
         return replace(self.backend.saved, certificate=answers.certificate)
 
-    def typed(self) -> Answers:
+    def typed(self, without: Collection[str] = ()) -> Answers:
         """The settings with what was typed."""
-        return with_set(
-            self.backend.answers, [f"certificate.{key}={value}" for key, value in self._entered().items()]
-        )
+        values = self._entered() | dict.fromkeys(without, "")
+        return with_set(self.backend.answers, [f"certificate.{key}={value}" for key, value in values.items()])
 
     def on_saving(self, answers: Answers) -> str:
         """Whether a run of all steps asks an authority."""

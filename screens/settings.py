@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -275,9 +276,9 @@ says what does the same. To take them from another file: `msa-wizard answers --a
         options = as_options(answers, self.backend.saved)
         self.same(f"msa-wizard answers{as_words([*options, '--save']) if options else ''}")
 
-    def typed(self) -> Answers:
+    def typed(self, without: Collection[str] = ()) -> Answers:
         """The settings with the fields and boxes."""
-        text = {field.id: self.entered(field.id) for field in TEXTS}
+        text = {field.id: "" if field.id in without else self.entered(field.id) for field in TEXTS}
         flag = {field.id: self.query_one(f"#{field.id}", Flag).value for field in FLAGS}
         raw = Answers(
             Listen(

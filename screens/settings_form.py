@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus
-from textual.widgets import Checkbox, Input
+from textual.widgets import Checkbox, Input, Label
 
 from screens.base import Field, Frame
 from screens.dialog import Dialog, headline, keys
@@ -51,8 +51,8 @@ class Unsaved(Dialog[str | None]):
 
     HEADING = "Unsaved settings"
     HELP_TEXT = """
-y saves what you have changed on the settings, d leaves without saving it, and Enter, n and Esc stay on the settings with
-all that you have typed.
+y saves what you have changed on the settings, unless something in it is wrong; d leaves without saving it, and Enter, n
+and Esc stay on the settings with all that you have typed.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "dismiss('save')", "Save"),
@@ -60,13 +60,24 @@ all that you have typed.
         Binding("n,escape,enter", "dismiss(None)", "Stay"),
     ]
 
+    def __init__(self, wrong: bool = False) -> None:
+        super().__init__()
+        self._wrong = wrong
+        """Whether something in them is wrong, so that they cannot be saved."""
+
     def compose(self) -> ComposeResult:
-        """The question and its three answers."""
+        """The question and its answers."""
+        but = ", and something in them is wrong" if self._wrong else " but not saved them"
+        save = [] if self._wrong else [("y", "save them")]
         with Vertical(classes="dialog tall"):
-            yield headline("! You have changed settings but not saved them")
-            yield keys(
-                ("y", "save them"), ("d", "leave without saving"), ("Enter", "stay here (n and Esc too)")
-            )
+            yield headline(f"! You have changed settings{but}")
+            yield keys(*save, ("d", "leave without saving"), ("Enter", "stay here (n and Esc too)"))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What is wrong cannot be saved."""
+        if self._wrong and parameters == ("save",):
+            return False
+        return super().check_action(action, parameters)
 
 
 class SettingsForm(Frame[None]):
@@ -83,12 +94,15 @@ class SettingsForm(Frame[None]):
     """What the form held before anybody changed it."""
     _saved: object = None
     """What the form is about, as it was saved when the form was filled."""
-    _wrong = ""
-    """The field whose value is refused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._faults: dict[str, str] = {}
+        """What is wrong, in the order of the settings, each by the id of its field, or its key where the form has none."""
 
     @abstractmethod
-    def typed(self) -> Answers:
-        """The settings with what the form holds. Raises AnswersError."""
+    def typed(self, without: Collection[str] = ()) -> Answers:
+        """The settings with what the form holds, the fields `without` as if they were empty. Raises AnswersError."""
 
     @abstractmethod
     def own(self, answers: Answers) -> object:
@@ -180,7 +194,7 @@ class SettingsForm(Frame[None]):
 
         if self.changed:
             self.wizard.go(self.PLACE)  # here is what it is about, and what is wrong with it
-            self.app.push_screen(Unsaved(), decided)
+            self.app.push_screen(Unsaved(self.check() is None), decided)
         else:
             go_on()
 
@@ -188,20 +202,46 @@ class SettingsForm(Frame[None]):
     @on(Input.Changed)
     @on(Checkbox.Changed)
     def check(self) -> Answers | None:
-        """The settings, None when something is wrong; says which, or helps with the field."""
-        try:
-            answers = self.typed()
-        except AnswersError as problem:
-            key, colon, why = clean(_WHERE.sub("", str(problem), count=1)).partition(": ")
-            field = next((field for field in self.FIELDS if self.key(field) == key), None)
-            self._wrong = field.id if field is not None else ""
-            self.say(f"✗ {field.label if field is not None else key}{colon}{why}")
-            return None
-        self.say(self.about())
-        self.show_command(answers)
+        """The settings, None when something is wrong. Marks each field that is, and says what is wrong with the one that has
+        the focus, else with the first, and helps with the one that has the focus."""
+        answers = self._read()
+        for field in self.FIELDS:
+            self._mark(field)
+        focused = self.focused.id if self.focused is not None else None
+        if own := self._faults.get(focused or ""):
+            self.say(own)
+        else:
+            self.say("\n".join(filter(None, (*[*self._faults.values()][:1], self.about()))))
+        if answers is not None:
+            self.show_command(answers)
+        else:
+            self.same("")
         return answers
 
+    def _read(self) -> Answers | None:
+        """The settings, None when something is wrong: that is found one by one, what was found being left empty."""
+        self._faults = {}
+        while True:
+            try:
+                answers = self.typed(self._faults)
+            except AnswersError as problem:
+                key, colon, why = clean(_WHERE.sub("", str(problem), count=1)).partition(": ")
+                field = next((field for field in self.FIELDS if self.key(field) == key), None)
+                name = field.id if field is not None else key
+                if self._faults and (field is None or name in self._faults):
+                    return None  # wrong because another one was left empty
+                self._faults[name] = f"✗ {field.label if field is not None else key}{colon}{why}"
+            else:
+                return None if self._faults else answers
+
+    def _mark(self, field: Field) -> None:
+        """Mark a field that is wrong."""
+        row, wrong = self.query_one(f"#{field.id}").parent, field.id in self._faults
+        if isinstance(row, Horizontal) and row.has_class("wrong") is not wrong:
+            row.set_class(wrong, "wrong")
+            row.query_one(Label).update(f"✗ {field.label}" if wrong else field.label)
+
     def go_where_it_is_wrong(self) -> None:
-        """To the field whose value is refused."""
-        if self._wrong:
-            self.query_one(f"#{self._wrong}").focus()
+        """To the first field whose value is refused."""
+        if name := next((field.id for field in self.FIELDS if field.id in self._faults), ""):
+            self.query_one(f"#{name}").focus()

@@ -172,9 +172,11 @@ def test_what_is_wrong_is_not_saved_and_its_field_is_gone_to(bench: Bench) -> No
             await pilot.press(key)
             await until(pilot, lambda: says(app, "✗ DNS credentials: '/root/../etc/shadow' must not hold .."))
             await until(pilot, lambda: app.focused is app.screen.query_one("#credentials"))
+        assert not shows(app, "$ msa-wizard"), "no command asks with it"
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, Unsaved))
-        await pilot.press("y")
+        assert not shows(app, "y save them")
+        await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, ObtainCertificate))
         assert says(app, "✗ DNS credentials: ")
 
