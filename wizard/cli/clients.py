@@ -147,7 +147,7 @@ def _agrees(wanted: Certificate) -> bool:
     if seen.unreachable:
         return False  # the plan says so
     out(
-        f"{who} gives a certificate only to whom agrees to its terms of service{f': {seen.terms}' if seen.terms else ''}"
+        f"{who} gives a certificate only to those who agree to its terms of service{f': {seen.terms}' if seen.terms else ''}"
     )
     return ask("Do you agree to them? [y]es, [n]o (the default): ") in ("y", "yes")
 

@@ -156,7 +156,7 @@ def _advised(overview: Overview, session: Session) -> Iterator[Check]:
         yield Check("policy", Sign.PENDING, says, login_policy.CHOOSE)
     plan = overview.plans.get(GuessLimit.id)
     if plan is not None and plan.reason == guess_limit.OPTIONAL:
-        says = "advised: ban who guesses passwords, for a while; nothing ends it now"
+        says = "advised: ban those who guess passwords, for a while; nothing ends it now"
         yield Check("guess", Sign.PENDING, says, guess_limit.CHOOSE)
     plan, weak = overview.plans.get(TlsPolicy.id), session.warnings.get(TlsPolicy.id)
     if plan is not None and plan.reason == tls_policy.OPTIONAL and weak:

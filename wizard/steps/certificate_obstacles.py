@@ -57,7 +57,7 @@ def obstacle_to(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...
     if not wanted.agree_tos:
         terms = f" They are at {acme.terms}" if acme.terms else ""
         return (
-            f"{authority(wanted.server)} gives a certificate only to whom agrees to its terms of service.{terms}",
+            f"{authority(wanted.server)} gives a certificate only to those who agree to its terms of service.{terms}",
             "if you do: --agree-tos, the box on the screen, or certificate.agree_tos=true in the settings",
         )
     if acme.unreachable and acme.proxied:

@@ -169,11 +169,11 @@ class GuessLimit(Step):
         """Where the admin has seen to it."""
         named = f"by your own configuration (jail {', '.join(seen.theirs)})"
         if not seen.runs:
-            why = f"fail2ban would ban who guesses passwords {named}, but it does not run"
+            why = f"fail2ban would ban those who guess passwords {named}, but it does not run"
             return Plan.blocked(
                 self.id, why, "`systemctl enable --now fail2ban`; see why: `journalctl -u fail2ban`"
             )
-        return Plan.done(self.id, f"fail2ban bans who guesses passwords {named}, which stays as it is")
+        return Plan.done(self.id, f"fail2ban bans those who guess passwords {named}, which stays as it is")
 
     def _unasked(self, text: str | None) -> Plan:
         if text is None:
@@ -317,7 +317,7 @@ def _notes(facts: Facts, seen: Fail2ban, answers: Answers) -> Iterator[str]:
         if seen.runs:
             yield f"the other jails of fail2ban stay as they are: {', '.join(others)}"
         else:
-            sshd = " (sshd bans who guesses passwords of SSH)" if "sshd" in others else ""
+            sshd = " (sshd bans those who guess passwords of SSH)" if "sshd" in others else ""
             yield f"fail2ban does not run now; with it these jails begin as well: {', '.join(others)}{sshd}"
     if _sshd(facts, seen):
         yield "the jail for sshd is told to read the journal: the log file that it looks for is not there, and fail2ban would not start"

@@ -50,7 +50,7 @@ def test_where_fail2ban_bans_it_is_no_fault() -> None:
         verdict = looked(*[failed()] * 12, banned=banned)
         (fault,) = (fault for fault in verdict.faults if fault.id == "password-guessing")
         assert fault.finding.sign is Sign.OK
-        assert "fail2ban bans who tries too many" in fault.finding.cause
+        assert "fail2ban bans those who try too many" in fault.finding.cause
 
 
 def test_who_goes_on_though_banned_is_a_fault() -> None:

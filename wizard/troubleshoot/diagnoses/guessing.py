@@ -24,7 +24,7 @@ _BANS = "`fail2ban-client banned` says whom"
 _COVERS = (
     "a ban covers the ports of its jail alone: `msa-wizard plan smtp-port guess-limit` says what is missing"
 )
-_LONGER = f"a longer window, or fewer attempts, ban who is slow: `{CHOOSE} --set guess.window=1d`"
+_LONGER = f"a longer window, or fewer attempts, ban those who are slow: `{CHOOSE} --set guess.window=1d`"
 _SPARED = "its network is among those that are never banned: guess.never in the settings, or ignoreip in /etc/fail2ban"
 _SCATTERED = (
     f"a ban is of one address. A longer window reaches some (`{CHOOSE} --set guess.window=1d`); against all of them help long "
@@ -62,7 +62,7 @@ def _guessing(picture: Picture) -> Finding | None:
     if picture.bans is not None:
         clause, mend, sign = _limited(strangers, picture.bans)
         return Finding(f"{says}; {clause}", evidence, Mend(text=mend), sign)
-    return Finding(says, evidence, Mend(text=f"`{CHOOSE}` bans who guesses for a while"), Sign.WARNING)
+    return Finding(says, evidence, Mend(text=f"`{CHOOSE}` bans those who guess, for a while"), Sign.WARNING)
 
 
 def _limited(strangers: Mapping[str, Sequence[LogLine]], bans: Bans) -> tuple[str, str, Sign]:
@@ -84,7 +84,7 @@ def _limited(strangers: Mapping[str, Sequence[LogLine]], bans: Bans) -> tuple[st
         several = count(sum(map(bool, free.values())), "address", "addresses")
         clause = f"fail2ban bans none of the {several} from which {total} of them came, too few from each"
         return clause, _SCATTERED, Sign.WARNING
-    return "fail2ban bans who tries too many", _BANS, Sign.OK
+    return "fail2ban bans those who try too many", _BANS, Sign.OK
 
 
 def _got_in(says: str, evidence: tuple[Evidence, ...], inside: Mapping[str, set[str]]) -> Finding:
