@@ -345,13 +345,20 @@ class StepRun(Frame[None]):
         self._wait_at(name)
         self.show_step()
         self.panes.pane("diff")
-        why, self._skip_words = f"{self._skip_words} {message.why}".strip(), ""
+        why, self._skip_words = f"{self._skip_words} {message.why or self._comes_first(name)}".strip(), ""
         words = f"{why} y applies {name}, s skips it, a applies all that remain.".lstrip()
         self.ask_when_quiet(partial(self.say_of, name, words))
         if message.edits:
             from screens.dialogs import LocalEdits
 
             self.app.push_screen(LocalEdits(name, message.edits), self._decide_edits)
+
+    def _comes_first(self, name: str) -> str:
+        """That this step is not the one on which the key was pressed, which follows without another question."""
+        names, shown = [*self.board.steps], self.policy.shown
+        if shown is None or self.policy.everything or names.index(name) >= names.index(shown[0]):
+            return ""
+        return f"{name} has something to do, too, and comes first; then {shown[0]} is applied."
 
     def _show_what_remains(self, seen: Overview) -> None:
         """All plans, now that the run has come so far; but of what it has applied, and asks about, as it was shown."""

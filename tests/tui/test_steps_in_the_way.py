@@ -376,3 +376,23 @@ def test_a_step_that_cannot_be_applied_is_skipped(stuck: Bench) -> None:
         await until(pilot, lambda: isinstance(app.screen, Summary) and shows(app, "one, behind, two, three"))
 
     play(stuck, story)
+
+
+def test_a_step_that_has_come_before_the_one_that_is_shown_says_so(bench: Bench) -> None:
+    path = bench.host.path("/etc/a")
+    before = path.read_text()
+    path.write_text(f"{before}new a\n")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await until(pilot, lambda: shows(app, "Step 2 of 3"))
+        path.write_text(before)  # in another shell
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "one has something to do, too, and comes first; then two"))
+        assert bench.text("/etc/b") == "old b\n"
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "y applies three"))
+        assert not shows(app, "comes first")
+
+    play(bench, story)
+    assert bench.text("/etc/b") == "old b\nnew b\n"
