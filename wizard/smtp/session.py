@@ -15,6 +15,7 @@ from snapshots.visible import visible
 from templates import render
 from wizard.certificates import Certificate, read
 from wizard.certificates.handshake import client_context, sent_chain
+from wizard.editors.daemon_options import is_loopback
 from wizard.errors import HostError
 from wizard.model.answer_checks import host_name
 from wizard.model.facts import SENDMAIL_CF
@@ -24,6 +25,7 @@ from wizard.smtp.connection import FAMILIES, Deadline, Ends, Move, Reply, Target
 from wizard.smtp.transcript import (
     FOR_SERVERS,
     MASK,
+    NOT_HERE,
     TLS_ON_CONNECT,
     Credentials,
     Failure,
@@ -115,9 +117,10 @@ class SubmissionSession:
 
     def connect(self, addresses: Iterable[Address], source: str = "") -> None:
         """To the first address that answers, from `source` where it is named. Raises Failure."""
-        refused = []
+        refused, elsewhere = [], False
         for family, address in addresses:
             where = f"{visible(str(address[0]))} port {address[1]}"
+            elsewhere |= not is_loopback(str(address[0]))
             try:
                 ends = self.wire.dial(family, address, source)
             except OSError as error:
@@ -129,7 +132,7 @@ class SubmissionSession:
             if self._on_connection:
                 self._on_connection(ends)
             return
-        raise Failure(Layer.TCP, "; ".join(refused))
+        raise Failure(Layer.TCP, "; ".join(refused), causes="" if elsewhere else NOT_HERE)
 
     def open(self, tls_on_connect: bool, handshake: Callable[[], None]) -> None:
         """Everything up to the offer of a login; `handshake` encrypts. Raises Failure, WireError."""

@@ -235,11 +235,16 @@ _RATE_LIMIT = (
     "The server rejects connections with 421: too many from this address, at once or within its window. Debian's sendmail "
     "takes 10 in ten minutes, and counts those that it rejects (conncontrol, ratecontrol). Wait that long, then try again."
 )
+NOT_HERE = (
+    "Probable causes: Sendmail is not installed or not running (systemctl may still say active), or it does not serve this "
+    "port. Run `ss -ltn`."
+)
+"""Why there is no connection from a host to itself."""
 _CAUSES = {
     Layer.NAME: "Check the spelling, and that the name has an address: `getent ahosts NAME`.",
     Layer.TCP: (
         "Probable causes: sendmail is not running (systemctl may still say active), it listens on 127.0.0.1 "
-        "only (`Addr=127.0.0.1` in sendmail.mc), or a firewall drops the port. On the server run `ss -ltn`."
+        "only (`Addr=127.0.0.1` in sendmail.mc), or a firewall blocks the port. On the server run `ss -ltn`."
     ),
     Layer.GREETING: (
         "Probable causes: the port speaks TLS on connect (try port 465 or implicit TLS), it is no mail "
