@@ -417,13 +417,11 @@ def as_this_host(chosen: Answers, facts: Facts) -> Answers:
     """The settings, with what this host has where nothing was chosen."""
     from wizard.sendmail.password_source import as_here
 
-    here, test = as_here(facts), chosen.test
+    here = as_here(facts)
     auth = Auth(
         chosen.auth.saslauthd_mechanism or here.saslauthd_mechanism, chosen.auth.mechanisms or here.mechanisms
     )
-    # Not the name that clients know: it may lead to a router here, or nowhere yet.
-    test = dataclasses.replace(test, host=test.host or (facts.fqdn if facts.fqdn_resolves else ""))
-    return dataclasses.replace(chosen, auth=auth, test=test)
+    return dataclasses.replace(chosen, auth=auth)
 
 
 def _existing_store() -> Store:
