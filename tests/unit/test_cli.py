@@ -164,6 +164,8 @@ def test_help_says_what_no_command_does(capsys: pytest.CaptureFixture[str]) -> N
 def test_an_option_that_does_not_exist_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--nosuch"]) == 2
     assert "--nosuch: an option follows its command" in capsys.readouterr().err
+    assert cli.main(["-v", "-q", "status"]) == 2
+    assert "-v -q: an option follows its command" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -315,7 +317,10 @@ def test_why_nobody_can_be_asked(given: dict[str, bool], words: str) -> None:
     [
         (["stauts"], "; did you mean status? Run `msa-wizard --help`"),
         (["certificate", "obtian"], "; did you mean obtain? Run `msa-wizard certificate --help`"),
+        (["client"], "; did you mean client-settings? Run `msa-wizard --help`"),
+        (["completion", "ksh"], "). Run `msa-wizard completion --help`"),
         (["xyzzy"], "). Run `msa-wizard --help`"),
+        (["debug"], ": COMMAND (saslauthd, login). Run `msa-wizard debug --help`"),
     ],
 )
 def test_a_word_that_is_nearly_a_command_is_guessed(

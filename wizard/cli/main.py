@@ -80,7 +80,8 @@ def _run(arguments: list[str]) -> int:
         arguments = [*arguments[1:], "--help"]
     parsed, unknown = parser().parse_known_args(arguments or ["status"])
     if unknown not in ([], ["--"]):
-        raise UsageError(_unknown(unknown, getattr(parsed, "prog", "")))
+        before = arguments[0] in unknown  # the command
+        raise UsageError(_unknown(unknown, "" if before else getattr(parsed, "prog", "")))
     if not hasattr(parsed, "run"):  # `--` alone
         parsed = parser().parse_args(["status"])
     parsed.argv = arguments

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NoReturn
 
@@ -50,11 +50,17 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=_Formatter, allow_abbrev=False, **options)
+        self.commands: Iterable[str] = ()
+        """Of a group, which needs one of them."""
 
     def error(self, message: str) -> NoReturn:
         """Raises UsageError."""
         wrong = _CHOICE.match(message)
-        near = difflib.get_close_matches(wrong[1], re.findall(r"[\w-]+", wrong[2]), n=1) if wrong else ()
+        typed, choices = (wrong[1], re.findall(r"[\w-]+", wrong[2])) if wrong else ("", [])
+        begun = [choice for choice in choices if choice.startswith(typed)]
+        near = begun if len(begun) == 1 else difflib.get_close_matches(typed, choices, n=1, cutoff=0.7)
+        if message.endswith(": COMMAND"):
+            message += f" ({', '.join(self.commands)})"
         guess = f"; did you mean {near[0]}?" if near else "."
         raise UsageError(f"{message}{guess} Run `{self.prog} --help`")
 
@@ -111,7 +117,9 @@ def _command(commands: argparse._SubParsersAction[Parser], name: str, file: str,
 def _group(commands: argparse._SubParsersAction[Parser], name: str, words: str) -> Add:
     """A command that has commands of its own."""
     group = commands.add_parser(name, help=words, description=words)
-    return partial(_command, group.add_subparsers(metavar="COMMAND", required=True))
+    commands = group.add_subparsers(metavar="COMMAND", required=True)
+    group.commands = commands.choices
+    return partial(_command, commands)
 
 
 def _flag(command: argparse._ActionsContainer, option: str, words: str, *short: str) -> None:
