@@ -23,7 +23,7 @@ from wizard.errors import Interrupted
 from wizard.model.answers import Answers
 from wizard.model.events import Event
 from wizard.model.facts import Facts
-from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
+from wizard.model.plan import ENDINGS, Change, Check, Ending, Plan, Sign, Step
 from wizard.rollback.recovery import Recovery
 from wizard.system.host import Host
 
@@ -89,6 +89,7 @@ class Place:
     events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.patch.setitem(ENDINGS, MAIL.id, MAIL.says)  # no step of the program's has it
         (self.root / "etc").mkdir()
         (self.root / "home").mkdir(mode=0o700)
         self.host, self.at = Host(self.root), self.root / "home/journal"

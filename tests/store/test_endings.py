@@ -270,15 +270,22 @@ def test_plan_and_status_name_them(place: Place, capsys: pytest.CaptureFixture[s
     assert "| another" in text
     assert "`apply` stops before one" in text
     assert "--accept local-mail" in text
-    assert place.main("plan", "--accept", "local-mail", "--accept", "other") == 0
+    assert place.main("plan", "--accept", "local-mail", "--accept", "links") == 0
     text = capsys.readouterr().out
     assert "stops before" not in text
-    assert "other is accepted, but nothing of that name would end" in text
-    place.patch.setattr("wizard.cli.options.saved", lambda: Answers(accept=("other",)))
+    assert "links is accepted, but nothing of that name would end" in text
+    place.patch.setattr("wizard.cli.options.saved", lambda: Answers(accept=("links",)))
     assert place.main("plan") == 0
     assert "is accepted, but" not in capsys.readouterr().out, "in the settings it waits for its day"
     assert place.main("status") == 0
     assert "differs (WOULD END: local-mail)" in capsys.readouterr().out
+
+
+def test_a_name_that_nothing_has_is_wrong_usage(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.engine(Ends(place.host, "one", MAIL))
+    assert place.main("apply", "--yes", "--accept", "cf-line") == 2
+    assert "there is no --accept 'cf-line'; did you mean cf-lines?" in capsys.readouterr().err
+    assert not place.there("one")
 
 
 @pytest.mark.parametrize("name", ["", "A", "a b", "-a", "a--b", "a\n", "x" * 65, "ä"])

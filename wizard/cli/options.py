@@ -21,7 +21,7 @@ from wizard.errors import AnswersError, Interrupted, UsageError
 from wizard.model.answer_checks import ending_id
 from wizard.model.answers import Answers
 from wizard.model.answers_file import load, saved
-from wizard.model.plan import Ending, Plan, Step
+from wizard.model.plan import ENDINGS, Ending, Plan, Step
 from wizard.model.set_option import with_set
 from wizard.render.text import endings_text
 from wizard.smtp.server_trust import question
@@ -99,11 +99,12 @@ def answers_of(arguments: argparse.Namespace, *, only_looks: bool = False) -> An
 
 
 def accepted(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """What --accept names. Raises AnswersError."""
+    """What --accept names. Raises AnswersError, or UsageError for what never ends."""
     try:
-        return tuple(ending_id(name) for name in getattr(arguments, "accept", []))
+        names = [ending_id(name) for name in getattr(arguments, "accept", [])]
     except ValueError as error:
         raise AnswersError(f"--accept: {error}") from error
+    return tuple(known("--accept", names, ENDINGS, "`msa-wizard plan` names what would end"))
 
 
 def known(kind: str, names: Sequence[str], all_names: Iterable[str], hint: str) -> list[str]:
