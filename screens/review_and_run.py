@@ -168,7 +168,7 @@ class ReviewAndRun(Frame[Result]):
 
     def action_back(self) -> None:
         """Leave, unless something is being done; what waits for an answer ends."""
-        if self.running and self.desk.changing:
+        if self.running and not self.waits:
             self.say(self.AT_WORK)
         else:
             self.leave()

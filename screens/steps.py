@@ -276,7 +276,7 @@ can be applied all the same.
             return
         if self.stopped_reading():
             return
-        if self.desk.changing:
+        if not (self.free or self.desk.asks(self)):
             self.say("A step is at work and continues here; q quits.")
         else:
             self.leave_for(self.dismiss)

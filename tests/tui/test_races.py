@@ -309,6 +309,8 @@ def test_no_run_begins_before_the_end_of_the_last_one_is_known(
                 assert not app._would_go, "nothing ends with what has ended"
             steps.action_apply()
             assert steps.skipped == {"b"}, "it is not wanted after all"
+            steps.action_back()
+            assert not steps.ending
         late[0]()
         await until(pilot, lambda: isinstance(app.screen, Summary))
         await pilot.press("escape")
@@ -337,6 +339,29 @@ def test_no_login_test_begins_before_the_verdict_of_the_last_one_is_shown(
         await until(pilot, lambda: shows(app, "FAILED [tcp]"))
         await pilot.press("f5")
         assert app.desk._of(test) is not job
+
+    play(bench, story)
+
+
+def test_who_leaves_a_rollback_just_as_it_ends_sees_its_result(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "y applies b"))
+        await pilot.press("p", "r")
+        await until(pilot, lambda: isinstance(app.screen, RollbackScreen) and shows(app, "y rolls this back"))
+        rollback = app.screen
+        with ends_late(monkeypatch) as late:
+            await pilot.press("y")
+            await until(pilot, lambda: bool(late), listens=False)
+            await pilot.press("escape")
+            assert app.screen is rollback
+        late[0]()
+        await until(pilot, lambda: shows(app, "Rolled back, recorded as"))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is not rollback)
 
     play(bench, story)
 
