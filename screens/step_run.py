@@ -368,6 +368,8 @@ class StepRun(Frame[None]):
         board.fill({**seen.plans, **plans}, states, seen.commits)
 
     def _decide_edits(self, choice: str | None) -> None:
+        if not self.desk.asks(self):
+            return  # the run has ended meanwhile
         match choice:
             case "take":
                 self.action_apply()
@@ -385,7 +387,7 @@ class StepRun(Frame[None]):
         self._wait_at(message.step.id)
 
         def decide(yes: bool | None) -> None:
-            if yes:
+            if yes and self.desk.asks(self):
                 self._work()
             self.desk.answer(Reply.YES if yes else Reply.NO, self)
 

@@ -91,6 +91,27 @@ def test_keeping_mine_skips_the_step(bench: Bench) -> None:
     assert bench.operations() == ["apply", "apply", "baseline"]
 
 
+@pytest.mark.parametrize("key", ["t", "k", "e"])
+def test_an_answer_after_the_run_has_ended_does_nothing(bench: Bench, key: str) -> None:
+    """Settings that were opened just before the question end the run; the dialog then lies on top of them."""
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_own_edits(pilot, app, "y")
+        steps = app.screen_stack[-2]
+        assert isinstance(steps, Steps)
+        app.desk.end_what_waits()
+        await until(pilot, lambda: steps.free and not steps.looking)
+        await pilot.press(key)
+        assert isinstance(app.screen, Steps)
+        assert not steps.looking
+        assert not app.desk.busy
+        assert not steps.skipped
+        assert not steps._to_edit
+
+    play(bench, story)
+    assert bench.text("/etc/a") == "old a\nnew a, mine\n"
+
+
 def test_after_an_edit_the_step_is_planned_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

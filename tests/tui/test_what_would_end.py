@@ -167,3 +167,17 @@ def test_a_step_outside_the_order_asks_too(bench: Bench, key: str, after: str) -
 
     play(bench, story)
     assert bench.text("/etc/b") == after
+
+
+def test_a_yes_after_the_run_has_ended_does_nothing(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_question(pilot, app, "y")
+        steps = app.screen_stack[-2]
+        assert isinstance(steps, Steps)
+        app.desk.end_what_waits()
+        await until(pilot, lambda: steps.free and not steps.looking)
+        await pilot.press("y")
+        assert isinstance(app.screen, Steps)
+        assert not steps._began, "nothing is at work"
+
+    play(bench, story)
