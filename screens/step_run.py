@@ -49,6 +49,9 @@ class StepRun(Frame[None]):
     all_of_them = ""
     """What does the same as the newest run that applies all, on the command line."""
 
+    _then: Callable[[], object] | None = None
+    """What comes after the look at hand: another look does not end it, one that fails does, and so does a run."""
+
     def __init__(self) -> None:
         super().__init__()
         self.policy = ApplyPolicy()
@@ -254,7 +257,7 @@ class StepRun(Frame[None]):
         self.policy = policy = ApplyPolicy(
             set(self.skipped), everything, shown, backend.own_edits, backend.seen
         )
-        self.failure, self._wanted, self._applied = None, wanted, []
+        self.failure, self._wanted, self._applied, self._then = None, wanted, [], None
         self.desk.start(self, "apply", lambda job: backend.apply(job, partial(policy.decide, job), wanted))
         self._drawing.resume()
         board.mark(name, "working")

@@ -72,8 +72,6 @@ can be applied all the same.
 
     _interrupted = False
     """Whether an earlier run waits to be finished or undone."""
-    _then: Callable[[], object] | None = None
-    """What comes after the look at hand: another look that begins meanwhile does not end it, one that fails does."""
 
     def body(self) -> ComposeResult:
         """List and panes, one line of news below."""

@@ -474,3 +474,31 @@ def test_why_a_key_does_nothing_on_a_step_that_does_not_apply(
         assert not says(app, "nothing to")
 
     play(bench, story)
+
+
+def test_what_was_to_follow_a_skip_does_not_come_after_a_run_that_has_begun_since(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, go_on, seen = Event(), Event(), bench.seen
+
+    def slow(again: bool = False) -> Overview:
+        looks.set()
+        assert go_on.wait(60)
+        return seen(again)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        steps = app.screen
+        assert isinstance(steps, Steps)
+        with monkeypatch.context() as patched:
+            patched.setattr(bench, "seen", slow)
+            await pilot.press("s")
+            await until(pilot, looks.is_set)
+            steps.board.select("three")
+            await pilot.press("y")
+            await until(pilot, lambda: (bench.root / "etc/c").exists() and steps.free)
+            go_on.set()
+            await until(pilot, lambda: isinstance(app.screen, Summary) and not steps.looking)
+        assert not steps.about
+
+    play(bench, story)
