@@ -154,7 +154,7 @@ class WizardApp(App[int]):
                 self.action_leave()
 
         if not isinstance(self.screen, ConfirmQuit):
-            self.push_screen(ConfirmQuit(self.desk.step, self.desk.job, self._would_go), decided)
+            self.push_screen(ConfirmQuit(lambda: (self.desk.step, self.desk.job, self._would_go)), decided)
 
     @property
     def _would_go(self) -> list[str]:

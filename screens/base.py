@@ -176,6 +176,11 @@ class WizardScreen(Screen[Result]):
         self._quiet, self._how = self.set_timer(QUIET, self._listen), say
         self.set_listens(False)
 
+    def listen_when_quiet(self) -> None:
+        """Where it asks something, listen only after another moment without a key."""
+        if self._quiet is not None:
+            self.ask_when_quiet(self._how)
+
     def ask_nothing(self) -> None:
         """What was asked is answered; nothing listens before the next question."""
         if self._quiet is not None:
@@ -195,8 +200,8 @@ class WizardScreen(Screen[Result]):
 
     def on_key(self, event: Key) -> None:
         """The moment begins anew; also where a busy machine brings the key after the moment in which it was pressed."""
-        if self._quiet is not None and (event.time < self._listens_since or not self.listens):
-            self.ask_when_quiet(self._how)
+        if event.time < self._listens_since or not self.listens:
+            self.listen_when_quiet()
 
     @property
     def wizard(self) -> Wizard:

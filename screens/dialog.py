@@ -13,12 +13,16 @@ from textual.widgets import Static
 from screens.base import Result, WizardScreen, too_small
 from screens.widgets.contents import emphatic
 
+WATCHED = 0.5
+"""Seconds between two looks of a dialog at what it is about."""
+
 
 class Dialog(ModalScreen[Result], WizardScreen[Result]):
     """A question, or something to read, on top of a screen.
 
     One that comes by itself (`COMES`) listens once no key has been pressed for a moment (`QUIET`), and shows its keys
-    then: a key that is held down, or was meant for what was there before, is no answer to it."""
+    then: a key that is held down, or was meant for what was there before, is no answer to it. What it is about may go on
+    meanwhile: it says how that is now, and closes once it is `over`."""
 
     COMES: ClassVar[bool] = False
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -35,6 +39,20 @@ class Dialog(ModalScreen[Result], WizardScreen[Result]):
         if self.COMES:
             self.ask_when_quiet()
         self.mount(too_small("make it larger to answer."))
+        self._watch = self.set_interval(WATCHED, self._keep_up)
+        self._keep_up()
+
+    def _keep_up(self) -> None:
+        """Say what is so now. Closing by itself, it may leave a key that was meant for it to the screen below."""
+        if not self.over():
+            self.say_now()
+        elif self.is_active:  # one below another screen waits for its turn
+            self.dismiss()
+            if isinstance(self.app.screen, WizardScreen):
+                self.app.screen.listen_when_quiet()
+
+    def say_now(self) -> None:
+        """Its words on what goes on meanwhile, as that is now."""
 
     def set_listens(self, listens: bool) -> None:
         """Its keys are shown while they do something."""
@@ -47,7 +65,7 @@ class Dialog(ModalScreen[Result], WizardScreen[Result]):
         return True if self.listens else None
 
     def over(self) -> bool:
-        """Whether something else has answered it, so that it makes way for the next screen."""
+        """Whether nothing is left to answer: then it closes, and makes way for the next screen."""
         return False
 
 

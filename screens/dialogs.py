@@ -61,12 +61,8 @@ stops and asks where something that works would end, or where a step would undo 
             yield scrolled("")
             yield keys(("y", "apply all"), ("Enter", "cancel (n and Esc too)"), SCROLLS)
 
-    def on_mount(self) -> None:
+    def say_now(self) -> None:
         """Show them, as soon as they are known."""
-        self._watch = self.set_interval(0.5, self._show)
-        self._show()
-
-    def _show(self) -> None:
         words, content = self.query_one("#how-many", Static), self.query_one("#content Static", Static)
         if looking := self._looking():
             self._waited = True
@@ -362,19 +358,13 @@ it: y, or in another session the command that is shown. Its files are written af
             yield Static(HOW.rstrip().format(confirm=from_anywhere("confirm")), markup=False)
             yield keys(("y", "I can still log in, keep them"), ("n", "revert now"))
 
-    def on_mount(self) -> None:
-        """Count down."""
-        self.set_interval(1, self._count)
-
     def over(self) -> bool:
         """Whether somebody, or the timer, has decided, or the step has ended."""
         return self.ending or self.backend.confirmation() is None or not self.desk.changing
 
-    def _count(self) -> None:
-        left = self.backend.confirmation()
-        if left is None or self.over():
-            self.dismiss()
-        else:
+    def say_now(self) -> None:
+        """Count down."""
+        if (left := self.backend.confirmation()) is not None:
             self.say(Content("\n").join([_time_left(left), *self._problem]))
 
     def action_decide(self, yes: bool) -> None:
@@ -384,7 +374,7 @@ it: y, or in another session the command that is shown. Its files are written af
         except OSError as problem:
             words = f"{sentence(problem)} So nothing is decided yet: try again."
             self._problem = (Content.styled(words, "bold ansi_red"),)
-            self._count()
+            self.say_now()
         else:
             self.dismiss()
 

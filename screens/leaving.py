@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -24,10 +24,16 @@ _JOB = (
 )
 
 
+AtWork = tuple[str, str, Sequence[str]]
+"""The step at work, "" for a job that has none; the job; the edits of sendmail.mc that go if the run ends before
+sendmailconfig has followed."""
+
+
 class ConfirmQuit(Dialog[bool]):
     """True: end once the command at work is finished; its step stays if that completes it, and is undone if not."""
 
     HEADING = "Quit"
+    SAYS = "#follows"
     HELP_TEXT = """
 Something is being done on this host right now. y quits once that has come to an end that is safe; n, Enter and Esc
 stay, and it goes on.
@@ -37,13 +43,9 @@ stay, and it goes on.
         Binding("n,escape,enter", "dismiss(False)", "Stay"),
     ]
 
-    def __init__(self, step: str, job: str, edits: Sequence[str] = ()) -> None:
+    def __init__(self, at_work: Callable[[], AtWork]) -> None:
         super().__init__()
-        self._step = step
-        """The step at work, "" for a job that has none."""
-        self._job = job
-        self._edits = edits
-        """The edits of sendmail.mc that go if the run ends before sendmailconfig has followed."""
+        self._at_work = at_work
 
     def over(self) -> bool:
         """Whether what was at work has ended."""
@@ -51,13 +53,20 @@ stay, and it goes on.
 
     def compose(self) -> ComposeResult:
         """The question; staying is the default."""
-        then = _STAYS.format(too=_undone_too(self._step, self._edits))
-        if self._step in self._edits:
-            then = f"Then {_EDITS.format(edits=', '.join(self._edits))}"
-        follows = _STEP.format(then=then) if self._step else _JOB
         with Vertical(classes="dialog tall"):
-            yield Static(f"{self._step or self._job} is at work.\n\n{follows}", markup=False)
+            yield Static("", id="follows", markup=False)
             yield keys(("y", "quit"), ("Enter", "stay here (n and Esc too)"))
+
+    def say_now(self) -> None:
+        """What is at work, and what comes of it."""
+        step, job, edits = self._at_work()
+        if not (step or job):
+            return  # it has just ended
+        then = _STAYS.format(too=_undone_too(step, edits))
+        if step in edits:
+            then = f"Then {_EDITS.format(edits=', '.join(edits))}"
+        follows = _STEP.format(then=then) if step else _JOB
+        self.say(f"{step or job} is at work.\n\n{follows}")
 
 
 def _undone_too(step: str, edits: Sequence[str]) -> str:

@@ -49,7 +49,7 @@ BRINGS: Any = SimpleNamespace(describe=lambda: SimpleNamespace(details=MANY))
 
 FULL: dict[type[Dialog[Any]], tuple[Callable[[], Dialog[Any]], str, str]] = {
     EditsGo: (lambda: EditsGo(["mc-includes"]), "If you leave now", "Enter stay here"),
-    ConfirmQuit: (lambda: ConfirmQuit(STEP, "run"), f"{STEP} is at work.", "Enter stay here"),
+    ConfirmQuit: (lambda: ConfirmQuit(lambda: (STEP, "run", ())), f"{STEP} is at work.", "Enter stay here"),
     ApplyAll: (
         lambda: ApplyAll(lambda: "", lambda: (STEPS * 3, [Plan.pending(STEP, "", BRINGS)], [])),
         f"Apply {3 * len(STEPS)} steps?",
@@ -190,7 +190,7 @@ def test_f1_explains_it_and_then_it_is_there_again(bench: Bench, dialog: type[Di
 )
 def test_quitting_says_what_comes_of_a_step_and_of_what_is_none(bench: Bench, step: str, words: str) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        app.push_screen(ConfirmQuit(step, "test"))
+        app.push_screen(ConfirmQuit(lambda: (step, "test", ())))
         await until(pilot, lambda: shows(app, f"{step or 'test'} is at work."))
         assert words in " ".join(" ".join(text(app)).split()).replace("│ ", "").replace(" │", "")
 

@@ -292,8 +292,23 @@ class Stopped(FirewallCountdown):
     def __init__(self) -> None:
         super().__init__(51.3)
 
-    def _count(self) -> None:
+    def over(self) -> bool:
         """Nothing waits here, which would end it."""
+        return False
+
+    def say_now(self) -> None:
+        """As it began."""
+
+
+class Quitting(ConfirmQuit):
+    """Nothing is at work here, which would end it."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: ("restart", "run", ()))
+
+    def over(self) -> bool:
+        """It stays."""
+        return False
 
 
 def just_rehearsed() -> Screen[None]:
@@ -331,7 +346,7 @@ SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
     "step-failed": (lambda: StepFailed("restart", "port 587 does not greet", ["Restarting sendmail"], ["service sendmail"], []), "failed"),
     "firewall-countdown": (Stopped, "52 s left to confirm them"),
     "edits-go": (lambda: EditsGo(["mc-includes", "submission-port"]), "If you leave now"),
-    "confirm-quit": (lambda: ConfirmQuit("restart", "run"), "If you quit now"),
+    "confirm-quit": (Quitting, "If you quit now"),
     "help": (lambda: Help(Steps()), "Esc closes this"),
 }  # fmt: skip
 

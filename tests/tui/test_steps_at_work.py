@@ -21,6 +21,7 @@ from tests.tui.bench import (
     at_steps,
     counts,
     play,
+    press_apply,
     shows,
     three_steps,
     until,
@@ -143,6 +144,7 @@ def test_quitting_while_a_step_is_at_work_asks_and_then_undoes_it(
 def test_whoever_says_so_once_the_step_is_done_quits_without_a_signal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("screens.dialog.WATCHED", 3600.0)  # the dialog has not seen yet that it is over
     bench, enough = Bench(root=tmp_path), tmp_path / "enough"
     waits = f"for i in $(seq 600); do test -e {enough} && break; sleep 0.1; done"
     use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n", command=waits))
@@ -273,3 +275,63 @@ def test_who_quits_is_told_which_step_is_at_work(
         await until(pilot, lambda: not app.desk.busy)
 
     play(bench, story)
+
+
+def test_the_question_before_leaving_follows_the_work_and_closes_with_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def until_there(name: str) -> str:
+        return f"until test -e {tmp_path / name}; do sleep 0.05; done"
+
+    one = Writes("one", bench.host, "/etc/a", "new a\n", command=until_there("first"))
+    two = Writes("two", bench.host, "/etc/b", "new b\n", command=until_there("second"))
+    use(monkeypatch, bench, one, two)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await press_apply(pilot, app)
+        await until(pilot, lambda: shows(app, "one is at work"))
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmQuit) and shows(app, "│  one is at work."))
+        (tmp_path / "first").touch()
+        await until(pilot, lambda: isinstance(app.screen, ConfirmQuit) and shows(app, "│  two is at work."))
+        (tmp_path / "second").touch()
+        await until(pilot, lambda: isinstance(app.screen, Summary))
+
+    play(bench, story)
+
+
+def test_a_key_for_a_question_that_has_closed_is_no_answer_to_the_next(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    enough = tmp_path / "enough"
+    one = Writes(
+        "one", bench.host, "/etc/a", "new a\n", command=f"until test -e {enough}; do sleep 0.05; done"
+    )
+    use(monkeypatch, bench, one, Writes("two", bench.host, "/etc/b", "new b\n"))
+    monkeypatch.setattr("screens.dialog.WATCHED", 3600.0)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        steps = app.screen
+        assert isinstance(steps, Steps)
+        await pilot.press("y")
+        await until(pilot, lambda: counts(app, "one is at work, "))
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmQuit))
+        asks = app.screen
+        assert isinstance(asks, ConfirmQuit)
+        enough.touch()
+        await until(pilot, lambda: steps._asked and steps.listens, listens=False)
+        monkeypatch.setattr("screens.base.QUIET", 3600.0)
+        asks._keep_up()
+        assert isinstance(app.screen, Steps)
+        assert not steps.listens
+        await pilot.press("y")
+        assert app.desk.waiting
+        monkeypatch.setattr("screens.base.QUIET", 0.1)
+        steps._listen()
+        await until(pilot, lambda: shows(app, "y applies two"))
+
+    play(bench, story)
+    assert bench.text("/etc/b") == "old b\n"
