@@ -189,6 +189,8 @@ class Report(Frame[None]):
 What was done on this host, for your documentation: each step with its state, what was found, each change with its
 diff, and how to roll it back. Files that not everybody on the host may read are named, never shown: it contains no
 secret. The end of the file's name decides: .html is HTML, anything else Markdown.
+
+No command writes it; what it is made of is shown by `msa-wizard status`, `msa-wizard history` and `msa-wizard diff`.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f2", "save", "Save", tooltip="Save to the file below"),
