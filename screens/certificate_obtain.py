@@ -136,7 +136,7 @@ What you choose here is a part of the settings. It is saved once Sendmail has th
         return (
             "`apply` gets the certificate, too."
             if answers.certificate.challenge
-            else "`apply` gets no certificate, as no challenge is named."
+            else f"`apply` gets no certificate while Challenge is empty ({STANDALONE} will do). F5 gets one now."
         )
 
     def show_command(self, answers: Answers) -> None:

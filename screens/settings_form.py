@@ -163,7 +163,10 @@ class SettingsForm(Frame[None]):
             self.say(f"✗ {sentence(problem)}")
             return False
         try:
-            saved = self.backend.choose(answers, self.facts, self.alone(answers))
+            if self._saved == self.own(answers) == self.own(self.backend.answers):
+                saved = "These settings are saved already."
+            else:
+                saved = self.backend.choose(answers, self.facts, self.alone(answers))
             words = f"✓ {saved} Every command uses them now."
             words = "\n".join(filter(None, (words, self.on_saving(answers))))
             self.before, self._saved = answers, self.own(self.backend.saved)

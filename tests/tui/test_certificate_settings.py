@@ -44,7 +44,11 @@ def fill(app: WizardApp, wanted: Certificate) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "apply"), [(TYPED, "gets no certificate"), (BY_DNS, "gets the certificate, too")]
+    ("wanted", "apply"),
+    [
+        (TYPED, "gets no certificate while Challenge is empty"),
+        (BY_DNS, "gets the certificate, too"),
+    ],
 )
 def test_it_is_saved_and_there_at_the_next_start(bench: Bench, wanted: Certificate, apply: str) -> None:
     commit(Store.open(bench.root / "state/etc.git", root=bench.root), "baseline")
@@ -74,6 +78,21 @@ def test_it_is_saved_and_there_at_the_next_start(bench: Bench, wanted: Certifica
     assert (bench.root / SAVED).stat().st_mode & 0o777 == 0o640
     assert bench.operations()[0] == "settings"
     play(Bench(root=bench.root, steps=bench.steps), finds_it)
+
+
+def test_nothing_is_saved_where_nothing_differs(bench: Bench) -> None:
+    commit(Store.open(bench.root / "state/etc.git", root=bench.root), "baseline")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        for name, begins in (("obtain", BEGINS), ("settings", "The IP addresses of this host")):
+            await at(pilot, app, name, begins)
+            await pilot.press("f2")
+            await until(pilot, lambda: says(app, "✓ These settings are saved already."))
+            await pilot.press("escape")
+
+    play(bench, story)
+    assert not (bench.root / SAVED).exists()
+    assert bench.operations() == ["baseline"]
 
 
 def test_what_was_got_by_it_is_kept(bench: Bench) -> None:
