@@ -1,8 +1,9 @@
-"""The server's certificate: what it is, what a mail client will think of it, a new one, a CA-issued one."""
+"""The server's certificate: what it is, what sendmail and mail clients make of it, a new one, a CA-issued one."""
 
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -20,6 +21,7 @@ from wizard.console import clean
 if TYPE_CHECKING:
     from wizard.engine.run import Run
     from wizard.gather.certificates import CertificateReport
+    from wizard.model.plan import Check
 
 
 class Certificate(Frame[None]):
@@ -86,11 +88,27 @@ have after checking it. All are steps that can be rolled back in the history.
             self.app.push_screen(InstallCertificate())
 
 
+_KEYS = {
+    "`msa-wizard certificate obtain`": "o",
+    "`msa-wizard certificate install CERT KEY`": "i",
+    "`msa-wizard certificate renew`": "n",
+}
+"""What does the same as a command, here."""
+
+
+def _with_keys(check: Check) -> Check:
+    """Its remedy by the keys of this screen."""
+    remedy = check.remedy
+    for command, key in _KEYS.items():
+        remedy = remedy.replace(command, key)
+    return replace(check, remedy=remedy)
+
+
 def _content(report: CertificateReport, width: int) -> Content:
     from wizard.gather.certificates import details
 
-    parts = [Content.styled("What a mail client will think of it", "bold")]
-    parts += [check_content(check, width) for check in report.checks]
+    parts = [Content.styled("What sendmail and mail clients make of it", "bold")]
+    parts += [check_content(_with_keys(check), width) for check in report.checks]
     for named in report.named:
         parts += [Content(""), Content.styled(f"{named.option}: {clean(named.path)}", "bold")]
         parts += [Content(f"{word:<12} {column(clean(value), 13, width)}") for word, value in details(named)]

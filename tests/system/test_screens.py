@@ -233,7 +233,7 @@ def test_a_fault_is_found_and_mended_and_a_certificate_made(machine: BootMachine
         assert PASSWORD not in terminal.raw.decode("utf-8", "replace")
 
         terminal.press("escape", *["down"] * 2, "enter")
-        terminal.until("What a mail client will think", 60)
+        terminal.until("What sendmail and mail clients make", 60)
         terminal.press("n")
         terminal.until("y applies certificate-renew", 60)
         assert "PRIVATE KEY" not in terminal.text

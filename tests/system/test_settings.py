@@ -57,7 +57,7 @@ def to_the_certificate(terminal: Terminal, *keys: str) -> None:
     """From the first screen to the form by which an authority is asked for one."""
     terminal.until("steps have something to do", 120)
     terminal.press(*keys, "enter")
-    terminal.until("What a mail client will think of it", 60)
+    terminal.until("What sendmail and mail clients make", 60)
     terminal.press("o")
     terminal.until("Where the authority may write", 60)
 
@@ -96,7 +96,7 @@ def test_what_is_chosen_on_the_screen_is_used_and_kept(machine: BootMachine) -> 
         terminal.press("escape")
         terminal.until("You have changed settings but not saved them")
         terminal.press("y")
-        terminal.until("What a mail client will think of it", 60)
+        terminal.until("What sendmail and mail clients make", 60)
     with Terminal(argv, (80, 24)) as terminal:
         to_the_certificate(terminal, *["down"] * 6)
         terminal.until("E-mail address        admin@example.org", 60)

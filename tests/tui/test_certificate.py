@@ -17,10 +17,10 @@ from screens.review_and_run import RunSteps
 from screens.rollback import History
 from tests.tui.bench import Bench, Writes, apply_all, at, play, shows, until, use
 from wizard.errors import HostError
-from wizard.gather.certificates import CertificateReport
+from wizard.gather.certificates import CertificateReport, another
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Plan, Step
+from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.steps.certificate_obtain import CertificateObtain
 
 
@@ -43,6 +43,17 @@ class Looked(Bench):
         """Says it."""
         self.looks += 1
         raise HostError(f"look {self.looks}")
+
+
+class Renews(Bench):
+    """A host with a certificate without names."""
+
+    def certificates(self) -> CertificateReport:
+        """It, with the ways to another one."""
+        remedy = another(None, ("no-alternative-name",))
+        return CertificateReport(
+            "a.example", [], "", [Check("names", Sign.WARNING, "it has no name", remedy)]
+        )
 
 
 @pytest.fixture
@@ -78,6 +89,18 @@ def test_a_certificate_is_asked_for_checked_shown_and_installed(bench: Certifica
 
     play(bench, story)
     assert "/x.pem /k.pem" in bench.text("/etc/a")
+
+
+def test_the_ways_to_another_certificate_are_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Renews(root=tmp_path)
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "certificate", "What sendmail and mail clients make of it")
+        ways = "o gets one from an authority", "i installs one that you have", "n makes a new self-signed one"
+        assert all(shows(app, way) for way in ways)
+
+    play(bench, story)
 
 
 def test_a_certificate_is_looked_at_again_once_something_was_done_elsewhere(

@@ -56,7 +56,7 @@ from wizard.engine.journal import Unfinished
 from wizard.engine.local_edits import OwnEdit
 from wizard.engine.overview import Overview, found, plans
 from wizard.engine.summary import Summary as Ending
-from wizard.gather.certificates import CertificateReport, Named
+from wizard.gather.certificates import CertificateReport, Named, another
 from wizard.maillog.correlate import ConversationLine
 from wizard.model.facts import COMMON_KEY, SERVER_CERT, Facts
 from wizard.model.plan import Check, Sign
@@ -159,7 +159,7 @@ class Recorded(Bench):
         return CertificateReport(
             "mail.example.test", [named], "2048 bits",
             [
-                Check("names", Sign.FAILED, says, "msa-wizard certificate renew"),
+                Check("names", Sign.FAILED, says, another(seen, ("no-alternative-name",))),
                 Check("presented", Sign.OK, "port 587 presents this very certificate"),
             ],
         )  # fmt: skip
@@ -336,7 +336,7 @@ SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
     "rollback-conflict": (rollback_conflict, "e edits"),
     "local-edits": (own_edits, "cancel (the default)"),
     "troubleshoot": (Troubleshoot, "f fixes it"),
-    "certificate": (CertificateScreen, "What a mail client"),
+    "certificate": (CertificateScreen, "What sendmail and mail"),
     "saslauthd-debug": (saslauthd_talks, "response: OK"),
     "manual-login": (asks_for_the_next, "Enter sends: ********"),
     "install-certificate": (InstallCertificate, "The certificate in PEM format"),

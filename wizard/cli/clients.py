@@ -56,7 +56,7 @@ def show(arguments: argparse.Namespace) -> int:
                 fold(clean(value), head, " " * len(head), columns) if columns else [head + clean(value)]
             ):
                 out(line)
-    out("== what a mail client will think of it")
+    out("== what sendmail and mail clients make of it")
     for check in report.checks:
         out(check_text(check))
     return int(report.refused)

@@ -1,4 +1,4 @@
-"""All certificates that sendmail.cf names, as they lie on disk, and what a mail client will think of the server's (howto 5.4)."""
+"""All certificates that sendmail.cf names, as they lie on disk, and what sendmail and mail clients make of the server's (howto 5.4)."""
 
 from __future__ import annotations
 
@@ -143,6 +143,9 @@ def whole_chain(seen: Certificate) -> tuple[str, ...]:
     return CHAIN, "get one from the authority itself, if this one is from its staging environment", TODAYS
 
 
+RENEW = "`msa-wizard certificate renew` makes a new self-signed one for this host's name"
+
+
 def another(seen: Certificate | None, wrong: Collection[str], lineage: str = "") -> str:
     """The ways to another certificate, a line each, by the kinds of what is wrong with the one that is `seen`, None for one that
     cannot be read. A new self-signed one is none where that is all that is wrong, nor for one of an authority; nor does
@@ -154,7 +157,7 @@ def another(seen: Certificate | None, wrong: Collection[str], lineage: str = "")
         "`msa-wizard certificate install CERT KEY` installs one that you have",
     ]
     if seen is None or (seen.self_signed and {*wrong} - {"self-signed"}):
-        ways.append("`msa-wizard certificate renew` makes a new self-signed one for this host's name")
+        ways.append(RENEW)
     return "\n".join(ways)
 
 
@@ -241,7 +244,7 @@ def _client(host: Host, files: TlsFiles, result: CertificateReport) -> None:
             problem = f"{files.client_key}: {error}"
     if problem:
         says = f"the certificate with which sendmail sends mail on is not usable: {problem}"
-        result.checks.append(Check("client", Sign.WARNING, says, "msa-wizard certificate renew"))
+        result.checks.append(Check("client", Sign.WARNING, says, RENEW))
 
 
 def _named(host: Host, option: str, path: str, key_path: str, name: str) -> Named:
