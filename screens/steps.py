@@ -236,10 +236,11 @@ can be applied all the same.
 
     def on_key(self, event: Key) -> None:
         """Why y and s do not act on the step that is shown."""
-        name, verb = self.board.chosen, {"y": "apply", "s": "skip"}.get(event.key)
-        word = self.board.states.get(name, "")
+        verb = {"y": "apply", "s": "skip"}.get(event.key)
         if not (verb and self.known and self.free and self.listens):
             return
+        name = self.board.chosen
+        word = self.board.states.get(name, "")
         if word in _NOTHING_TO_DO:
             why = clean(self.board.plans[name].reason)
             self.say_of(name, f"{name} is {state_word(word)}, so there is nothing to {verb}: {why}.")
