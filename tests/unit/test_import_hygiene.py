@@ -75,6 +75,10 @@ def test_a_look_imports_nothing_that_only_an_authority_or_fail2ban_needs() -> No
     modules = done.stdout.split()
     assert "wizard.gather.acme" in modules
     assert not {"configparser", "http.client", "urllib.request"} & set(modules)
+    assert not {
+        f"wizard.engine.{name}"
+        for name in ("engine", "journal", "provenance", "recorder", "run", "session", "undo")
+    } & set(modules), "what changes the host is imported where it is changed"
 
 
 def test_a_command_looks_for_garbage_seldom() -> None:

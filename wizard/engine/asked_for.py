@@ -10,8 +10,8 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
-from wizard.engine.engine import Engine
 from wizard.engine.in_force import applied, commits_in_force
+from wizard.engine.planner import Planner
 from wizard.model.answers import Answers, answers_from
 from wizard.model.facts import Facts
 from wizard.model.plan import ASKED_FOR, Outcome, Plan
@@ -23,7 +23,7 @@ _SECTIONS = ("listen", "auth", "login", "guess", "tls", "certificate", "firewall
 """Of the answers those that steps carry out."""
 
 
-def asked_for(engine: Engine, facts: Facts, plans: Mapping[str, Plan], store: Store) -> dict[str, Plan]:
+def asked_for(planner: Planner, facts: Facts, plans: Mapping[str, Plan], store: Store) -> dict[str, Plan]:
     """The plans, where those that only the settings make pending say so. Raises HostError, StoreError."""
     told = dict(plans)
     by_answers: dict[str, list[str]] = {}
@@ -31,10 +31,10 @@ def asked_for(engine: Engine, facts: Facts, plans: Mapping[str, Plan], store: St
         if step in plans and plans[step].outcome is Outcome.PENDING:
             by_answers.setdefault(json.dumps(then), []).append(step)
     for text, steps in by_answers.items():
-        then = _with(engine.answers, json.loads(text))
-        if then is None or not (words := _differ(then, engine.answers)):
+        then = _with(planner.answers, json.loads(text))
+        if then is None or not (words := _differ(then, planner.answers)):
             continue
-        before = replace(engine, answers=then, report=lambda _: None).plan(facts=facts)
+        before = replace(planner, answers=then, report=lambda _: None).plan(facts=facts)
         for step in steps:
             if before[step].outcome is not Outcome.PENDING:
                 reason = f"your settings ask for {words}: {plans[step].reason}"

@@ -11,8 +11,8 @@ from wizard.certificates.acme import HOOK, lineage_behind
 from wizard.console import count, numbered
 from wizard.editors.daemon_options import is_loopback
 from wizard.engine.asked_for import asked_for
-from wizard.engine.engine import Engine
 from wizard.engine.in_force import applied
+from wizard.engine.planner import Planner
 from wizard.gather.certificates import another
 from wizard.gather.host import apt_simulation, look, packages_missing
 from wizard.model import facts as f
@@ -122,9 +122,9 @@ def plans(
     skipped: frozenset[str] = frozenset(),
 ) -> dict[str, Plan]:
     """Each step's plan, as if those before it were done, but for the skipped ones. Raises HostError, StoreError."""
-    engine = Engine(host, answers, lambda _: None, store=store, skipped=skipped)
-    made = engine.plan(facts=facts)
-    return asked_for(engine, facts, made, store) if store is not None else made
+    planner = Planner(host, answers, lambda _: None, store=store, skipped=skipped)
+    made = planner.plan(facts=facts)
+    return asked_for(planner, facts, made, store) if store is not None else made
 
 
 def found(facts: Facts, answers: Answers) -> tuple[Check, ...]:
