@@ -233,6 +233,43 @@ def test_one_of_an_authority_is_installed_and_rolled_back(
     )
 
 
+@pytest.mark.default_on("bookworm")
+def test_intermediate_certificates_reach_clients_or_nothing_is_put(
+    machine: BootMachine, authority: Authority, tmp_path: Path
+) -> None:
+    """sendmail.mc names files of the admin's own, and CACertFile is still Debian's."""
+    debian = machine("msa")
+    leaf = authority.leaf()
+    debian.put("/root/chain.crt", leaf.certificate + authority.between + authority.root)
+    debian.put("/root/leaf.key", leaf.key, 0o600)
+    debian.run(f"mkdir /etc/own; cp {CERT} /etc/own/mail.crt; install -m 0600 {KEY} /etc/own/mail.key")
+
+    def define(*pairs: str) -> None:
+        lines = "\\n".join(f"define(`{pair.replace(' ', chr(39) + ', `')}')dnl" for pair in pairs)
+        debian.run(["sed", "-i", f"/^MAILER_DEFINITIONS/i {lines}", "/etc/mail/sendmail.mc"])
+        done = wizard(debian, "apply", "sendmailconfig", "restart", "--yes")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    define("confSERVER_CERT /etc/own/mail.crt", "confSERVER_KEY /etc/own/mail.key")
+    install = ("certificate", "install", "/root/chain.crt", "/root/leaf.key", "--yes")
+    mark = debian.mark()
+    refused = wizard(debian, *install)
+    said = " ".join(refused.stderr.split())
+    assert (refused.returncode, f"have to be in {CERT} (CACertFile)" in said) == (3, True), said
+    assert not {path for path in debian.written(mark) if path.startswith("/etc")}
+
+    # What somebody puts there himself is not called good: clients refuse it.
+    debian.run("cp /root/chain.crt /etc/own/mail.crt; cat /root/leaf.key >/etc/own/mail.key")
+    debian.run(["systemctl", "restart", "sendmail"])
+    assert "CERTIFICATE_VERIFY_FAILED" in verified_login(debian, tmp_path, authority.root)
+    assert (show(debian)["exit"], show(debian)["signs"]["intermediates"]) == (1, "failed")
+
+    define("confCACERT /etc/own/mail.crt")
+    assert "already" in wizard(debian, *install).stdout
+    assert verified_login(debian, tmp_path, authority.root) == "logged in"
+    assert "intermediates" not in show(debian)["signs"]
+
+
 def test_what_is_wrong_is_refused_and_changes_nothing(machine: BootMachine, authority: Authority) -> None:
     debian = machine("msa")
     leaf, other = authority.leaf(), authority.leaf("imap.example.test")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -90,6 +91,24 @@ def test_what_openssl_completes_the_chain_with_is_not_missing(authority: Authori
     between = authority.between.encode()
     whole = judged(leaf.certificate.encode(), leaf.key.encode(), name, str, root, between)
     assert (whole.trusted, judge(whole, name)) == (True, ())
+
+
+def test_what_sendmail_does_not_send_is_missing(authority: Authority) -> None:
+    """It reads the first certificate of its file alone."""
+    leaf, root = authority.leaf(), certificates(authority.root.encode())[0]
+    chain, key = (leaf.certificate + authority.between).encode(), leaf.key.encode()
+    alone = judged(chain, key, NAME, str, root, authorities=authority.root.encode())
+    assert ([each.kind for each in judge(alone, NAME)], alone.chain) == (["chain"], ())
+    assert judged(chain, key, NAME, str, root, authorities=chain).chain != ()
+
+
+def test_what_lies_at_cacertpath_is_sent_along(authority: Authority, tmp_path: Path) -> None:
+    leaf, root = authority.leaf(), certificates(authority.root.encode())[0]
+    (tmp_path / "between.pem").write_text(authority.between)
+    subprocess.run(["openssl", "rehash", str(tmp_path)], check=True)
+    chain, key = leaf.certificate.encode(), leaf.key.encode()
+    assert judged(chain, key, NAME, str, root, authorities=b"", folder=str(tmp_path)).trusted
+    assert not judged(chain, key, NAME, str, root, authorities=b"").trusted
 
 
 def test_only_an_authority_of_the_web_must_send_the_chain(authority: Authority) -> None:

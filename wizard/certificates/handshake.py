@@ -62,15 +62,21 @@ def judged(
     name: str,
     shown: Callable[[str], str],
     root: bytes | None = None,
-    authorities: bytes = b"",
+    authorities: bytes | None = None,
+    folder: str = "",
 ) -> Certificate:
     """What a client that knows the server as `name` gets and thinks of it; with `root` (DER), one that trusts that one
-    too. `authorities` are those of CACertFile (PEM): OpenSSL completes the chain with them, as it does for sendmail.
+    too. Of `chain` (PEM) sendmail reads the first certificate alone, and OpenSSL adds those that lead to its authority
+    from CACertFile, `authorities` (PEM; None where it is the file of the chain, as Debian has it), and CACertPath, `folder`.
 
     Raises PemError."""
-    server_side, context = server_context(chain, key), client_context(verify=True)
+    ders = certificates(chain)
+    added = as_pem(ders) if authorities is None else authorities
+    server_side, context = server_context(as_pem(ders[:1]), key), client_context(verify=True)
     with suppress(ssl.SSLError, ValueError):  # where it holds none
-        server_side.load_verify_locations(cadata=authorities.decode("ascii", "ignore"))
+        server_side.load_verify_locations(cadata=added.decode("ascii", "ignore"))
+    if folder:
+        server_side.load_verify_locations(capath=folder)
     if root is not None:
         context.load_verify_locations(cadata=root)
     refusal: ssl.SSLCertVerificationError | None = None
@@ -86,9 +92,18 @@ def judged(
     except ssl.SSLError as error:
         raise PemError(f"a TLS handshake with it fails ({error.reason or 'broken off'})") from None
     try:
-        return read(certificates(chain), name, refusal, refusal is None, shown)
+        return read([ders[0], *among(ders[1:], added)], name, refusal, refusal is None, shown)
     except ValueError as error:
         raise PemError("cannot be read") from error
+
+
+def among(ders: list[bytes], content: bytes) -> list[bytes]:
+    """Those of the certificates (DER) that `content` (PEM) holds, too."""
+    try:
+        held = certificates(content)
+    except PemError:
+        return []
+    return [der for der in ders if der in held]
 
 
 def _shake(client_side: ssl.SSLContext, server_side: ssl.SSLContext, name: str) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 from snapshots.live.entry import Entry, Kind
 from wizard.certificates import (
     Certificate,
-    as_pem,
     certificates,
     dh_bits,
     judge,
@@ -28,7 +27,15 @@ from wizard.gather.renewal import kept_as
 from wizard.model import facts as f
 from wizard.model.answer_checks import certifiable
 from wizard.model.plan import Check, Sign, worst
-from wizard.sendmail.cf_needs import MOST, MOST_AUTHORITIES, TlsFiles, behind_links, unsafe
+from wizard.sendmail.cf_needs import (
+    MOST,
+    MOST_AUTHORITIES,
+    TlsFiles,
+    behind_links,
+    sent_from,
+    unsafe,
+    unsent,
+)
 from wizard.smtp.session import presented
 from wizard.system.host import Host, group_name, user_name
 
@@ -97,7 +104,7 @@ def report(host: Host, cf: str, name: str) -> CertificateReport:
         return result
     _server(host, files, result)
     _client(host, files, result)
-    if files.authorities and files.authorities != files.certificate:
+    if files.own_authorities:
         result.named.append(_named(host, "CACertFile", files.authorities, "", name))
     result.dh, check = _dh(host, files)
     result.checks += [check, _presented(cf, result.named[0].certificate)]
@@ -207,8 +214,8 @@ def _server(host: Host, files: TlsFiles, result: CertificateReport) -> None:
     if named.certificate is None:
         return
     try:
-        known = _content(host, files.authorities)
-        seen = judged(as_pem(certificates(chain)), key, result.name or "localhost", clean, authorities=known)
+        known, name = _content(host, files.authorities), result.name or "localhost"
+        seen = judged(chain, key, name, clean, authorities=known, folder=_folder(host, files))
     except PemError as error:
         result.checks.append(
             Check("key", Sign.FAILED, f"{files.certificate}: {error}", another(named.certificate, ("key",)))
@@ -217,6 +224,8 @@ def _server(host: Host, files: TlsFiles, result: CertificateReport) -> None:
         return
     result.checks.append(Check("key", Sign.OK, f"{files.key} is its key"))
     result.named[-1] = replace(named, certificate=seen)
+    if not seen.trusted and unsent(files, chain, known):
+        result.checks.append(Check("intermediates", Sign.FAILED, *sent_from(files)))
     result.checks += judgement(seen, result.name, kept_as(host, named.path))
 
 
@@ -354,8 +363,10 @@ def certificate_files(host: Host, cf: str, name: str) -> CertificateFiles:
     first = parsed(crt.content, name) if crt is not None else None
     if first is not None and crt is not None and key is not None and not misfit and not first.self_signed:
         with contextlib.suppress(PemError):  # 30 ms, for the authorities of this host
-            chain, known = as_pem(certificates(crt.content)), _content(host, named.authorities)
-            first = judged(chain, private_key(key.content), name, clean, authorities=known)
+            known, folder = _content(host, named.authorities), _folder(host, named)
+            first = judged(
+                crt.content, private_key(key.content), name, clean, authorities=known, folder=folder
+            )
     return CertificateFiles(
         named.certificate, named.key, crt, key, misfit or "", first, _no_authorities(host, named)
     )
@@ -390,6 +401,11 @@ def _no_authorities(host: Host, named: TlsFiles) -> str:
     except HostError as error:
         return f"CACertFile: {error}"
     return "" if there else f"CACertFile: {named.authorities} holds no certificate"
+
+
+def _folder(host: Host, named: TlsFiles) -> str:
+    path = named.authorities_folder
+    return str(host.path(path)) if path.startswith("/") else ""
 
 
 def _content(host: Host, path: str) -> bytes:

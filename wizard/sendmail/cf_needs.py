@@ -27,7 +27,8 @@ from pathlib import PurePosixPath
 
 from snapshots.format.layout import Owners
 from snapshots.live.entry import Entry, Kind
-from wizard.certificates.handshake import fits
+from wizard.certificates import certificates, self_issued
+from wizard.certificates.handshake import among, fits
 from wizard.errors import HostError
 from wizard.model import facts as f
 from wizard.model.facts import Facts, TlsRefusal
@@ -107,6 +108,11 @@ class TlsFiles:
         )
 
     @property
+    def own_authorities(self) -> bool:
+        """Whether CACertFile is another file than the server's certificate, which Debian has there."""
+        return self.authorities not in ("", self.certificate)
+
+    @property
     def several(self) -> bool:
         """Whether the server has more than one pair."""
         return bool(self.more_certificates or self.more_keys)
@@ -141,6 +147,21 @@ def certificate_is_there(facts: Facts) -> bool:
     if path in facts.files or path in facts.unreadable:
         return path in facts.unreadable or facts.files[path] is not None
     return path not in facts.tls_missing
+
+
+def unsent(files: TlsFiles, chain: bytes, authorities: bytes) -> bool:
+    """Whether sendmail would leave intermediate certificates of `chain` (PEM) out: it reads the first alone, and OpenSSL adds
+    what is in CACertFile, whose content `authorities` is. Tried on 12 to 14. Raises PemError."""
+    between = [der for der in certificates(chain)[1:] if not self_issued(der)]
+    return files.own_authorities and among(between, authorities) != between
+
+
+def sent_from(files: TlsFiles) -> tuple[str, str]:
+    """Where sendmail looks for intermediate certificates in place of the certificate's own file, and what to do."""
+    return (
+        f"sendmail reads the first certificate of {files.certificate} alone; the intermediate ones have to be in {files.authorities} (CACertFile)",
+        f"let confCACERT in sendmail.mc name {files.certificate}, too (or add them to {files.authorities}), then `msa-wizard apply sendmailconfig restart`",
+    )
 
 
 def unsafe(host: Host, path: str, files: TlsFiles, *, key: bool) -> str | None:

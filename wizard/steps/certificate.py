@@ -28,7 +28,7 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers, Certificate
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
-from wizard.sendmail.cf_needs import MOST, TlsFiles, group, takes, trusted_user, unsafe
+from wizard.sendmail.cf_needs import MOST, TlsFiles, group, sent_from, takes, trusted_user, unsafe, unsent
 from wizard.sendmail.client_name import client_name
 from wizard.smtp.session import presented
 from wizard.steps.certificate_endings import key_unfit, names_lost, tlsa_lost, with_tlsa
@@ -202,6 +202,8 @@ class CertificateStep(Step):
             return why, remedy
         if self.files.several and any(self._changes(facts)):
             return _several(self.files)
+        if self._unsent(facts) and any(self._changes(facts)):
+            return sent_from(self.files)
         folders = [path for path, entry in self.beside if entry.kind is Kind.DIRECTORY]
         if obstacle := no_folder(facts, folders):
             return obstacle
@@ -212,6 +214,14 @@ class CertificateStep(Step):
         if self.pair.key is None and (kept is None or kept.content != self.key_before):
             return f"{self.files.key} has changed since this was worked out", "run the same command again"
         return None
+
+    def _unsent(self, facts: Facts) -> bool:
+        """Whether clients would get it without the intermediate certificates; an authority that is still to be asked gives some."""
+        there = facts.files.get(self.files.authorities)
+        known = there.content if there is not None else b""
+        if not self.pair.certificate:
+            return self.files.own_authorities
+        return unsent(self.files, self.pair.certificate, known)
 
 
 def _several(files: TlsFiles) -> tuple[str, str]:

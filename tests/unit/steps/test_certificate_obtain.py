@@ -49,10 +49,18 @@ def test_beside_another_certificate_no_authority_is_asked() -> None:
     assert "more than one server certificate" in made.reason
 
 
+def test_no_authority_is_asked_where_its_intermediate_certificates_would_not_be_sent() -> None:
+    made = plan(host(files={f.SENDMAIL_CF: file(f"{CF}O CACertFile=/etc/ssl/certs/ca-certificates.crt\n")}))
+    assert (made.outcome, made.changes) == (Outcome.BLOCKED, ())
+    assert f"name {f.SERVER_CERT}, too" in " ".join(made.remedy)
+    beside = host(files={f.SENDMAIL_CF: file(f"{CF}O CACertFile={f.SERVER_CERT}\n")})
+    assert plan(beside).outcome is Outcome.PENDING
+
+
 @pytest.mark.parametrize("linked", ["own", "trusted"])
 def test_no_authority_is_asked_for_what_no_snapshot_would_hold(tmp_path: Path, linked: str) -> None:
-    """What is read alone, such as the certificates of authorities, may lie there."""
-    cf = "O ServerCertFile=/etc/own/mail.pem\nO ServerKeyFile=/etc/own/mail.key\nO CACertFile=/etc/trusted/ca.pem\n"
+    """What is read alone, such as the DH parameters, may lie there."""
+    cf = "O ServerCertFile=/etc/own/mail.pem\nO ServerKeyFile=/etc/own/mail.key\nO DHParameters=/etc/trusted/dh.pem\n"
     for folder in ("etc/own", "etc/trusted", "srv/own", "srv/trusted"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "etc" / linked).rmdir()

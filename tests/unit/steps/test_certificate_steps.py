@@ -149,6 +149,29 @@ def test_beside_another_certificate_nothing_is_put(host: Host, authority: Author
         assert plan(host, known).outcome is Outcome.DONE, "as long as there is nothing to put"
 
 
+def test_what_sendmail_would_not_send_along_is_not_put(host: Host, authority: Authority) -> None:
+    """It reads the first certificate of its file alone; OpenSSL adds the intermediate ones from CACertFile."""
+    elsewhere = "/etc/own/authorities.pem"
+    host.path(f.SENDMAIL_CF).write_text(CF.replace(f"CACertFile={f.SERVER_CERT}", f"CACertFile={elsewhere}"))
+    host.path(elsewhere).parent.mkdir(parents=True)
+    host.path(elsewhere).write_text(authority.root)
+    step = install(host, authority)
+    made = plan(host, step)
+    assert (made.outcome, f"have to be in {elsewhere}" in made.reason) == (Outcome.BLOCKED, True)
+    assert f"confCACERT in sendmail.mc name {f.SERVER_CERT}, too" in " ".join(made.remedy)
+    assert plan(host, renewed(host, [NAME], DAYS, replace_authority=False)).outcome is Outcome.PENDING
+
+    # There already, as somebody else has put it: nobody is told that clients take it.
+    for path, entry in step._targets(facts(host, step)).items():
+        host.path(path).write_bytes(entry.content)
+    for held, failed in ((authority.root, ["intermediates"]), (authority.between, [])):
+        host.path(elsewhere).write_text(held)
+        seen = CertificateReport(NAME)
+        _server(host, step.files, seen)
+        assert [check.id for check in seen.checks if check.id == "intermediates"] == failed
+    assert plan(host, install(host, authority)).outcome is Outcome.PENDING
+
+
 def test_renew_keeps_a_good_key(host: Host) -> None:
     step = renewed(host, [NAME], DAYS, replace_authority=False)
     made = plan(host, step)
