@@ -176,7 +176,8 @@ certbot made it, a hook installs each renewal. It can be rolled back in the hist
             self._show_command()
 
     def on_input_changed(self) -> None:
-        """The command with what was typed."""
+        """The command with what was typed, and no word of what the field lacked."""
+        self.say(self.about_focused())
         self._show_command()
 
     async def action_enter(self) -> None:
@@ -204,7 +205,10 @@ certbot made it, a hook installs each renewal. It can be rolled back in the hist
 
     def _want(self, field: Field) -> None:
         """Go to a field that must not be empty, and say so."""
-        entry, missing = self.query_one(f"#{field.id}", Input), f"✗ {field.label}: its file is missing here. "
+        entry, missing = (
+            self.query_one(f"#{field.id}", Input),
+            f"✗ {field.label}: enter the path of its file. ",
+        )
         if self.focused is entry:
             self.say(f"{missing}{field.about}")
         else:
