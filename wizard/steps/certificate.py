@@ -163,6 +163,9 @@ class CertificateStep(Step):
             return
         if self._targets(facts)[self.files.key].content == before.content:
             return
+        if not self.files.key.startswith("/etc/mail/"):
+            yield f"{self.files.key} is outside /etc/mail: other services that use it get the new pair at their next start"
+            return
         group = before.mode & 0o040 and before.gid not in (0, self.group)
         if takes(before, self.files, key=True, trusted=self.trusted) and (group or before.xattrs):
             who = f"its group {group_name(before.gid)}" if group else "whom its ACL names"

@@ -461,6 +461,19 @@ def test_a_key_that_others_read_stays_theirs_too(
     assert ("other services that use it get the new pair" in " ".join(made.notes)) == (stays and shared)
 
 
+def test_others_may_use_a_pair_that_is_no_mail_servers(host: Host, authority: Authority) -> None:
+    own = "/etc/ssl/mine"
+    host.path(own).mkdir(parents=True)
+    for name, path in (("mail.crt", f.SERVER_CERT), ("mail.key", f.COMMON_KEY)):
+        host.path(f"{own}/{name}").write_bytes(host.small_file(path, 9999)[0])
+    cf = CF.replace(f.SERVER_CERT, f"{own}/mail.crt").replace(
+        f"ServerKeyFile={f.COMMON_KEY}", f"ServerKeyFile={own}/mail.key"
+    )
+    host.path(f.SENDMAIL_CF).write_text(cf)
+    notes = " ".join(plan(host, install(host, authority)).notes)
+    assert f"{own}/mail.key is outside /etc/mail: other services that use it get the new pair" in notes
+
+
 @pytest.mark.parametrize("path", ["renewal-hooks", "renewal-hooks/deploy"])
 def test_a_link_is_not_replaced_by_a_folder(host: Host, authority: Authority, path: str) -> None:
     """What it leads to would be out of reach for certbot."""
