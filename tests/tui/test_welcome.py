@@ -86,7 +86,7 @@ def test_all_facts_can_be_read_at_80x24(tmp_path: Path, monkeypatch: pytest.Monk
     )
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await until(pilot, lambda: shows(app, "FAIL this is bad"))
+        await until(pilot, lambda: shows(app, "FAIL  this is bad"))
         await pilot.press("tab", "end")
         await until(pilot, lambda: shows(app, "fact 29") and not shows(app, "this is bad"))
         assert not shows(app, "│ line"), "what is wrapped stays in its column, beside a scrollbar, too"
