@@ -422,7 +422,10 @@ TLS = (
     Fault(
         "certificate-authority",
         "certificate",
-        own(_PUBLIC + "cat ca.pem >> chain1.pem"),
+        own(
+            _PUBLIC + "cat ca.pem >> chain1.pem",
+            f"define(`confCACERT', `{OWN}/chain.pem')dnl".replace("`", "\\`"),
+        ),
         undo=_GONE,
         fix=False,
         sign="warning",

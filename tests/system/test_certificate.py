@@ -263,6 +263,9 @@ def test_intermediate_certificates_reach_clients_or_nothing_is_put(
     debian.run(["systemctl", "restart", "sendmail"])
     assert "CERTIFICATE_VERIFY_FAILED" in verified_login(debian, tmp_path, authority.root)
     assert (show(debian)["exit"], show(debian)["signs"]["intermediates"]) == (1, "failed")
+    (fault,) = (each for each in troubleshoot(debian)["faults"] if each["id"] == "certificate-chain")
+    assert "confCACERT" in str(fault)
+    assert wizard(debian, *install).returncode == 3, "nothing is left to write, but it does not reach clients"
 
     define("confCACERT /etc/own/mail.crt")
     assert "already" in wizard(debian, *install).stdout

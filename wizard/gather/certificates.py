@@ -224,9 +224,11 @@ def _server(host: Host, files: TlsFiles, result: CertificateReport) -> None:
         return
     result.checks.append(Check("key", Sign.OK, f"{files.key} is its key"))
     result.named[-1] = replace(named, certificate=seen)
+    checks = judgement(seen, result.name, kept_as(host, named.path))
     if not seen.trusted and unsent(files, chain, known):
         result.checks.append(Check("intermediates", Sign.FAILED, *sent_from(files)))
-    result.checks += judgement(seen, result.name, kept_as(host, named.path))
+        checks = [replace(each, remedy="") if each.id == "trust" else each for each in checks]
+    result.checks += checks
 
 
 def _safe(host: Host, files: TlsFiles, path: str) -> Check:
@@ -337,6 +339,8 @@ class CertificateFiles:
     parsed: Certificate | None = None
     authorities: str = ""
     """Why sendmail does not take CACertFile or CACertPath, empty where it does; with the path."""
+    unsent: str = ""
+    """What to do so that sendmail sends the intermediate certificates of the file, too; empty where it does."""
 
     @property
     def debian(self) -> bool:
@@ -360,15 +364,16 @@ def certificate_files(host: Host, cf: str, name: str) -> CertificateFiles:
     named = TlsFiles.of(cf)
     crt, key = _linked_entry(host, named.certificate), _linked_entry(host, named.key)
     misfit = fits(crt.content, key.content) if crt is not None and key is not None else None
-    first = parsed(crt.content, name) if crt is not None else None
+    first, ways = parsed(crt.content, name) if crt is not None else None, ""
     if first is not None and crt is not None and key is not None and not misfit and not first.self_signed:
         with contextlib.suppress(PemError):  # 30 ms, for the authorities of this host
             known, folder = _content(host, named.authorities), _folder(host, named)
             first = judged(
                 crt.content, private_key(key.content), name, clean, authorities=known, folder=folder
             )
+            ways = "" if first.trusted or not unsent(named, crt.content, known) else sent_from(named)[1]
     return CertificateFiles(
-        named.certificate, named.key, crt, key, misfit or "", first, _no_authorities(host, named)
+        named.certificate, named.key, crt, key, misfit or "", first, _no_authorities(host, named), ways
     )
 
 

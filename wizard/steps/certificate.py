@@ -205,7 +205,7 @@ class CertificateStep(Step):
             return why, remedy
         if self.files.several and any(self._changes(facts)):
             return _several(self.files)
-        if self._unsent(facts) and any(self._changes(facts)):
+        if self._unsent(facts):
             return sent_from(self.files)
         folders = [path for path, entry in self.beside if entry.kind is Kind.DIRECTORY]
         if obstacle := no_folder(facts, folders):

@@ -99,6 +99,16 @@ def test_what_certbot_keeps_is_put_right_there(file: str, changes: dict[str, Any
     assert path in blamed.finding.evidence[0].source
 
 
+def test_what_sendmail_does_not_send_along_is_not_installed_once_more() -> None:
+    seen = _sound(trusted=False, refusal=20, public=True)
+    ways = "let confCACERT in sendmail.mc name /etc/own/mail.pem, too"
+    files = CertificateFiles("/etc/own/mail.pem", "/k", ENTRY, ENTRY, parsed=seen, unsent=ways)
+    host = picture(now=NOW.timestamp(), talk={"certificate": seen}, files=files)
+    blamed = troubleshooting.judge(host).blamed
+    assert blamed is not None
+    assert (blamed.id, blamed.finding.mend.text) == ("certificate-chain", ways)
+
+
 @pytest.mark.parametrize("days", [-1, 5])
 def test_what_a_hook_brings_is_renewed_by_certbot(days: int) -> None:
     seen = _sound(not_after=NOW + timedelta(days=days, hours=1))

@@ -86,6 +86,8 @@ def _mend(picture: Picture, seen: Certificate, kind: str, remedy: str) -> Mend:
     kept = brought.kept if brought else None
     if kind in ENDING and brought and kept and kept.fingerprint_sha256 == seen.fingerprint_sha256:
         return Mend(text=renewing(brought.lineage))
+    if kind == "chain" and picture.files.unsent:
+        return Mend(text=picture.files.unsent)
     folder, _, file = picture.files.certificate.rpartition("/")
     if folder.startswith(CERTBOT) and not seen.self_signed:
         if remedy == _CHAIN and file == "cert.pem":
