@@ -180,3 +180,21 @@ def test_what_is_declined_before_a_step_that_is_taken_up_again_does_not_hide_tha
     engine = place.engine(Ends(place.host, "one"), Ends(place.host, "two"))
     engine.apply(place.store, journal, (), decide, lambda: None, Resume("r1", "two", (kept,)))
     assert in_hand == ["two", "two"]
+
+
+@pytest.mark.parametrize("operation", ["apply", "rollback"])
+def test_the_history_names_the_run_that_was_undone(place: Place, operation: str) -> None:
+    """Of a recovery it had the words of `rollback --all`."""
+    assert place.main("apply", "one", "--yes") == 0
+    if operation == "apply":
+        killed_in(place, "three", "two", "three", "--yes")
+    else:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Journal, "settled", die)
+            patch.setattr(Journal, "finish", lambda _: None)  # SIGKILL closes nothing
+            with pytest.raises(Killed):
+                place.main("rollback", "one", "--yes")
+    assert place.main("recover") == 0
+    assert (place.there("one"), place.there("two"), place.there("three")) == (True, False, False)
+    words = {"apply": "the interrupted apply (two)", "rollback": "the interrupted rollback (one)"}
+    assert next(iter(place.store.history())).subject == f"Undone: {words[operation]}"

@@ -19,13 +19,17 @@ class Target:
     steps: tuple[str, ...]
     dependents: tuple[str, ...] = ()
     everything: bool = False
+    killed: str = ""
+    """The operation that was killed, where these are the commits of its run."""
 
     @property
     def words(self) -> str:
         """For a heading and for the history."""
+        named = ", ".join(dict.fromkeys((*self.steps, *self.dependents)))
+        if self.killed:
+            return f"the interrupted {self.killed}{f' ({named})' * bool(named)}"
         if self.everything:
             return "everything"
-        named = ", ".join(dict.fromkeys((*self.steps, *self.dependents)))
         return named or ", ".join(map(_named, self.commits))
 
 

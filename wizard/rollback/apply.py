@@ -355,7 +355,8 @@ class RollbackSession:
             for commit in target.commits
             if commit not in rollback.in_part
         ]
-        title, body = f"Rolled back: {target.words}", "\n".join([*lines, *left])
+        done = "Undone" if target.killed else "Rolled back"
+        title, body = f"{done}: {target.words}", "\n".join([*lines, *left])
         effects = [*self.claims, *self.effects]
         return self.recorder.record_rollback(
             self.operation, title, body, target, effects, self._head, rollback.in_part

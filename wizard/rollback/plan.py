@@ -222,7 +222,8 @@ def _without_packages(store: Store, target: Target, brought: Sequence[Commit], w
     if not target.everything or not any(commit not in brought for commit in rest):
         raise RollbackRefused(why)
     stay = {"install", *(commit.step for commit in target.commits)} - {commit.step for commit in rest}
-    return Target(rest, tuple(each for each in target.steps if each not in stay), (), everything=True)
+    steps = tuple(each for each in target.steps if each not in stay)
+    return replace(target, commits=rest, steps=steps, dependents=())
 
 
 def _with_files_of(store: Store, target: Target, reversal: Reversal, kept: Claim) -> Reversal:

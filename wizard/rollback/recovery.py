@@ -91,7 +91,8 @@ class Recovery:
         commits = self._recorded()
         if commits and not result.not_undone:
             steps = tuple(dict.fromkeys(commit.step for commit in reversed(commits) if commit.step))
-            later = self._rolled_back(Target(tuple(commits), steps, everything=True), None, AGAIN)
+            target = Target(tuple(commits), steps, everything=True, killed=self.killed.operation)
+            later = self._rolled_back(target, None, AGAIN)
             result = replace(later, undone=(*result.undone, *later.undone))
         if self.killed.operation == "rollback" and not (result.not_undone or result.failed):
             ran = _texts(self.killed.request["running"])
