@@ -157,6 +157,7 @@ class _Work:
         """Folders that should go, or become something else, and hold what stays."""
         folders = [path for path in self._wanted if _is_folder(self._ours[path])]
         going = [path for path in folders if not _is_folder(self._wanted[path])]
+        undecided = {one.path for one in self._conflicts}
         for path in sorted(going, key=lambda one: one.count("/"), reverse=True):
             staying = sorted(
                 self._children(path) - {one for one, entry in self._wanted.items() if entry is None}
@@ -169,7 +170,10 @@ class _Work:
             entry = self._wanted[path]
             if entry is None:
                 self.leave(path)
-                self._notes[path] = f"stays, for it {holds}"
+                if undecided.isdisjoint(staying):
+                    self._notes[path] = f"stays, for it {holds}"
+                else:  # whether it stays is decided with them
+                    undecided.add(path)
             elif self._choice is Choice.RESTORE:
                 below = self._below(path)
                 if any(entry is not None and entry.large for entry in map(self._ours.get, below)):

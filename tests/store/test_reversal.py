@@ -222,17 +222,19 @@ def test_a_folder_of_the_step_goes_unless_something_stays_in_it(machine: Machine
 
 def test_a_file_of_the_step_that_was_changed_since_is_asked_about(machine: Machine) -> None:
     store = machine.store()
-    (machine.etc / "new").mkdir()
-    (machine.etc / "new/file").write_text("x")
+    (machine.etc / "new/deep").mkdir(parents=True)
+    (machine.etc / "new/deep/file").write_text("x")
     made = step(store)
-    (machine.etc / "new/file").write_text("mine")
+    (machine.etc / "new/deep/file").write_text("mine")
     commit(store)
     reversal = store.reverse([made])
-    assert whats(reversal) == {"etc/new/file": "deletion"}
-    assert reversal.targets == {}
-    assert store.reverse([made], choice=Choice.KEEP).merged == ("etc/new/file",)
+    assert whats(reversal) == {"etc/new/deep/file": "deletion"}
+    assert (reversal.targets, reversal.notes) == ({}, ()), "whether the folders stay is decided with it"
+    kept = store.reverse([made], choice=Choice.KEEP)
+    assert kept.merged == ("etc/new/deep/file",)
+    assert "/etc/new stays, for it still holds /etc/new/deep." in kept.notes
     restored = store.reverse([made], choice=Choice.RESTORE)
-    assert [pair[1] for pair in restored.targets.values()] == [None, None]
+    assert ([pair[1] for pair in restored.targets.values()], restored.notes) == ([None, None, None], ())
 
 
 def test_what_the_system_keeps_up_is_left_where_both_changed_the_same(machine: Machine) -> None:
