@@ -27,6 +27,8 @@ class Conflict:
     """`content`, `mode`, `owner`, `group`, `xattrs`, `kind` or `deletion`."""
     text: str
     """For people: hunks between markers, or one line. Nothing secret is in it."""
+    sides: tuple[Entry, Entry] | None = None
+    """Of a deletion: what the step left or deleted, and what is there now. It may hold secrets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ def merge_path(
         return EntryMerge(entry)
     if ours is None:
         return EntryMerge(theirs, note="was deleted since; it is brought back as it was before")
+    sides = None
     if base is None or theirs is None:
         if base and base.kind is ours.kind is Kind.DIRECTORY:
             # Its mode alone is no work of the admin that would be lost with it.
@@ -70,12 +73,13 @@ def merge_path(
         other = base or theirs
         differing = [word for word, of in _FIELDS.items() if other and of(ours) != of(other)]
         what, text = "deletion", f"{words} ({', '.join(differing)})"
+        sides = (other, ours) if other else None
     elif not _kind(base) == _kind(ours) == _kind(theirs):
         what, text = "kind", _in_words("kind", _kind, ours, base, theirs)
     else:
         return _FieldMerge(path, (base, ours, theirs), choice, owners).merged()
     entry, settled = three_way(base, ours, theirs, choice)
-    return EntryMerge(entry, () if settled else (Conflict(path, what, text),))
+    return EntryMerge(entry, () if settled else (Conflict(path, what, text, sides),))
 
 
 @dataclass(slots=True)

@@ -127,14 +127,22 @@ def _decided(
     else:
         error("\n".join(map(conflict_text, plan.reversal.conflicts)), whole=True)
         if given == "ask" and asks(arguments) and not arguments.dry_run:
-            choice = _choice(interrupt)
+            choice = _choice(plan, interrupt)
         if choice is None:
             error("\n".join([_UNDECIDED, *_ways(arguments.argv)]), whole=True)
     if choice is None:
         return None
-    plan = work.prepared(plan.target, choice)
+    paths, plan = _in_conflict(plan), work.prepared(plan.target, choice)
     out(_text(arguments, plan), whole=True)
+    if choice is Choice.RESTORE:
+        gone = {f"/{path}" for path, (_, after) in plan.reversal.targets.items() if after is None}
+        lost = ", ".join(f"{clean(path)}{' (removed)' * (path in gone)}" for path in paths)
+        out("\n".join(["", *fold(f"Changes since that go: {lost}. The history keeps them.")]))
     return plan
+
+
+def _in_conflict(plan: Rollback) -> list[str]:
+    return list(dict.fromkeys(f"/{conflict.path}" for conflict in plan.reversal.conflicts))
 
 
 def _ways(command: Sequence[str]) -> Iterator[str]:
@@ -152,13 +160,19 @@ def _text(arguments: argparse.Namespace, plan: Rollback) -> str:
     return rollback_text(plan, warn=told, whole=arguments.dry_run or arguments.verbose)
 
 
-def _choice(interrupt: Interrupt) -> Choice | None:
+_REPLIES = """   k  leave what was changed since as it is now
+   r  put back what was there before; where nothing was, the file is removed
+   c  change nothing; Enter does the same"""
+
+
+def _choice(plan: Rollback, interrupt: Interrupt) -> Choice | None:
     keep, restore = dict.fromkeys(("k", "keep"), Choice.KEEP), dict.fromkeys(("r", "restore"), Choice.RESTORE)
     choices = {**keep, **restore, **dict.fromkeys(("", "no", "c", "cancel"))}
-    words = "changed since: [k]eep it as it is, [r]estore what was there before, [c]ancel (default): "
+    out("\n".join(["", *fold(f"Changed since: {', '.join(map(clean, _in_conflict(plan)))}.")]))
+    words = "[k]eep as is, [r]estore what was before, [c]ancel (the default), ?: "
     with unchanged():
         while (reply := ask(words, interrupt)) not in choices:
-            pass
+            out(_REPLIES)
     return choices[reply]
 
 

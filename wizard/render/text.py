@@ -209,9 +209,13 @@ _FEW = 12
 
 
 def conflict_text(conflict: Conflict) -> str:
-    """A conflict: the path, what of it, and the hunks."""
-    hunks = (f"  {clean(line)}" for line in conflict.text.splitlines())
-    return "\n".join([f"conflict in /{clean(conflict.path)} ({conflict.what}):", *hunks])
+    """A conflict: the path, what of it, and the hunks; of a deletion what was changed there since."""
+    path, lines = f"/{clean(conflict.path)}", conflict.text.splitlines()
+    if conflict.sides:
+        from wizard.changes.file import file_diff  # slow to import, seldom needed
+
+        lines += file_diff(f"/{conflict.path}", *conflict.sides).splitlines()
+    return "\n".join([f"conflict in {path} ({conflict.what}):", *(f"  {clean(line)}" for line in lines)])
 
 
 def check_text(check: Check) -> str:

@@ -106,7 +106,9 @@ def test_link_targets_that_both_sides_changed_are_a_conflict() -> None:
 def test_what_cannot_be_both_is_a_conflict(
     base: Entry | None, ours: Entry, theirs: Entry | None, what: str, text: str
 ) -> None:
-    assert merged(base, ours, theirs) == EntryMerge(ours, (Conflict("etc/x", what, text),))
+    other = base or theirs
+    sides = (other, ours) if what == "deletion" and other else None
+    assert merged(base, ours, theirs) == EntryMerge(ours, (Conflict("etc/x", what, text, sides),))
     assert merged(base, ours, theirs, Choice.KEEP) == EntryMerge(ours)
     assert merged(base, ours, theirs, Choice.RESTORE) == EntryMerge(theirs)
 
