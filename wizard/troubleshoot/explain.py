@@ -7,6 +7,7 @@ import dataclasses
 import ipaddress
 import os
 
+from wizard.console import numbered
 from wizard.engine.engine import Engine
 from wizard.engine.run import Run
 from wizard.errors import HostError
@@ -26,7 +27,7 @@ from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.collect import hopeless, take
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Layer
-from wizard.troubleshoot.probe_smtp import Tried
+from wizard.troubleshoot.probe_smtp import Tried, is_submission
 from wizard.troubleshoot.verdict import judge
 
 _OF_OTHERS = "mechanisms"
@@ -84,7 +85,9 @@ def _seen(host: Host, answers: Answers, tried: Tried | None = None) -> Check | N
 def cause(picture: Picture, tried: Tried | None = None) -> Check:
     """The fault that is to blame, as a check of its id; of `troubleshoot` where nothing fails here. It is unknown where
     no cause is known. Of what was `tried`, a fault where it ended goes before others; a login was none of a client that
-    prefers another mechanism than LOGIN and PLAIN."""
+    prefers another mechanism than LOGIN and PLAIN. A port where no listener is meant to be is a cause by itself."""
+    if tried is not None and tried.layer is SmtpLayer.TCP and (unserved := _unserved(picture, tried.port)):
+        return unserved
     verdict = judge(picture)
     failed = [fault for fault in verdict.faults if fault.sign is Sign.FAILED]
     if tried is not None and tried.refused:
@@ -103,6 +106,20 @@ def cause(picture: Picture, tried: Tried | None = None) -> Check:
     mend = blamed.finding.mend
     command = f"msa-wizard troubleshoot --fix {blamed.id}" if mend.steps else ""
     return Check(blamed.id, sign, says, "\n".join(filter(None, (mend.text, command))))
+
+
+def _unserved(picture: Picture, port: int) -> Check | None:
+    """That nothing is to listen on this port, while mail clients are served on another; None where that is not so."""
+    clients = sorted({each.port for each in picture.daemons if is_submission(each)})
+    if not clients or port in {each.port for each in picture.daemons}:
+        return None
+    says = f"Cause: sendmail.cf has no listener on port {port}; mail clients are served on {numbered(clients, 'port')}."
+    to_do = f"use {numbered(clients, 'port')}"
+    if port in {each.port for each in picture.from_mc}:
+        to_do = "sendmail.mc has one: `msa-wizard troubleshoot --fix cf-differs`"
+    elif port == 465:
+        to_do += "; to serve 465, too: `msa-wizard apply --set listen.implicit_tls=true`"
+    return Check("troubleshoot", Sign.FAILED, says, to_do)
 
 
 def _state(owner: Account | None) -> str:

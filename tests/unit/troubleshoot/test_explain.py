@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from tests.unit.steps.recorded import file
-from tests.unit.troubleshoot.pictures import ALICE, CF, SENDMAIL, SHADOW, conversation, facts, picture
+from tests.unit.troubleshoot.pictures import (
+    ALICE,
+    CF,
+    SENDMAIL,
+    SHADOW,
+    SUBMISSION,
+    conversation,
+    facts,
+    picture,
+)
 from wizard.gather.certificates import CertificateFiles
 from wizard.maillog.read import LogLine
 from wizard.model import facts as f
@@ -112,6 +121,30 @@ def test_a_fault_where_the_test_ended_goes_before_one_that_it_got_past() -> None
     assert explain.cause(seen, ended).id == "starttls-include"
     stale = picture(facts={"cf_changed": 9e9}, conversations=(conversation(25), bare))
     assert explain.cause(stale, ended).id == "sendmail-stale", "a known cause goes before an unknown one"
+
+
+def test_a_port_where_nothing_is_to_listen_is_the_cause_by_itself() -> None:
+    refused = Tried(None, 465, 1.0, SmtpLayer.TCP, "Connection refused")
+    elsewhere = {"conversations": (conversation(25), conversation(587, stopped=Layer.STARTTLS, why="no"))}
+    for seen in (picture(), picture(**elsewhere)):
+        check = explain.cause(seen, refused)
+        assert check.remedy.startswith("use port 587; to serve 465, too: `msa-wizard apply --set ")
+        assert (check.id, check.sign) == ("troubleshoot", Sign.FAILED)
+        assert check.says == (
+            "Cause: sendmail.cf has no listener on port 465; mail clients are served on port 587."
+        )
+    served = dataclasses.replace(refused, port=587)
+    assert explain.cause(picture(), served).sign is Sign.UNKNOWN
+    later = dataclasses.replace(refused, layer=SmtpLayer.STARTTLS)
+    assert explain.cause(picture(), later).sign is Sign.UNKNOWN, "something answers there"
+    generated = CF.replace("Port=submission", "Port=465")
+    behind = picture(facts={"cf_from_mc": generated})
+    assert explain.cause(behind, refused).remedy.endswith(": `msa-wizard troubleshoot --fix cf-differs`")
+    bare = CF.replace(SUBMISSION, "")
+    none = picture(
+        facts={"files": {f.SENDMAIL_CF: file(bare)}, "cf_from_mc": bare}, conversations=(conversation(25),)
+    )
+    assert explain.cause(none, refused).id == "submission-missing", "its fix goes first"
 
 
 def test_an_address_of_sendmail_cf_is_this_host_also_where_it_is_gone(tmp_path: Path) -> None:
