@@ -100,6 +100,12 @@ def test_what_sendmail_does_not_send_is_missing(authority: Authority) -> None:
     alone = judged(chain, key, NAME, str, root, authorities=authority.root.encode())
     assert ([each.kind for each in judge(alone, NAME)], alone.chain) == (["chain"], ())
     assert judged(chain, key, NAME, str, root, authorities=chain).chain != ()
+    whole = chain + authority.root.encode()
+    for sent, kind in ((b"", "chain"), (authority.between.strip().encode(), "authority")):
+        seen = judged(whole, key, NAME, str, authorities=sent)
+        assert [each.kind for each in judge(seen, NAME)] == [kind], (
+            "clients have to know the root, sent or not"
+        )
 
 
 def test_what_lies_at_cacertpath_is_sent_along(authority: Authority, tmp_path: Path) -> None:

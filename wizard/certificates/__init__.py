@@ -243,6 +243,12 @@ def certificates(content: bytes) -> list[bytes]:
     return ders
 
 
+def among(ders: Sequence[bytes], content: bytes) -> list[bytes]:
+    """Those of the certificates that a PEM file holds, too; the others in it are not read."""
+    held = {_der(body) for _, body in _BLOCK.findall(content)}
+    return [der for der in ders if der in held]
+
+
 def in_words(content: bytes) -> bytes:
     """A file where each certificate is said in lines for people: names, issuer, dates, key. What cannot be read stays."""
     return _BLOCK.sub(_described, content) if b"-----BEGIN CERTIFICATE-----" in content else content

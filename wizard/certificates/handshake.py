@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 
-from wizard.certificates import Certificate, as_pem, certificates, read
+from wizard.certificates import Certificate, among, as_pem, certificates, read, self_issued
 from wizard.errors import PemError
 from wizard.system.host import Host
 
@@ -68,10 +68,12 @@ def judged(
     """What a client that knows the server as `name` gets and thinks of it; with `root` (DER), one that trusts that one
     too. Of `chain` (PEM) sendmail reads the first certificate alone, and OpenSSL adds those that lead to its authority
     from CACertFile, `authorities` (PEM; None where it is the file of the chain, as Debian has it), and CACertPath, `folder`.
+    Whether a root is sent is all the same to clients: they know it, or do not.
 
     Raises PemError."""
     ders = certificates(chain)
-    added = as_pem(ders) if authorities is None else authorities
+    roots = as_pem([der for der in ders[1:] if self_issued(der)])
+    added = as_pem(ders) if authorities is None else authorities + b"\n" + roots
     server_side, context = server_context(as_pem(ders[:1]), key), client_context(verify=True)
     with suppress(ssl.SSLError, ValueError):  # where it holds none
         server_side.load_verify_locations(cadata=added.decode("ascii", "ignore"))
@@ -95,15 +97,6 @@ def judged(
         return read([ders[0], *among(ders[1:], added)], name, refusal, refusal is None, shown)
     except ValueError as error:
         raise PemError("cannot be read") from error
-
-
-def among(ders: list[bytes], content: bytes) -> list[bytes]:
-    """Those of the certificates (DER) that `content` (PEM) holds, too."""
-    try:
-        held = certificates(content)
-    except PemError:
-        return []
-    return [der for der in ders if der in held]
 
 
 def _shake(client_side: ssl.SSLContext, server_side: ssl.SSLContext, name: str) -> None:

@@ -27,8 +27,8 @@ from pathlib import PurePosixPath
 
 from snapshots.format.layout import Owners
 from snapshots.live.entry import Entry, Kind
-from wizard.certificates import certificates, self_issued
-from wizard.certificates.handshake import among, fits
+from wizard.certificates import among, certificates, self_issued
+from wizard.certificates.handshake import fits
 from wizard.errors import HostError
 from wizard.model import facts as f
 from wizard.model.facts import Facts, TlsRefusal
