@@ -296,7 +296,7 @@ def test_each_refusal_is_told_in_plain_words_and_changes_nothing(
         # Seen before the authority is asked.
         for options, says in (
             (OBTAIN[:3], "no e-mail address"),
-            (OBTAIN[:5], "agrees to its terms of service"),
+            (OBTAIN[:5], "agree to its terms of service"),
         ):
             done = wizard(debian, *options, "--server", SERVER)
             assert (done.returncode, says in " ".join(done.stderr.split())) == (3, True), done.stderr
