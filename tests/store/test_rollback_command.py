@@ -64,7 +64,7 @@ def test_who_has_to_decide_is_shown_what_would_be_lost_in_each_file(
     assert "  --- /etc/two  (0644 root:root)\n" in shown.err
     assert "   new\n  +of the admin\n" in shown.err
     assert "\nChanged since: /etc/one, /etc/two.\n" in shown.out
-    assert shown.out.count("   r  put back what was there before") == 2, "for ? and for what is no answer"
+    assert shown.out.count("   r  restore what was there before") == 2, "for ? and for what is no answer"
     lost = "Changes since that go: /etc/one (removed), /etc/two (removed). The history keeps them. In short: "
     assert lost in " ".join(shown.out.split()), "right above the next question"
     assert max(map(len, asked)) < 80

@@ -161,7 +161,7 @@ def _text(arguments: argparse.Namespace, plan: Rollback) -> str:
 
 
 _REPLIES = """   k  leave what was changed since as it is now
-   r  put back what was there before; where nothing was, the file is removed
+   r  restore what was there before; where nothing was, the file is removed
    c  change nothing; Enter does the same"""
 
 
