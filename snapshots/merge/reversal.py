@@ -122,10 +122,10 @@ class _Work:
             *passed, theirs = states
             newest, *older = (_dated_as(state, entry, self._dated) for state in passed)
             base = entry if entry in older else newest
-            merge = merge_path(path, base, entry, theirs, choice=choice, owners=owners)
-            if choice is Choice.KEEP and not in_conflict:
-                undecided = merge_path(path, base, entry, theirs, choice=None, owners=owners)
-                in_conflict = bool(undecided.conflicts)
+            merge = merge_path(path, base, entry, theirs, choice=None, owners=owners)
+            if merge.conflicts and choice is not None:
+                in_conflict |= choice is Choice.KEEP
+                merge = merge_path(path, base, entry, theirs, choice=choice, owners=owners)
             if base != theirs:
                 kept = entry != base and merge.entry != theirs
             entry = merge.entry
