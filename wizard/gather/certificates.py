@@ -225,8 +225,8 @@ def _server(host: Host, files: TlsFiles, result: CertificateReport) -> None:
     result.checks.append(Check("key", Sign.OK, f"{files.key} is its key"))
     result.named[-1] = replace(named, certificate=seen)
     checks = judgement(seen, result.name, kept_as(host, named.path))
-    if not seen.trusted and unsent(files, chain, known):
-        result.checks.append(Check("intermediates", Sign.FAILED, *sent_from(files)))
+    if elsewhere := _sent_from(files, seen, chain, known):
+        result.checks.append(Check("intermediates", Sign.FAILED, *elsewhere))
         checks = [replace(each, remedy="") if each.id == "trust" else each for each in checks]
     result.checks += checks
 
@@ -371,7 +371,7 @@ def certificate_files(host: Host, cf: str, name: str) -> CertificateFiles:
             first = judged(
                 crt.content, private_key(key.content), name, clean, authorities=known, folder=folder
             )
-            ways = "" if first.trusted or not unsent(named, crt.content, known) else sent_from(named)[1]
+            _, ways = _sent_from(named, first, crt.content, known) or ("", "")
     return CertificateFiles(
         named.certificate, named.key, crt, key, misfit or "", first, _no_authorities(host, named), ways
     )
@@ -406,6 +406,11 @@ def _no_authorities(host: Host, named: TlsFiles) -> str:
     except HostError as error:
         return f"CACertFile: {error}"
     return "" if there else f"CACertFile: {named.authorities} holds no certificate"
+
+
+def _sent_from(files: TlsFiles, seen: Certificate, chain: bytes, known: bytes) -> tuple[str, str] | None:
+    """Where clients get too little of the chain: why, and what to do. Of CACertFile `known` is the content."""
+    return sent_from(files) if not seen.trusted and unsent(files, chain, known) else None
 
 
 def _folder(host: Host, named: TlsFiles) -> str:
