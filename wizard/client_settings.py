@@ -165,7 +165,7 @@ def check_dns(settings: ClientSettings) -> list[Check]:
 def not_ready(facts: Facts, name: str) -> str:
     """A sentence where clients that know this host as `name` cannot use the settings yet, or take its certificate amiss, as far
     as the facts tell; else ""."""
-    from wizard.certificates import judge, parsed
+    from wizard.certificates import judge_file
     from wizard.sendmail.cf_needs import certificate
 
     if not _serves(facts, SUBMISSION):
@@ -174,9 +174,8 @@ def not_ready(facts: Facts, name: str) -> str:
             "left to do."
         )
     entry = facts.files.get(certificate(facts))
-    seen = parsed(entry.content) if entry is not None else None
-    found = judge(seen, name) if seen is not None else ()
-    wrong = [each.says for each in found if each.kind not in ("untried", "expires-soon")]
+    _, objections = judge_file(entry.content if entry is not None else b"", name)
+    wrong = [each.says for each in objections if each.kind != "expires-soon"]
     return f"Mail clients will take it amiss: the certificate {'; it '.join(wrong)}." if wrong else ""
 
 

@@ -360,6 +360,13 @@ def parsed(content: bytes, name: str = "") -> Certificate | None:
         return None
 
 
+def judge_file(content: bytes, name: str) -> tuple[Certificate | None, list[Property]]:
+    """The first certificate in a PEM file, None where there is none, and the judgement as far as the file alone tells."""
+    first = parsed(content)
+    objections = judge(first, name) if first is not None else ()
+    return first, [each for each in objections if each.kind != "untried"]
+
+
 def _loaded(ders: Sequence[bytes]) -> list[Any]:
     from asn1crypto import x509
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from wizard.certificates import judge, parsed
+from wizard.certificates import judge_file
 from wizard.certificates.acme import HOOK, lineage_behind
 from wizard.console import count, numbered
 from wizard.editors.daemon_options import is_loopback
@@ -179,9 +179,8 @@ def _certificate(facts: Facts, answers: Answers) -> Check:
 def _judged(facts: Facts, answers: Answers, path: str) -> Check:
     """The one judgement of the certificate, as far as the file alone tells."""
     entry = facts.files.get(path)
-    seen = parsed(entry.content) if entry is not None else None
     name = client_name(facts, answers.certificate, facts.fqdn if facts.fqdn_resolves else "")
-    objections = [each for each in judge(seen, name) if each.kind != "untried"] if seen is not None else []
+    seen, objections = judge_file(entry.content if entry is not None else b"", name)
     if not objections:
         says = (
             f"the certificate is for {name}, until {seen.not_after:%F}"
