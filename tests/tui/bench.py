@@ -178,6 +178,11 @@ class Bench(Backend):
         return [item.operation for item in self.commits()]
 
 
+def until_there(file: Path) -> str:
+    """A command that ends once the file is there."""
+    return f"until test -e {file}; do sleep 0.05; done"
+
+
 def use(monkeypatch: pytest.MonkeyPatch, bench: Bench, *steps: Step) -> None:
     """Let these be all steps there are, and every look at the host see a recorded one."""
     bench.steps = steps
@@ -266,6 +271,15 @@ async def press_apply(pilot: Pilot[int], app: WizardApp, key: str = "a") -> None
     if key == "a":
         await until(pilot, lambda: shows(app, "y apply all"))
         await pilot.press("y")
+
+
+async def run_ended(pilot: Pilot[int], app: WizardApp) -> Steps:
+    """The run that asks in the dialog on top has ended, as by settings that were opened just before; the steps below it."""
+    steps = app.screen_stack[-2]
+    assert isinstance(steps, Steps)
+    app.desk.end_what_waits()
+    await until(pilot, lambda: steps.free and not steps.looking)
+    return steps
 
 
 def text(app: object) -> list[str]:

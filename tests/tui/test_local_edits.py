@@ -12,7 +12,7 @@ from screens.app import WizardApp
 from screens.dialogs import LocalEdits
 from screens.steps import Steps
 from screens.summary import Summary
-from tests.tui.bench import Bench, Writes, play, press_apply, shows, until, use
+from tests.tui.bench import Bench, Writes, play, press_apply, run_ended, shows, until, use
 
 
 @pytest.fixture
@@ -97,10 +97,7 @@ def test_an_answer_after_the_run_has_ended_does_nothing(bench: Bench, key: str) 
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_own_edits(pilot, app, "y")
-        steps = app.screen_stack[-2]
-        assert isinstance(steps, Steps)
-        app.desk.end_what_waits()
-        await until(pilot, lambda: steps.free and not steps.looking)
+        steps = await run_ended(pilot, app)
         await pilot.press(key)
         assert isinstance(app.screen, Steps)
         assert not steps.looking

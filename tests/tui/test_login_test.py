@@ -200,23 +200,30 @@ def test_the_password_goes_with_the_screen(bench: Bench) -> None:
     play(bench, story)
 
 
+def certified(folder: Path) -> Path:
+    """A file with the key and the certificate of a server, of an authority that nobody knows."""
+    (folder / "ca").mkdir()
+    leaf = Authority(folder / "ca").leaf("mx.test")
+    certificate = folder / "mx.pem"
+    certificate.write_text(leaf.key + leaf.certificate)
+    return certificate
+
+
+def fill(app: WizardApp, port: int, **more: str) -> None:
+    """The form of the test, for the server at this port."""
+    values = {"host": "127.0.0.1", "port": str(port), "user": USER, "password": PASSWORD, **more}
+    for name, value in values.items():
+        app.screen.query_one(f"#{name.replace('_', '-')}", Input).value = value
+
+
 @pytest.mark.parametrize("key", ["y", "enter"])
 def test_a_server_that_is_not_trusted_is_asked_about(bench: Bench, tmp_path: Path, key: str) -> None:
-    (tmp_path / "ca").mkdir()
-    leaf = Authority(tmp_path / "ca").leaf("mx.test")
-    certificate = tmp_path / "mx.pem"
-    certificate.write_text(leaf.key + leaf.certificate)
+    certificate = certified(tmp_path)
     script = Script(certificate)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "test", "A user of the server")
-        for name, value in (
-            ("host", "127.0.0.1"),
-            ("port", str(port)),
-            ("user", USER),
-            ("password", PASSWORD),
-        ):
-            app.screen.query_one(f"#{name}", Input).value = value
+        fill(app, port)
         await pilot.press("f5")
         await until(pilot, lambda: isinstance(app.screen, AskCertificate) and shows(app, "SHA-256"))
         await pilot.press(key)
@@ -232,10 +239,7 @@ def test_a_server_that_is_not_trusted_is_asked_about(bench: Bench, tmp_path: Pat
 def test_who_leaves_the_test_ends_it_before_its_next_command(
     bench: Bench, tmp_path: Path, moment: str
 ) -> None:
-    (tmp_path / "ca").mkdir()
-    leaf = Authority(tmp_path / "ca").leaf("mx.test")
-    certificate = tmp_path / "mx.pem"
-    certificate.write_text(leaf.key + leaf.certificate)
+    certificate = certified(tmp_path)
     asked, go_on = threading.Event(), threading.Event()
 
     def slow(_command: str) -> bytes:
@@ -250,14 +254,7 @@ def test_who_leaves_the_test_ends_it_before_its_next_command(
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "test", "A user of the server")
-        for name, value in (
-            ("host", "127.0.0.1"),
-            ("port", str(port)),
-            ("user", USER),
-            ("password", PASSWORD),
-            ("send-to", "bob@example.test"),
-        ):
-            app.screen.query_one(f"#{name}", Input).value = value
+        fill(app, port, send_to="bob@example.test")
         test = app.screen
         await pilot.press("f5")
         await until(pilot, lambda: isinstance(app.screen, AskCertificate) and shows(app, "SHA-256"))

@@ -35,6 +35,13 @@ from tests.tui.bench import Bench, Writes, at, play, shows, until, use
 from wizard.smtp.connection import Move
 
 
+async def at_b(pilot: Pilot[int], app: WizardApp) -> None:
+    """The first step is applied, and the second waits for its answer."""
+    await at_steps(pilot, app)
+    await pilot.press("y")
+    await until(pilot, lambda: shows(app, "y applies b"))
+
+
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     bench = Bench(root=tmp_path)
@@ -147,9 +154,7 @@ def test_a_key_pressed_before_it_listened_is_no_answer_even_if_it_comes_late(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at_steps(pilot, app)
-        await pilot.press("y")
-        await until(pilot, lambda: shows(app, "y applies b"))
+        await at_b(pilot, app)
         steps = app.screen
         assert isinstance(steps, Steps)
         monkeypatch.setattr("screens.base.QUIET", 60.0)
@@ -232,9 +237,7 @@ def test_a_diff_that_comes_while_the_steps_are_left_is_dropped(
                 await asyncio.sleep(0.01)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at_steps(pilot, app)
-        await pilot.press("y")
-        await until(pilot, lambda: shows(app, "y applies b"))
+        await at_b(pilot, app)
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, Welcome) and shows(app, "has something to do"))
         app.go("set-up")
@@ -347,9 +350,7 @@ def test_who_leaves_a_rollback_just_as_it_ends_sees_its_result(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at_steps(pilot, app)
-        await pilot.press("y")
-        await until(pilot, lambda: shows(app, "y applies b"))
+        await at_b(pilot, app)
         await pilot.press("p", "r")
         await until(pilot, lambda: isinstance(app.screen, RollbackScreen) and shows(app, "y rolls this back"))
         rollback = app.screen
@@ -403,9 +404,7 @@ def test_no_way_out_of_the_settings_loses_what_is_not_saved(bench: Bench, way: s
 
 def test_from_a_question_to_a_screen_below_ends_the_run_that_asked(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at_steps(pilot, app)
-        await pilot.press("y")
-        await until(pilot, lambda: shows(app, "y applies b"))
+        await at_b(pilot, app)
         await pilot.press("h")
         await until(pilot, lambda: isinstance(app.screen, History) and shows(app, "applied"))
         assert app.desk.waiting, "the steps are still below, and so is their question"

@@ -27,6 +27,7 @@ from tests.tui.bench import (
     shows,
     three_steps,
     until,
+    until_there,
     use,
 )
 from wizard.engine.overview import Overview
@@ -380,7 +381,7 @@ def test_who_quits_while_an_edit_is_at_work_is_told_which_go(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     enough = tmp_path / "enough"
-    mc_edits(bench, monkeypatch, good=[True], command=f"until test -e {enough}; do sleep 0.05; done")
+    mc_edits(bench, monkeypatch, good=[True], command=until_there(enough))
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)

@@ -25,6 +25,7 @@ from tests.tui.bench import (
     shows,
     three_steps,
     until,
+    until_there,
     use,
 )
 from wizard.system.lock import held
@@ -259,9 +260,7 @@ def test_who_quits_is_told_which_step_is_at_work(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     enough = tmp_path / "enough"
-    one = Writes(
-        "one", bench.host, "/etc/a", "new a\n", command=f"until test -e {enough}; do sleep 0.05; done"
-    )
+    one = Writes("one", bench.host, "/etc/a", "new a\n", command=until_there(enough))
     use(monkeypatch, bench, one)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
@@ -280,11 +279,8 @@ def test_who_quits_is_told_which_step_is_at_work(
 def test_the_question_before_leaving_follows_the_work_and_closes_with_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def until_there(name: str) -> str:
-        return f"until test -e {tmp_path / name}; do sleep 0.05; done"
-
-    one = Writes("one", bench.host, "/etc/a", "new a\n", command=until_there("first"))
-    two = Writes("two", bench.host, "/etc/b", "new b\n", command=until_there("second"))
+    one = Writes("one", bench.host, "/etc/a", "new a\n", command=until_there(tmp_path / "first"))
+    two = Writes("two", bench.host, "/etc/b", "new b\n", command=until_there(tmp_path / "second"))
     use(monkeypatch, bench, one, two)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
@@ -305,9 +301,7 @@ def test_a_key_for_a_question_that_has_closed_is_no_answer_to_the_next(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     enough = tmp_path / "enough"
-    one = Writes(
-        "one", bench.host, "/etc/a", "new a\n", command=f"until test -e {enough}; do sleep 0.05; done"
-    )
+    one = Writes("one", bench.host, "/etc/a", "new a\n", command=until_there(enough))
     use(monkeypatch, bench, one, Writes("two", bench.host, "/etc/b", "new b\n"))
     monkeypatch.setattr("screens.dialog.WATCHED", 3600.0)
 

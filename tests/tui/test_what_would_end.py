@@ -13,7 +13,7 @@ from screens.dialogs import WhatWouldEnd
 from screens.review_and_run import RunSteps
 from screens.steps import Steps
 from screens.summary import Summary
-from tests.tui.bench import Bench, Writes, play, press_apply, shows, until, use
+from tests.tui.bench import Bench, Writes, play, press_apply, run_ended, shows, until, use
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Ending, Outcome, Plan
@@ -172,10 +172,7 @@ def test_a_step_outside_the_order_asks_too(bench: Bench, key: str, after: str) -
 def test_a_yes_after_the_run_has_ended_does_nothing(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_question(pilot, app, "y")
-        steps = app.screen_stack[-2]
-        assert isinstance(steps, Steps)
-        app.desk.end_what_waits()
-        await until(pilot, lambda: steps.free and not steps.looking)
+        steps = await run_ended(pilot, app)
         await pilot.press("y")
         assert isinstance(app.screen, Steps)
         assert not steps._began, "nothing is at work"
