@@ -101,11 +101,11 @@ class HeldHost:
         from wizard.render.files import as_toml
 
         self.answers = answers
-        kept = _to_save(alone or answers)
-        whole = as_toml(kept, facts) if alone is None else ""
+        settings = _to_save(alone or answers)
+        whole = as_toml(settings, facts) if alone is None else ""
         with self.alone("save the settings"):
-            words = save_settings(self.host, SAVED, kept, whole, self.store_to_add_to)
-            self.saved, self.stored = kept, self._stored_now()
+            words = save_settings(self.host, SAVED, settings, whole, self.store_to_add_to)
+            self.saved, self.stored = settings, self._stored_now()
         self.session.saved.append(f"the settings, in {SAVED}")
         return words
 

@@ -483,6 +483,6 @@ def test_settings_for_clients_say_that_the_host_does_not_take_their_mail_yet(
 ) -> None:
     monkeypatch.setattr("wizard.cli.clients.look", lambda _: machine("13"))
     assert place.main("client-settings") == 0
-    said = capsys.readouterr()
-    assert "mail.example.test" in said.out
-    assert "note: Mail clients cannot use this yet: sendmail.cf has no port 587 for them." in said.err
+    output = capsys.readouterr()
+    assert "mail.example.test" in output.out
+    assert "note: Mail clients cannot use this yet: sendmail.cf has no port 587 for them." in output.err

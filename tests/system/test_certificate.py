@@ -254,8 +254,8 @@ def test_intermediate_certificates_reach_clients_or_nothing_is_put(
     install = ("certificate", "install", "/root/chain.crt", "/root/leaf.key", "--yes")
     mark = debian.mark()
     refused = wizard(debian, *install)
-    said = " ".join(refused.stderr.split())
-    assert (refused.returncode, f"have to be in {CERT} (CACertFile)" in said) == (3, True), said
+    words = " ".join(refused.stderr.split())
+    assert (refused.returncode, f"have to be in {CERT} (CACertFile)" in words) == (3, True), words
     assert not {path for path in debian.written(mark) if path.startswith("/etc")}
 
     # What somebody puts there himself is not called good: clients refuse it.

@@ -133,5 +133,5 @@ def test_what_clients_meet_before_the_host_is_ready_is_said(
     monkeypatch: pytest.MonkeyPatch, cf: str, seen: Seen | None, says: str
 ) -> None:
     monkeypatch.setattr("wizard.certificates.parsed", lambda _: seen)
-    said = not_ready(machine("13", files={SENDMAIL_CF: file(cf)}), "mail.example.test")
-    assert (says in said) if says else said == ""
+    sentence = not_ready(machine("13", files={SENDMAIL_CF: file(cf)}), "mail.example.test")
+    assert (says in sentence) if says else sentence == ""

@@ -25,12 +25,12 @@ class Target:
     @property
     def words(self) -> str:
         """For a heading and for the history."""
-        named = ", ".join(dict.fromkeys((*self.steps, *self.dependents)))
+        ids = ", ".join(dict.fromkeys((*self.steps, *self.dependents)))
         if self.killed:
-            return f"the interrupted {self.killed}{f' ({named})' * bool(named)}"
+            return f"the interrupted {self.killed}{f' ({ids})' * bool(ids)}"
         if self.everything:
             return "everything"
-        return named or ", ".join(map(_named, self.commits))
+        return ids or ", ".join(map(_named, self.commits))
 
 
 def _named(commit: Commit) -> str:

@@ -123,8 +123,8 @@ def plans(
 ) -> dict[str, Plan]:
     """Each step's plan, as if those before it were done, but for the skipped ones. Raises HostError, StoreError."""
     planner = Planner(host, answers, lambda _: None, store=store, skipped=skipped)
-    made = planner.plan(facts=facts)
-    return asked_for(planner, facts, made, store) if store is not None else made
+    all_plans = planner.plan(facts=facts)
+    return asked_for(planner, facts, all_plans, store) if store is not None else all_plans
 
 
 def found(facts: Facts, answers: Answers) -> tuple[Check, ...]:

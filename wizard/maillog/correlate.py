@@ -132,12 +132,12 @@ def refused_because(lines: Sequence[LogLine]) -> str:
 
     Whoever can write to a file of the log could name one: that does not count."""
     own = [line for line in lines if not line.file]
-    said = {word(line.name, line.text) for line in own}
+    explanations = {word(line.name, line.text) for line in own}
     # Another module may have let the password pass, and the account is refused.
     passed = any("PAM acct error" in line.text for line in own)
-    precise = [cause for cause in _CAUSES if cause in said and not (passed and cause == _WRONG)]
-    named = precise or [cause for cause in (_REFUSED,) if cause in said]
-    return f"The mail log says: {named[0]}." if len(named) == 1 else ""
+    precise = [cause for cause in _CAUSES if cause in explanations and not (passed and cause == _WRONG)]
+    causes = precise or [cause for cause in (_REFUSED,) if cause in explanations]
+    return f"The mail log says: {causes[0]}." if len(causes) == 1 else ""
 
 
 State = Literal["delivered", "deferred", "failed", "unknown"]

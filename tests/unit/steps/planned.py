@@ -35,7 +35,7 @@ def sequence(facts: Facts, answers: Answers = HOWTO) -> dict[str, Plan]:
 
 def mc(facts: Facts, answers: Answers, *step_ids: str) -> str:
     for step_id in step_ids:
-        made = plan(step_id, facts, answers)
-        assert made.outcome in (Outcome.PENDING, Outcome.DONE), made.reason
-        facts = after(facts, made)
+        step_plan = plan(step_id, facts, answers)
+        assert step_plan.outcome in (Outcome.PENDING, Outcome.DONE), step_plan.reason
+        facts = after(facts, step_plan)
     return facts.text(f.SENDMAIL_MC) or ""

@@ -148,9 +148,9 @@ def test_a_trial_that_hangs_tells_of_a_port_that_stays_open(tmp_path: Path) -> N
                 raise HostError("certbot does not end")
             return super().run(argv, **how)
 
-    made = replace(plan(host()), changes=(LINEAGE,))
+    step_plan = replace(plan(host()), changes=(LINEAGE,))
     with pytest.raises(HostError, match=r"does not end. And port 80 could not be closed.*stuck"):
-        trial(Hangs(tmp_path, closes=False), made, ASKED, print)
+        trial(Hangs(tmp_path, closes=False), step_plan, ASKED, print)
 
 
 def test_certbot_may_wait_for_the_dns_name_by_name(tmp_path: Path) -> None:
@@ -170,10 +170,10 @@ def test_certbot_may_wait_for_the_dns_name_by_name(tmp_path: Path) -> None:
         f"--dns-rfc2136-credentials '/root/my dns.ini' --email admin@example.org --agree-tos --no-eff-email --server {LETS_ENCRYPT}`"
     )
     lineage = replace(LINEAGE, commands=(obtaining(wanted, (NAME,), "/x"),))
-    made = replace(plan(host()), changes=(lineage,))
+    step_plan = replace(plan(host()), changes=(lineage,))
     for run in (
         lambda: lineage.apply(Waits(tmp_path), print),
-        lambda: trial(Waits(tmp_path), made, wanted, print),
+        lambda: trial(Waits(tmp_path), step_plan, wanted, print),
     ):
         with pytest.raises((ChangeError, HostError), match=r"within 1800 s.*_acme-challenge") as failed:
             run()
@@ -193,9 +193,9 @@ def test_an_authority_that_does_not_come_to_port_80_is_not_waited_for_as_long(tm
     lineage = replace(LINEAGE, commands=(obtaining(ASKED, (NAME,), "/x"),))
     with pytest.raises(ChangeError, match=f"within 300 s.*in {LOG}, what it waited for") as failed:
         lineage.apply(Waits(tmp_path), print)
-    made = replace(plan(host()), changes=(lineage,))
+    step_plan = replace(plan(host()), changes=(lineage,))
     with pytest.raises(HostError, match=r"within 300 s.*see above what it waited for") as tried_first:
-        trial(Waits(tmp_path), made, ASKED, print)
+        trial(Waits(tmp_path), step_plan, ASKED, print)
     for error in (failed, tried_first):
         assert "_acme-challenge" not in str(error.value)
         assert "certonly" not in str(error.value)

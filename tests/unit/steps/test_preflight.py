@@ -95,11 +95,11 @@ def test_a_listener_at_an_address_of_another_host_is_in_the_way_before_anything_
     facts = own_mc()
     line = str(facts.text(f.SENDMAIL_MC)).splitlines().index(ELSEWHERE.format(more="").strip()) + 1
     for name in ("preflight", "submission-port"):
-        made = plan(name, facts)
-        assert made.outcome is Outcome.BLOCKED, name
-        assert f"line {line}" in made.reason
-        assert "198.51.100.9, which is no address of this host" in made.reason
-        assert made.remedy == (
+        step_plan = plan(name, facts)
+        assert step_plan.outcome is Outcome.BLOCKED, name
+        assert f"line {line}" in step_plan.reason
+        assert "198.51.100.9, which is no address of this host" in step_plan.reason
+        assert step_plan.remedy == (
             "in /etc/mail/sendmail.mc put one of this host's addresses (127.0.0.1, 192.0.2.25, ::1, 2001:db8::25) after "
             "its Addr=, or take Addr= out",
         )
@@ -121,38 +121,39 @@ def test_a_listener_elsewhere_that_the_settings_replace_is_not_in_the_way() -> N
 
 def test_a_listener_elsewhere_in_an_included_file_or_in_sendmail_cf_is_in_the_way() -> None:
     cf = CF + "O DaemonPortOptions=Name=X, Port=587, Addr=198.51.100.9\n"
-    made = plan("preflight", machine("13", cf_from_mc=cf))
+    step_plan = plan("preflight", machine("13", cf_from_mc=cf))
     assert (
-        "a file that /etc/mail/sendmail.mc includes has `Name=X, Port=587, Addr=198.51.100.9`" in made.reason
+        "a file that /etc/mail/sendmail.mc includes has `Name=X, Port=587, Addr=198.51.100.9`"
+        in step_plan.reason
     )
     facts = machine("13", files={f.SENDMAIL_CF: file(cf)}, cf_changed=NOW + 1)
-    made = plan("restart", facts)
-    assert made.outcome is Outcome.BLOCKED
-    assert "/etc/mail/sendmail.cf has `Name=X" in made.reason
-    assert made.remedy[1] == "then `msa-wizard apply sendmailconfig restart`"
+    step_plan = plan("restart", facts)
+    assert step_plan.outcome is Outcome.BLOCKED
+    assert "/etc/mail/sendmail.cf has `Name=X" in step_plan.reason
+    assert step_plan.remedy[1] == "then `msa-wizard apply sendmailconfig restart`"
     later = dataclasses.replace(facts, planned=frozenset({"sendmailconfig"}))
     assert plan("restart", later).outcome is Outcome.PENDING
 
 
 def test_the_program_on_the_port_is_named() -> None:
-    made = plan("preflight", bare("12", listeners=(Listener("0.0.0.0", 587, "python3", 42),)))
-    assert "python3 (pid 42)" in made.reason
+    step_plan = plan("preflight", bare("12", listeners=(Listener("0.0.0.0", 587, "python3", 42),)))
+    assert "python3 (pid 42)" in step_plan.reason
 
 
 def test_all_that_is_in_the_way_is_named_at_once() -> None:
     facts = bare("12", fqdn_resolves=False, listeners=(Listener("0.0.0.0", 587, "python3", 42),))
-    made = plan("preflight", facts)
-    assert "is not a qualified name" in made.reason
-    assert "python3 (pid 42)" in made.reason
-    assert any("127.0.1.1 mail.example.org" in line for line in made.remedy)
-    assert any("systemctl status 42" in line for line in made.remedy)
+    step_plan = plan("preflight", facts)
+    assert "is not a qualified name" in step_plan.reason
+    assert "python3 (pid 42)" in step_plan.reason
+    assert any("127.0.1.1 mail.example.org" in line for line in step_plan.remedy)
+    assert any("systemctl status 42" in line for line in step_plan.remedy)
 
 
 def test_a_host_is_not_renamed_to_its_own_name() -> None:
-    made = plan("preflight", bare("12", fqdn_resolves=False, hostname="mail"))
-    assert not any("set-hostname" in line for line in made.remedy)
-    made = plan("preflight", bare("12", fqdn_resolves=False, hostname="mail.lan"))
-    assert " hostnamectl set-hostname mail" in made.remedy
+    step_plan = plan("preflight", bare("12", fqdn_resolves=False, hostname="mail"))
+    assert not any("set-hostname" in line for line in step_plan.remedy)
+    step_plan = plan("preflight", bare("12", fqdn_resolves=False, hostname="mail.lan"))
+    assert " hostnamectl set-hostname mail" in step_plan.remedy
 
 
 @pytest.mark.parametrize(
@@ -164,12 +165,12 @@ def test_a_host_whose_sendmail_never_listens_is_named(value: str, listens: bool)
     assert value == "Daemon" or conf != shipped
     facts = machine("12", files={f.SENDMAIL_CONF: file(conf)})
     for name in ("preflight", "restart"):
-        made = plan(name, facts)
-        assert (made.outcome is not Outcome.BLOCKED, f'DAEMON_MODE="{value}"' in made.reason) == (
+        step_plan = plan(name, facts)
+        assert (step_plan.outcome is not Outcome.BLOCKED, f'DAEMON_MODE="{value}"' in step_plan.reason) == (
             listens,
             not listens,
         )
-    assert listens or 'set DAEMON_MODE="Daemon"' in made.remedy[0]
+    assert listens or 'set DAEMON_MODE="Daemon"' in step_plan.remedy[0]
     mend = MendDaemonMode().plan(facts, HOWTO)
     assert mend.outcome is (Outcome.DONE if listens else Outcome.PENDING)
     assert added(mend) == ([] if listens else ['DAEMON_MODE="Daemon";'])
@@ -197,9 +198,9 @@ def test_replace_mta_lets_it_go() -> None:
 
 
 def test_who_wants_another_mta_replaced_is_told_how_on_the_screens_and_the_command_line() -> None:
-    made = plan("preflight", bare("12", packages={"postfix": "3.7"}))
+    step_plan = plan("preflight", bare("12", packages={"postfix": "3.7"}))
     told = "tick Replace another MTA in the Settings, or `msa-wizard apply --replace-mta`"
-    assert [line for line in made.remedy if line.endswith(told)]
+    assert [line for line in step_plan.remedy if line.endswith(told)]
 
 
 def test_465_is_looked_at_only_where_it_was_chosen() -> None:

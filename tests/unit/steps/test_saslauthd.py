@@ -21,9 +21,9 @@ from wizard.system.host import Host
     ("release", "start"), [("11", ["START=yes"]), ("12", ["START=yes"]), ("13", []), ("14", [])]
 )
 def test_start_is_written_only_where_the_init_script_asks(release: str, start: list[str]) -> None:
-    made = plan("saslauthd-config", machine(release))
-    assert added(made) == start
-    assert made.outcome is (Outcome.PENDING if start else Outcome.DONE)
+    step_plan = plan("saslauthd-config", machine(release))
+    assert added(step_plan) == start
+    assert step_plan.outcome is (Outcome.PENDING if start else Outcome.DONE)
 
 
 def test_start_no_is_changed_in_place() -> None:
@@ -31,23 +31,23 @@ def test_start_no_is_changed_in_place() -> None:
 
 
 def test_another_mechanism() -> None:
-    made = plan("saslauthd-config", machine("13"), Answers(auth=Auth("shadow")))
-    assert (removed(made), added(made)) == (['MECHANISMS="pam"'], ['MECHANISMS="shadow"'])
+    step_plan = plan("saslauthd-config", machine("13"), Answers(auth=Auth("shadow")))
+    assert (removed(step_plan), added(step_plan)) == (['MECHANISMS="pam"'], ['MECHANISMS="shadow"'])
 
 
 def test_a_socket_elsewhere_is_told() -> None:
     text = (machine("12").text(f.SASLAUTHD_DEFAULT) or "").replace(
         "/var/run/saslauthd", "/var/spool/postfix/run"
     )
-    made = plan("saslauthd-config", machine("12", files={f.SASLAUTHD_DEFAULT: file(text)}))
-    assert any("will not find it there" in note for note in made.notes)
+    step_plan = plan("saslauthd-config", machine("12", files={f.SASLAUTHD_DEFAULT: file(text)}))
+    assert any("will not find it there" in note for note in step_plan.notes)
 
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_bug_791814_is_not_worked_round_where_it_is_fixed(release: str) -> None:
-    made = plan("saslauthd-init", machine(release))
-    assert made.outcome is Outcome.NOT_APPLICABLE
-    assert "fixed in 2.1.26" in made.reason
+    step_plan = plan("saslauthd-init", machine(release))
+    assert step_plan.outcome is Outcome.NOT_APPLICABLE
+    assert "fixed in 2.1.26" in step_plan.reason
 
 
 def test_bug_791814_is_worked_round_in_the_variable_that_the_hook_reads() -> None:
@@ -55,9 +55,9 @@ def test_bug_791814_is_worked_round_in_the_variable_that_the_hook_reads() -> Non
     defect = (healthy.text(f.SASLAUTHD_INIT) or "").replace(
         "find /etc/default/ -regex", "find /etc/default -regex"
     )
-    made = plan("saslauthd-init", machine("12", files={f.SASLAUTHD_INIT: file(defect, 0o755)}))
-    assert 'SYSTEMCTL_SKIP_REDIRECT="true"' in added(made)
-    assert any("find /etc/default/ -regex" in line for line in added(made))
+    step_plan = plan("saslauthd-init", machine("12", files={f.SASLAUTHD_INIT: file(defect, 0o755)}))
+    assert 'SYSTEMCTL_SKIP_REDIRECT="true"' in added(step_plan)
+    assert any("find /etc/default/ -regex" in line for line in added(step_plan))
     hook = (healthy.text(f.SYSTEMD_HOOK) or "").replace("SYSTEMCTL_SKIP_REDIRECT", "_SYSTEMCTL_SKIP_REDIRECT")
     old = machine("12", files={f.SASLAUTHD_INIT: file(defect, 0o755), f.SYSTEMD_HOOK: file(hook)})
     assert '_SYSTEMCTL_SKIP_REDIRECT="true"' in added(plan("saslauthd-init", old))
@@ -68,11 +68,13 @@ def test_saslauthd_is_asked_and_its_status_word_is_not_believed() -> None:
     services = dict(trap.services) | {
         "saslauthd": dataclasses.replace(trap.services["saslauthd"], active="active (exited)", enabled=True)
     }
-    made = plan("saslauthd-start", dataclasses.replace(trap, services=services))
-    assert made.outcome is Outcome.PENDING
-    assert "active (exited)" in made.reason
+    step_plan = plan("saslauthd-start", dataclasses.replace(trap, services=services))
+    assert step_plan.outcome is Outcome.PENDING
+    assert "active (exited)" in step_plan.reason
     assert any(
-        "restart saslauthd" in command for change in made.changes for command in change.describe().commands
+        "restart saslauthd" in command
+        for change in step_plan.changes
+        for command in change.describe().commands
     )
 
 
@@ -100,8 +102,8 @@ def test_saslauthd_that_answers_is_left_alone() -> None:
 
 
 def test_saslauthd_that_asks_something_else_is_restarted() -> None:
-    made = plan("saslauthd-start", running(machine("12"), "-a", "shadow"))
-    assert (made.outcome, made.reason) == (Outcome.PENDING, "it does not run with -a pam")
+    step_plan = plan("saslauthd-start", running(machine("12"), "-a", "shadow"))
+    assert (step_plan.outcome, step_plan.reason) == (Outcome.PENDING, "it does not run with -a pam")
 
 
 def test_a_saslauthd_that_runs_and_does_not_answer_is_not_stopped_by_an_undo() -> None:
