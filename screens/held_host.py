@@ -95,8 +95,8 @@ class HeldHost:
         return state_dir.alone(what)
 
     def choose(self, answers: Answers, facts: Facts | None = None, alone: Answers | None = None) -> str:
-        """Use these from now on, and save them for every command, or `alone` what has another value in these; a sentence on
-        that. Raises WizardError where they are used, but not saved."""
+        """Use these from now on, and save them, or `alone` in their place, for every command; a sentence on that. Raises
+        WizardError where they are used, but not saved."""
         from wizard.engine.settings import save_settings
         from wizard.render.files import as_toml
 
