@@ -97,7 +97,9 @@ def test_a_skipped_step_stays_undone_and_can_be_applied_later(bench: Bench) -> N
         await pilot.press("y")
         await until(pilot, lambda: not app.desk.busy)
         await until(pilot, lambda: isinstance(app.screen, Summary))
-        await pilot.press("escape", "up", "y")
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Steps))
+        await pilot.press("up", "y")
         await until(pilot, lambda: bench.text("/etc/b") == "old b\nnew b\n")
         await until(pilot, lambda: not app.desk.busy)
 
