@@ -8,7 +8,6 @@ import ssl
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from email.utils import formatdate, make_msgid
 from typing import Any, Self
 
 from snapshots.visible import visible
@@ -21,7 +20,7 @@ from wizard.model.answer_checks import host_name
 from wizard.model.facts import SENDMAIL_CF
 from wizard.model.mail_address import mailbox
 from wizard.sendmail import cf as sendmail_cf
-from wizard.smtp.connection import FAMILIES, Deadline, Ends, Move, Reply, Target, Wire, WireError, lookup, why
+from wizard.smtp.connection import FAMILIES, Deadline, Ends, Move, Reply, Target, WireError, lookup, why
 from wizard.smtp.transcript import (
     FOR_SERVERS,
     MASK,
@@ -85,6 +84,8 @@ class SubmissionSession:
         on_connection: Callable[[Ends], None] | None = None,
         for_servers: bool = False,
     ) -> None:
+        from wizard.smtp.wire import Wire  # smtplib and email are heavy: only where a connection is made
+
         self.transcript = transcript
         self.for_servers = for_servers
         """Whether other mail servers deliver there: no login is right then, and mail without one."""
@@ -311,6 +312,8 @@ class SubmissionSession:
 
 def message(sender: str, recipient: str) -> list[str]:
     """The lines of a minimal message (RFC 5322); both addresses must be valid mailboxes."""
+    from email.utils import formatdate, make_msgid
+
     headers = {"date": formatdate(localtime=True), "message_id": make_msgid(domain=sender.rpartition("@")[2])}
     return render("test_message.txt.j2", **headers, sender=sender, recipient=recipient).splitlines()
 
