@@ -17,7 +17,7 @@ _STEP = (
     "take a minute. {then} Other steps that are done stay. The terminal then says which."
 )
 _STAYS = "If the step is complete then, it stays; if not, it is undone{too}."
-_EDITS = "this is rolled back, so that sendmail.mc is not left half edited: {edits}."
+_EDITS = "what was edited in sendmail.mc is rolled back, so that it is not left half edited: {edits}."
 _JOB = (
     "If you quit now, it ends where that is safe: a package manager is never stopped half-way, and that may take a "
     "minute. The terminal then says what came of it."

@@ -150,7 +150,7 @@ FLAGS = (
     ),
     Field(
         "guess-limit",
-        "Ban who guesses",
+        "Ban password guessers",
         "fail2ban bans addresses from which passwords are guessed, as the four fields below say (a step then, beyond the "
         "howto). It is installed where it is missing.",
     ),

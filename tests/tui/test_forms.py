@@ -129,7 +129,7 @@ def test_the_box_that_bans_who_guesses_is_beside_its_fields(bench: Bench) -> Non
         app.screen.query_one("#guess-limit").focus()
         await pilot.press("down")
         await until(pilot, lambda: focused(app) == "guess-attempts")
-        assert shows(app, "[ ] Ban who guesses")
+        assert shows(app, "[ ] Ban password guessers")
 
     play(bench, story)
 

@@ -40,7 +40,7 @@ ENDS = "logins-banned"
 RECIDIVE = "bans-counted"
 """Connections to all else of addresses that are banned several times."""
 CHOOSE = "msa-wizard apply guess-limit --set guess.limit=true"
-OPTIONAL = 'optional, and not asked for: nothing ends the guessing of passwords ("Ban who guesses" in the settings, guess.limit)'
+OPTIONAL = 'optional, and not asked for: nothing ends the guessing of passwords ("Ban password guessers" in the settings, guess.limit)'
 _LOGS_FAILURES = 9
 """The LogLevel from which on sendmail logs a wrong password (tried on Debian 12, 13 and 14)."""
 _SMTP, _SUBMISSION, _TLS = 25, 587, 465
@@ -109,7 +109,7 @@ class GuessLimit(Step):
     """Nothing unless it is chosen."""
 
     id = "guess-limit"
-    title = "Ban who guesses passwords"
+    title = "Ban password guessers"
     without = "nobody is banned for guessing passwords"
     why = (
         "Port 587 is open to the world, and sendmail lets everybody try passwords for ever, ten connections in ten minutes from an "
