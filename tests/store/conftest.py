@@ -34,7 +34,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
         asked: list[str] = []
         left = iter(replies)
 
-        def ask(words: str, _interrupt: object = None) -> str:
+        def ask(words: str, _interrupt: object = None, at_end: str = "no") -> str:
             asked.append(words)
             return next(left)
 

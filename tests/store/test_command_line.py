@@ -63,7 +63,7 @@ def test_a_question_mark_tells_what_each_letter_does(
     answer("?", "q")
     place.main("apply")
     text = capsys.readouterr().out
-    assert "   q  end here: what was applied stays, and nothing else is changed" in text
+    assert "   q  end here: what was applied stays, and nothing else is changed; Ctrl-D does the same" in text
     assert "Ended before one. No step was applied.\nTo go on:  msa-wizard apply\n" in text
 
 
@@ -99,7 +99,7 @@ def test_a_signal_between_two_steps_says_what_stays(
 ) -> None:
     asked: list[str] = []
 
-    def ask(words: str, _interrupt: object = None) -> str:
+    def ask(words: str, _interrupt: object = None, at_end: str = "no") -> str:
         asked.append(words)
         if len(asked) > 1:
             raise Interrupted(signal.SIGINT)

@@ -109,7 +109,7 @@ def test_a_step_that_was_declined_between_two_others_stays_left_out(
     """The run is killed where it asks about the next one."""
     asked: list[str] = []
 
-    def ask(words: str, _interrupt: object = None) -> str:
+    def ask(words: str, _interrupt: object = None, at_end: str = "no") -> str:
         asked.append(words)
         if len(asked) == len(NAMES):
             raise Killed

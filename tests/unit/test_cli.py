@@ -286,6 +286,19 @@ def test_a_signal_at_the_password_of_debug_says_that_nothing_was_changed(
     assert capsys.readouterr().err == "\n", "it begins a row of its own"
 
 
+def test_ctrl_d_at_the_password_is_no_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ended(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", ended)
+    with pytest.raises(AnswersError, match="no password was typed"):
+        credentials("alice", argparse.Namespace(password_stdin=False))
+    assert capsys.readouterr().err == "\n", "it begins a row of its own"
+
+
 @pytest.mark.parametrize("errors", ["strict", "replace"])
 def test_of_a_password_that_is_not_utf_8_no_byte_is_said(
     errors: str, monkeypatch: pytest.MonkeyPatch
@@ -331,7 +344,7 @@ def test_a_word_that_is_nearly_a_command_is_guessed(
 
 
 def test_what_is_entered_stays_as_it_was_typed_and_the_end_of_the_terminal_is_no_word(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     replies = iter(["Alice@Example.org ", "Alice@Example.org"])
 
@@ -348,3 +361,5 @@ def test_what_is_entered_stays_as_it_was_typed_and_the_end_of_the_terminal_is_no
     assert ask("sure? ") == "alice@example.org"
     assert entered("address: ") is None
     assert ask("sure? ") == "no"
+    assert ask("apply? ", at_end="q") == "q"
+    assert capsys.readouterr().out.splitlines()[-1] == "apply? ", "what follows begins a row of its own"

@@ -70,8 +70,11 @@ def credentials(user: str, arguments: argparse.Namespace) -> Credentials:
 
 def _typed_password(arguments: argparse.Namespace, user: str) -> str:
     if not arguments.password_stdin:
-        with _on_a_row_of_its_own(sys.stderr), alone():
-            return getpass.getpass(f"Password of {clean(user)}: ")
+        try:
+            with _on_a_row_of_its_own(sys.stderr), alone():
+                return getpass.getpass(f"Password of {clean(user)}: ")
+        except EOFError:
+            raise AnswersError("no password was typed") from None
     password = sys.stdin.readline(4096).rstrip("\r\n")
     if "\ufffd" in password:  # as standard input replaces what it cannot decode
         raise AnswersError(_NOT_UTF_8)
@@ -141,18 +144,18 @@ def unasked(arguments: argparse.Namespace) -> str:
     return next((f"with {option}" for option, given in options if given), "without a terminal")
 
 
-def ask(words: str, interrupt: Interrupt | None = None) -> str:
-    """What the admin answers, in small letters; `no` once the terminal has gone. While nothing is changed a signal
-    raises Interrupted there and then."""
+def ask(words: str, interrupt: Interrupt | None = None, at_end: str = "no") -> str:
+    """What the admin answers, in small letters; `at_end` on Ctrl-D, or once the terminal has gone. While nothing is changed
+    a signal raises Interrupted there and then."""
     reply = entered(words, interrupt)
-    return "no" if reply is None else reply.lower()
+    return at_end if reply is None else reply.lower()
 
 
 def entered(words: str, interrupt: Interrupt | None = None) -> str | None:
-    """What the admin enters, as he typed it; None once the terminal has gone. Raises as `ask`."""
+    """What the admin enters, as he typed it; None on Ctrl-D, or once the terminal has gone. Raises as `ask`."""
     reply = None
     at_once = interrupt.at_once() if interrupt is not None else nullcontext()
-    with _on_a_row_of_its_own(sys.stdout), suppress(EOFError), alone(), at_once:
+    with suppress(EOFError), _on_a_row_of_its_own(sys.stdout), alone(), at_once:
         print(words, end="", flush=True)
         wait_for_input(sys.stdin.fileno())
         reply = input().strip()
@@ -162,10 +165,10 @@ def entered(words: str, interrupt: Interrupt | None = None) -> str | None:
 
 @contextmanager
 def _on_a_row_of_its_own(stream: TextIO) -> Iterator[None]:
-    """What is said of a signal that comes while inside, at a question, begins a row there."""
+    """What is said next begins a row where a signal or Ctrl-D has ended a question inside."""
     try:
         yield
-    except Interrupted:
+    except (Interrupted, EOFError):
         print(file=stream)
         raise
 
@@ -216,7 +219,7 @@ def consent(arguments: argparse.Namespace, interrupt: Interrupt) -> Consent:
 _REPLIES = """   y  apply this step
    n  leave it out, and go on with the next one; Enter does the same
    a  apply this step and all that follow, without asking again
-   q  end here: what was applied stays, and nothing else is changed"""
+   q  end here: what was applied stays, and nothing else is changed; Ctrl-D does the same"""
 _REPLIES_BEGUN = """   y  apply the rest of this step
    n  undo what is done of it, and go on with the next one; Enter does the same
    a  apply the rest, and all steps that follow, without asking again
@@ -242,7 +245,7 @@ def decide(arguments: argparse.Namespace, host: Host, store: Store, interrupt: I
         words = f"   apply {step.id}? [y]es, [n]o (the default), [a]ll, [q]uit, ?: "
         if plan.begun:
             out(f"   y applies the rest of {step.id}; n, Enter and q undo what is done of it.")
-        while (reply := ask(words, interrupt)) not in ("", "n", "no"):
+        while (reply := ask(words, interrupt, at_end="q")) not in ("", "n", "no"):
             rest = rest or reply in ("a", "all")
             if reply in ("y", "yes", "a", "all"):
                 return True
