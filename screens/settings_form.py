@@ -12,6 +12,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.events import DescendantFocus
 from textual.widgets import Checkbox, Input, Label
 
@@ -33,17 +34,14 @@ _WHERE = re.compile(r"answers\.toml, line \d+: |--set ")
 class Flag(Checkbox, inherit_bindings=False):
     """A box that says yes or no by its content, not by its colour: [x] or [ ]. Space changes it, Enter does not."""
 
-    BUTTON_LEFT = "["
-    BUTTON_RIGHT = "]"
-    BUTTON_INNER = " "
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "toggle_button", "Tick", tooltip="Tick the box, or clear it")
     ]
 
-    def watch_value(self) -> None:
-        """Another content."""
-        self.BUTTON_INNER = "x" if self.value else " "
-        super().watch_value()
+    @property
+    def _button(self) -> Content:
+        """The brackets are drawn as what is between them: Textual draws its own in the colour of their background."""
+        return Content.styled("[x]" if self.value else "[ ]", self.get_visual_style("toggle--button"))
 
 
 class Unsaved(Dialog[str | None]):
