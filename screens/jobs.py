@@ -392,6 +392,10 @@ class ApplyPolicy:
     approved: tuple[str, Plan] | None = None
     """The step and plan that the admin has approved last."""
 
+    def agreed_to(self, name: str) -> bool:
+        """Whether the admin has said already that the step is to be applied."""
+        return self.everything or name in (each[0] for each in (self.shown, self.approved) if each)
+
     def decide(self, job: Job, step: Step, plan: Plan) -> bool:
         """The engine's question before a step's changes. Raises Stopped, Interrupted, Enough."""
         job.interrupt()

@@ -131,8 +131,7 @@ class StepRun(Frame[None]):
                 self._work()
                 desk.answer(Reply.YES, self)
             else:
-                board.select(self._current)
-                self.say_of(self._current, f"{self._current} is next: y applies it, s skips it.")
+                self._go_to_next(name, self._current)
         elif not self.free or not self.known:
             return
         elif name in self.skipped:
@@ -141,6 +140,16 @@ class StepRun(Frame[None]):
             self.look_at_steps(partial(self._begin, name))
         else:
             self._begin(name)
+
+    def _go_to_next(self, name: str, current: str) -> None:
+        """To the step that the run asks about: it does no other now."""
+        before = (
+            f"{name} was skipped: y on it applies it once this run has ended. "
+            if name in self.skipped
+            else ""
+        )
+        self.board.select(current)
+        self.say_of(current, f"{before}{current} is next: y applies it, s skips it.")
 
     def _needs_first(self, name: str, missing: str) -> None:
         """Go to the step that comes before `name`, and say so."""
@@ -217,7 +226,7 @@ class StepRun(Frame[None]):
         word = board.states.get(name)
         if desk.asks(self) and self._asked and self._current is not None:
             if name != self._current:
-                self.say_of(name, f"{self._current} is next: s skips that one.")
+                self._go_to_next(name, self._current)
                 return
             self._asked, self._skip_words = False, skipped_words([name])
             self._skip(name)
@@ -313,11 +322,15 @@ class StepRun(Frame[None]):
                     self._write()  # of the step before
                     self._current = step.id
                     board.begin(step.id)
-                    board.mark(step.id, "working")
+                    board.mark(step.id, "waiting")
                     board.select(step.id)
                     self.show_step()  # before its pane comes to the front: what that held goes over the line, too
                     self.panes.pane("diff")
-                    self._work()
+                    if self.policy.agreed_to(step.id):
+                        self._work()
+                    else:
+                        self._began = 0.0
+                        self.say("Looking at this host ...")
                 else:  # now it is decided
                     board.mark(step.id, state(plan, board.in_force(step.id)))
             case Progress(_, percent, doing):

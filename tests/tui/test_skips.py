@@ -198,10 +198,40 @@ def test_in_a_run_s_says_what_follows_and_only_the_next_is_skipped(
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "y applies two"))
         await pilot.press("down", "s")
-        await until(pilot, lambda: says(app, "two is next: s skips that one."))
-        await pilot.press("up", "s")
+        await until(pilot, lambda: says(app, "two is next: y applies it, s skips it."))
+        await pilot.press("s")
         await until(pilot, lambda: says(app, "y applies three"))
         assert says(app, "two skipped: ")
+        await pilot.press("up", "s")
+        await until(
+            pilot, lambda: says(app, "two was skipped: y on it applies it once this run has ended. three is")
+        )
+        assert shows(app, "skipped two")
+
+    play(bench, story)
+
+
+def test_what_nobody_has_agreed_to_is_not_called_at_work_while_the_host_is_looked_at(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, looked = bench.seen, Event()
+
+    def waits_behind_one(again: bool = False) -> Overview:
+        if "new a" in bench.text("/etc/a"):
+            assert looked.wait(30)
+        return seen(again)
+
+    monkeypatch.setattr(bench, "seen", waits_behind_one)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "next    two"))
+        assert says(app, "Looking at this host ...")
+        assert not shows(app, "two is at work")
+        looked.set()
+        await until(pilot, lambda: says(app, "y applies two"))
+        await pilot.press("escape")
 
     play(bench, story)
 
