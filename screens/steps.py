@@ -31,7 +31,7 @@ class Steps(StepRun):
     HELP_TEXT = """
 On the left are the steps of the howto in their order, each with its state; on the right is what the chosen one would
 do. y applies the step whose diff you see and then shows the next one; nothing changes before. a lists all that remain,
-and y applies them one after the other; s skips a step, and s on a skipped one includes it again.
+and y applies them one after the other; s skips a step, and s on a skipped one includes it again, once no run waits.
 
 Enter goes to the text on the right: arrows, PgUp and PgDn scroll it, 1 to 5 or the arrows on its headings show another
 one, and Esc comes back to the list, also where z has given the text the whole width. Space and b turn its pages from the

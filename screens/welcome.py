@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -92,7 +92,9 @@ on a step whose diff you see.
         self.add_to_title(f"  {clean(overview.facts.fqdn or overview.facts.hostname)}")
         self.say(Content.styled(_summary(overview), "bold"))
         self._offer(interrupted=overview.killed is not None)
-        checks = sorted(overview.checks, key=lambda check: URGENT.index(check.sign))
+        checks = [
+            _by_the_menu(check) for check in sorted(overview.checks, key=lambda each: URGENT.index(each.sign))
+        ]
         if overview.killed:
             checks.insert(0, Check("killed", Sign.WARNING, overview.killed.words()))
         self.query_one(Fitted).show(
@@ -138,6 +140,15 @@ on a step whose diff you see.
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Go there."""
         self.wizard.go(str(event.option_id))
+
+
+def _by_the_menu(check: Check) -> Check:
+    """Where it would name commands for a certificate, the menu's place for it."""
+    lines = check.remedy.splitlines()
+    others = [line for line in lines if not line.startswith("`msa-wizard certificate ")]
+    if others == lines:
+        return check
+    return replace(check, remedy="\n".join([*others, "Certificate in the menu leads to another one"]))
 
 
 def _summary(overview: Overview) -> str:

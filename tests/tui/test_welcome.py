@@ -23,6 +23,7 @@ from screens.widgets.rows import Rows
 from tests.tui.bench import Bench, Writes, notified, play, shows, until, use
 from wizard.engine.overview import Overview
 from wizard.errors import HostError
+from wizard.gather.certificates import another
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Sign
 from wizard.steps.order import STEPS
@@ -71,6 +72,24 @@ def test_the_first_frame_waits_for_no_engine() -> None:
     assert "screens.welcome" in modules
     late = ("wizard.engine", "wizard.steps", "wizard.changes", "wizard.gather", "snapshots.store", "git")
     assert not [name for name in modules if name.startswith(late)]
+
+
+def test_another_certificate_is_the_menu_s_to_get_and_no_command_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renewing = "`certbot renew --cert-name mail.example.test` renews it, or says what is in the way"
+    remedy = "\n".join([renewing, another(None, ["self-signed"])])
+    check = Check("certificate", Sign.WARNING, "the certificate is self-signed", remedy)
+    bench = Bench(root=tmp_path)
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n"))
+    monkeypatch.setattr("wizard.engine.overview.checks", lambda *_: (check,))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Certificate in the menu leads to another one"))
+        assert shows(app, "`certbot renew"), "which no screen does"
+        assert not shows(app, "msa-wizard certificate")
+
+    play(bench, story)
 
 
 def test_all_facts_can_be_read_at_80x24(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
