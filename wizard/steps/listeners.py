@@ -293,14 +293,17 @@ class SubmissionPort(ListenerStep):
         return f"sendmail.mc has other listeners for mail clients ({self.places(before)})"
 
     def done_reason(self, mc: str) -> str:
-        """The lines as they are."""
+        """The lines as they are, those of 465 too: a setting adds them, and takes none away."""
+        options = sendmail_mc.daemon_options(mc)
         open_here = [
             each.line
-            for each in sendmail_mc.daemon_options(mc)
+            for each in options
             if each.service == self.service and each.loopback and "a" not in each.modifiers
         ]
+        on_tls = [each.line for each in options if each.service == "submissions" and not each.loopback]
+        tls = f", and so does port 465 ({numbered(on_tls)})" if on_tls else ""
         local = f"; {numbered(open_here)}: for programs of this host, without a login" if open_here else ""
-        return f"port 587 requires AUTH ({self.places(mc, but=open_here)}){local}"
+        return f"port 587 requires AUTH ({self.places(mc, but=open_here)}){tls}{local}"
 
 
 class SmtpPort(ListenerStep):

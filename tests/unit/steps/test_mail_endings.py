@@ -91,6 +91,9 @@ def test_a_listener_for_programs_of_the_host_stays_beside_another() -> None:
         made.reason
         == "port 587 requires AUTH (line 59 of sendmail.mc); line 60: for programs of this host, without a login"
     )
+    tls = "DAEMON_OPTIONS(`Family=inet, Name=MSPS-v4, Port=submissions, M=Eas')dnl\n"
+    reason = plan(SubmissionPort(), host(WEB, lines=OUTSIDE + tls)).reason
+    assert reason == "port 587 requires AUTH (line 59 of sendmail.mc), and so does port 465 (line 60)"
 
 
 def test_whose_mail_needs_a_login_from_now_on_is_named() -> None:
