@@ -170,7 +170,7 @@ recorded, and the run is closed.
     def _stopped(self, run: Run) -> str:
         if run.undecided:
             where = "y on the steps asks" if self._on_the_steps else "begin it again to be asked"
-            why = "something that works would end" if run.ends else "nobody was asked about it yet"
+            why = "something that works would end" if run.ends else "it had not come that far"
             return f"Stopped before {run.undecided}: {why} ({where})"
         return f"Stopped at {run.stopped}"
 
@@ -207,7 +207,7 @@ def ways(killed: Unfinished, commits: Sequence[Commit]) -> dict[str, Way]:
         finish += [
             "Then the steps that were left follow, without another question.\n"
             if killed.unattended
-            else "It ends before the first step that nobody was asked about.\n"
+            else "It ends before the first step that it had not come to.\n"
         ]
     elif killed.operation == "rollback":
         finish += ["The rollback is done once more, exactly as it was asked for.\n"]

@@ -1,4 +1,4 @@
-"""A run that was killed is finished as it was decided: what was declined stays left out, and what nobody was asked about is asked."""
+"""A run that was killed is finished as it was decided: what was declined stays left out, and what it had not come to is asked about."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_where_nobody_can_be_asked_a_killed_run_ends_before_what_nobody_was_aske
     assert "Left out: one." in capsys.readouterr().out
     assert place.main("recover", "--finish") == 4
     text = " ".join(capsys.readouterr().err.split())
-    assert "Stopped before three: nobody was asked about it before the run was interrupted." in text
+    assert "Stopped before three: the interrupted run had not come to it." in text
     assert "1 step applied (two). To go on: msa-wizard apply" in text
     assert place.commits() == ["two"]
     assert unfinished(place.at) is None

@@ -91,15 +91,15 @@ def test_a_finished_run_that_stops_is_over_and_leads_to_the_steps(
     play(bench, story)
 
 
-def test_a_finished_run_stops_before_what_nobody_was_asked_about(bench: Bench) -> None:
+def test_a_finished_run_stops_before_what_it_had_not_come_to(bench: Bench) -> None:
     journal = bench.root / "state/journal"
     journal.write_text(journal.read_text().replace(', "unattended": true', ""))
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_the_interrupted(pilot, app)
-        assert shows(app, "It ends before the first step that nobody was asked about.")
+        assert shows(app, "It ends before the first step that it had not come to.")
         await pilot.press("y")
-        await until(pilot, lambda: shows(app, "Stopped before four: nobody was asked about it"))
+        await until(pilot, lambda: shows(app, "Stopped before four: it had not come that far"))
         await until(pilot, lambda: shows(app, "Esc goes back; the rest is on the steps."))
 
     play(bench, story)

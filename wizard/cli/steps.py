@@ -187,7 +187,7 @@ def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
         goes_on = fold(f"{first}: run the command that was interrupted again{accepted}")
     done = f"Nothing of {run.undecided} was changed. {rolled_back_text(run.rolled_back)}{_applied_text(run.applied)}"
     if not run.ends:
-        why = f"Stopped before {run.undecided}: nobody was asked about it before the run was interrupted."
+        why = f"Stopped before {run.undecided}: the interrupted run had not come to it."
         return "\n".join([*fold(why), *fold(done), *goes_on])
     if later := may_be_left_out(run.ends):
         done += f" To leave out {later}, press s on it on the screens (`msa-wizard`)."
