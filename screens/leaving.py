@@ -19,8 +19,8 @@ _STEP = (
 _STAYS = "If the step is complete then, it stays; if not, it is undone{too}."
 _EDITS = "what was edited in sendmail.mc is rolled back, so that it is not left half edited: {edits}."
 _JOB = (
-    "If you quit now, it ends where that is safe: a package manager is never stopped half-way, and that may take a "
-    "minute. The terminal then says what came of it."
+    "If you quit now, it ends where that is safe: a command at work is finished first. The terminal then says what came "
+    "of it."
 )
 
 

@@ -91,8 +91,10 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
         options = [_row(fault.id, fault.sign, fault.id, TITLES[fault.layer]) for fault in verdict.faults]
         options += [_row(f"layer:{layer}", sign, TITLES[layer]) for layer, sign in well.items()]
         rows = self.query_one("#rows", OptionList)
+        chosen = rows.highlighted_option.id if rows.highlighted and rows.highlighted_option else None
         rows.set_options([*options, _row("untested", Sign.UNKNOWN, "not tested")])
-        rows.highlighted = 0
+        ids = [option.id for option in rows.options]
+        rows.highlighted = ids.index(chosen) if chosen in ids else 0
         self.refresh_bindings()
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:

@@ -116,6 +116,10 @@ def test_rows_of_layers_say_what_was_looked_at_and_what_not(bench: Broken) -> No
         )
         await pilot.press("end")
         await until(pilot, lambda: shows(app, "provider's firewall"))
+        (bench.root / "etc/a").write_text("broken\n")
+        await pilot.press("f5")
+        await until(pilot, lambda: shows(app, "Cause: saslauthd"))
+        assert shows(app, "provider's firewall"), "the row that was read stays"
 
     play(bench, story)
 
