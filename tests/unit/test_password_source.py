@@ -8,6 +8,7 @@ import json
 import pytest
 
 from tests.unit.steps.recorded import NOW, file, machine
+from wizard.editors.pam_service import Policy, set_policy
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Auth, answers_from
 from wizard.model.facts import Facts, Process
@@ -175,6 +176,31 @@ def test_the_users_of_this_host_give_way_to_ldap() -> None:
     facts = host(processes=running("-a", "pam", "-m", "/var/run/saslauthd"))
     (ending,) = step("saslauthd-config").plan(facts, Answers(auth=Auth("ldap"))).ends
     assert "would come from ldap" in ending.says
+
+
+LIMIT = set_policy("@include common-auth\n@include common-account\n", Policy(1000))
+"""A policy on logins, as /etc/pam.d/smtp has it."""
+
+
+@pytest.mark.parametrize("mechanism", ["shadow", "getpwent", "sasldb", "ldap"])
+def test_a_policy_on_logins_ends_with_pam(mechanism: str) -> None:
+    limited = host(processes=running("-a", "pam"), saslauthd_says="NO")
+    limited = dataclasses.replace(limited, files={**limited.files, f.PAM_SMTP: file(LIMIT)})
+    made = step("saslauthd-config").plan(limited, Answers(auth=Auth(mechanism)))
+    ending = next(each for each in made.ends if each.id == "login-limit")
+    assert ending.lines == Policy(1000).lines
+    assert ending.says.endswith("may, root too") is (mechanism in ("shadow", "getpwent"))
+    # The file says so already, and the saslauthd that runs does not yet.
+    edited = {**limited.files, f.SASLAUTHD_DEFAULT: file(f'MECHANISMS="{mechanism}"\n')}
+    made = step("saslauthd-start").plan(dataclasses.replace(limited, files=edited, sasldb=BOB), HOWTO)
+    assert ending in made.ends
+
+
+def test_a_policy_on_logins_stays_with_pam() -> None:
+    limited = host(default='MECHANISMS="shadow"\n', processes=running("-a", "shadow"), saslauthd_says="NO")
+    limited = dataclasses.replace(limited, files={**limited.files, f.PAM_SMTP: file(LIMIT)})
+    for name in ("saslauthd-config", "saslauthd-start"):
+        assert not step(name).plan(limited, EXPLICIT).ends
 
 
 def test_the_answers_name_what_this_host_has() -> None:

@@ -141,6 +141,7 @@ ENDINGS = {
     "generated-edits": "what was changed by hand, or taken out, in sasl.m4, starttls.m4, Sendmail.conf or cron.d/sendmail, which sendmailconfig rewrites",
     "hosts-allow": "that rules of hosts.allow and hosts.deny keep clients from sendmail: sendmailconfig lets in all",
     "links": "symbolic links that are replaced with regular files",
+    "login-limit": "the lines of /etc/pam.d/smtp that say who may log in, which hold only while PAM checks the passwords",
     "login-mechanisms": "mechanisms that clients can log in with now, and that would not be offered any more",
     "logins": "logins of users whose passwords come from another source than the new one",
     "logins-banned": "logins from addresses that also tried wrong passwords, and would be banned for a while",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wizard.editors import EditError, sasl_conf, shell_defaults
+from wizard.editors import EditError, pam_service, sasl_conf, shell_defaults
 from wizard.model import facts as f
 from wizard.model.answers import SERVABLE, Answers, Auth
 from wizard.model.facts import Facts, Process
@@ -247,11 +247,12 @@ def to_be_trusted(facts: Facts, answers: Answers) -> frozenset[str]:
 
 
 def ends(facts: Facts, answers: Answers) -> tuple[Ending, ...]:
-    """Who logs in now and could not any more, since the answers name another source. Raises as `of_host`."""
+    """Who logs in now and could not any more, since the answers name another source, and what no longer limits that. Raises as
+    `of_host`."""
     now, then = of_host(facts), wanted(facts, answers)
     if _same_users(now, then) or (now == PAM and asked_saslauthd(facts) is None):
-        return ()  # without a saslauthd nobody logs in by PAM
-    return (_login_ending(now, then, facts),)
+        return _limit_ends(now, then, facts)  # without a saslauthd nobody logs in by PAM
+    return (_login_ending(now, then, facts), *_limit_ends(now, then, facts))
 
 
 def running_ends(facts: Facts, then: PasswordSource) -> tuple[Ending, ...]:
@@ -259,8 +260,8 @@ def running_ends(facts: Facts, then: PasswordSource) -> tuple[Ending, ...]:
     process = asked_saslauthd(facts)
     now = PasswordSource("saslauthd", argument(process, "-a") or "pam") if process is not None else then
     if process is None or _same_users(now, then) or not _knows_somebody(facts, process):
-        return ()
-    return (_login_ending(now, then, facts),)
+        return _limit_ends(now, then, facts)
+    return (_login_ending(now, then, facts), *_limit_ends(now, then, facts))
 
 
 def _same_users(now: PasswordSource, then: PasswordSource) -> bool:
@@ -271,6 +272,20 @@ def _login_ending(now: PasswordSource, then: PasswordSource, facts: Facts) -> En
     """The users of one source give way to those of another; the lines are their names, never a password."""
     says = f"{now.users} will no longer be able to log in: passwords come from {now.name} now, and would come from {then.name}"
     return Ending("logins", says, tuple(facts.sasldb or ()) if now.name == "sasldb" else ())
+
+
+def _limit_ends(now: PasswordSource, then: PasswordSource, facts: Facts) -> tuple[Ending, ...]:
+    """The lines that say who may log in, whoever wrote them, where PAM reads them now and would not be asked."""
+    if now.name != "pam" or then.name == "pam":
+        return ()
+    text = facts.text(f.PAM_SMTP) or ""
+    try:
+        limits = [*pam_service.own(text), *pam_service.others(text)]
+    except EditError:
+        return ()
+    root = ", root too" if then.name in _LOCAL else ""
+    says = f"{f.PAM_SMTP} will no longer limit who may log in, since PAM will not be asked: {then.users} may{root}"
+    return (Ending("login-limit", says, tuple(each.line.text for each in limits)),) if limits else ()
 
 
 def mechanism_ends(facts: Facts, answers: Answers) -> tuple[Ending, ...]:
