@@ -21,19 +21,21 @@ from wizard.errors import GateError
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Outcome, Plan, after
+from wizard.model.plan import Outcome, Plan, after, ids
 from wizard.sendmail.cf import option
 from wizard.sendmail.cf_needs import without_start, without_tls
 from wizard.sendmail.m4 import expand_text
 from wizard.sendmail.mc_gate import Gate
 from wizard.steps.order import STEPS
 from wizard.steps.preflight import Preflight
+from wizard.steps.sendmailconfig import Sendmailconfig
 from wizard.system.host import Completed, Host
 
 pytestmark = pytest.mark.skipif(
     shutil.which("m4") is None or not Path("/usr/share/sendmail/cf/m4/cf.m4").exists(),
     reason="no m4, or no sendmail cf files (apt-get install m4 sendmail-cf)",
 )
+P_AND_Y = "define(`confAUTH_OPTIONS', `p y')dnl\n"
 BEHIND = "FEATURE(`always_add_domain')dnl\nMASQUERADE_AS(`debian.debian')dnl\n"
 
 
@@ -406,6 +408,37 @@ def test_lines_of_submit_cf_edited_by_hand_are_listed(host: Bench) -> None:
         assert tuple(line for ending in ends for line in ending.lines) == lines
         at_first = at_the_first(planned(host, facts))
         assert at_first["mc-includes"].ends == ends, "asked about before sendmail.mc is edited"
+
+
+@pytest.mark.parametrize(
+    ("was", "is_now", "line"),
+    [
+        ("M=Ea", "M=E", "port 587 (MSP-v4) would take mail without a login"),
+        ("`p y'", "`y'", "a password would be taken without TLS (AuthOptions without p)"),
+        (
+            "FEATURE(`no_default_msa",
+            "FEATURE(`promiscuous_relay')dnl\nFEATURE(`no_default_msa",
+            "anybody could send mail to anywhere (nothing in it denies relaying)",
+        ),
+    ],
+)
+def test_what_sendmail_cf_refuses_and_an_edited_sendmail_mc_does_not(
+    host: Bench, was: str, is_now: str, line: str
+) -> None:
+    good = debian(host).replace(", Addr=127.0.0.1')", "')").replace("MAILER_D", f"{P_AND_Y}MAILER_D", 1)
+    live = file(expand_text(host, good.encode("latin-1")).text)
+    assert was in good
+    facts = facts_of(host, good.replace(was, is_now))
+    facts = replace(facts, files={**facts.files, f.SENDMAIL_CF: live})
+    plan = tried(host, facts, Sendmailconfig().plan(facts, Answers()))
+    [ending] = [each for each in plan.ends if each.id == "protection"]
+    assert ending.lines == (line,)
+    # Where it is so already, or a step puts it right before, nothing ends.
+    bad = facts_of(host, good.replace(was, is_now))
+    bad = replace(bad, files={**bad.files, f.SENDMAIL_CF: file(bad.cf_from_mc or "")})
+    assert not tried(host, bad, Plan.pending("sendmailconfig", "", DialogueChange())).ends
+    if "relay" not in is_now:
+        assert "protection" not in ids(planned(host, facts)["sendmailconfig"].ends)
 
 
 def test_links_that_sendmailconfig_replaces_are_told_of(host: Bench) -> None:

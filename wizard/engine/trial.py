@@ -20,6 +20,7 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.local_mail import DESTINATION, destination, refused_by
 from wizard.sendmail.m4 import expand_text
 from wizard.sendmail.mc_gate import Gate, SubmitGate
+from wizard.steps.protection import lost_protection
 from wizard.steps.sendmail_auth import SendmailAuth
 from wizard.steps.sendmailconfig import EDITS
 from wizard.system.host import Host
@@ -60,7 +61,7 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
         elif isinstance(change, DialogueChange):
             submit = _lost_of_submit(facts, _submit_given(host, facts))
             ours, links = ((), ()) if edits else (lost(facts), _links(facts))
-            plan = replace(plan, ends=(*plan.ends, *ours, *submit, *links))
+            plan = replace(plan, ends=(*plan.ends, *_protection(facts), *ours, *submit, *links))
             # Where an edit comes first, it has been said there.
             plan = plan if edits or facts.planned & EDITS else rewritten(host, facts, plan)
     return plan
@@ -141,6 +142,16 @@ def lost(facts: Facts) -> tuple[Ending, ...]:
     says = (goes if lines else "") + (comes if back else "")
     to_do = "To keep it as it is, put that into sendmail.mc"
     return (Ending(CF_LINES, says + to_do, (*lines, *(f"comes back: {line}" for line in back))),)
+
+
+def _protection(facts: Facts) -> tuple[Ending, ...]:
+    """What sendmail.cf refuses to clients, and the one that is made of sendmail.mc would not. Where the edits of it cannot be
+    tried yet, what is made of it is not known."""
+    if facts.cf_from_mc is None or (
+        facts.planned & EDITS and _not_now(facts, facts.text(f.SENDMAIL_MC) or "")
+    ):
+        return ()
+    return lost_protection(facts.text(f.SENDMAIL_CF) or "", facts.cf_from_mc)
 
 
 def _links(facts: Facts) -> tuple[Ending, ...]:

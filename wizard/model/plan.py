@@ -152,6 +152,7 @@ ENDINGS = {
     "mail-without-login": "mail that lately came in without a login at a port for mail clients, and would be refused without one",
     "mc-effects": "lines of sendmail.cf that would change, though the step does not mean them",
     "mc-rewritten": "lines of sendmail.cf that would change because sendmailconfig itself edits sendmail.mc",
+    "protection": "what sendmail.cf refuses, and would not once it is rebuilt from sendmail.mc: mail without a login, a password without TLS, relaying for anybody",
     "saslauthd-socket": "saslauthd's socket where another program may ask it, and sendmail does not: it moves to where sendmail asks",
     "submit-cf-lines": "lines of submit.cf that submit.mc does not give: they go when submit.cf is rebuilt",
     "tls-refused": "logins of users who came lately with TLS that the policy on TLS would refuse",

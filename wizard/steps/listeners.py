@@ -287,7 +287,7 @@ class SubmissionPort(ListenerStep):
         if not outside:
             return "sendmail.mc has no line that serves port 587 to other machines"
         if any("a" not in each.modifiers for each in outside):
-            return f"port 587 takes mail without a login ({self.places(before)})"
+            return f"the line for port 587 does not require AUTH ({self.places(before)})"
         if self.over_to_ipv6(before, after):
             return f"the settings ask for IPv6, and port 587 has IPv4 alone ({self.places(before)})"
         return f"sendmail.mc has other listeners for mail clients ({self.places(before)})"

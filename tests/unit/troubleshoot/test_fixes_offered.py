@@ -153,6 +153,14 @@ def test_two_lines_on_one_port_have_a_fix() -> None:
     assert mend("include(`mine.m4')dnl\n", cf).steps[0] == "submission-port"
 
 
+def test_a_sendmail_mc_that_would_open_a_port_is_corrected_first() -> None:
+    made = CF.replace("O AuthOptions=p y", "O AuthOptions=y").replace("M=Ea", "M=E")
+    fault = judge(picture(facts={"cf_from_mc": made})).fault("cf-differs")
+    assert fault is not None
+    assert fault.finding.mend.steps == ("submission-port", "auth-options", "sendmailconfig", "restart")
+    assert fault.finding.evidence[0].says == "port 587 (MSP-v4) would take mail without a login"
+
+
 @pytest.mark.parametrize("runs", [True, False])
 def test_a_folder_that_saslauthd_takes_at_its_next_start(runs: bool) -> None:
     files = {f.SASLAUTHD_DEFAULT: file('OPTIONS="-c -m /elsewhere"\n')}

@@ -8,6 +8,7 @@ from wizard.model import facts as f
 from wizard.model.facts import McFault
 from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
+from wizard.steps.protection import openings
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
@@ -134,13 +135,15 @@ def _differs(picture: Picture) -> Finding | None:
         return None  # making it again would bring that into sendmail.cf
     lost = sendmail_cf.only_in(picture.cf, generated)
     new = sendmail_cf.only_in(generated, picture.cf)
-    evidence = [Evidence(line, "sendmail.cf, not from sendmail.mc") for line in lost[:2]]
+    opened = tuple(openings(picture.cf, generated))
+    evidence = [Evidence(each.says, "sendmail.mc") for each in opened]
+    evidence += [Evidence(line, "sendmail.cf, not from sendmail.mc") for line in lost[:2]]
     evidence += [Evidence(line, "sendmail.mc gives it, sendmail.cf lacks it") for line in new[:2]]
     stopped = next((talk.stopped for talk in picture.broken), None)
     return Finding(
         "sendmail.cf is not what sendmail.mc gives: it was edited by hand, or sendmailconfig has not run since",
         tuple(evidence),
-        Mend(REGENERATED),
+        Mend((*dict.fromkeys(each.step for each in opened if each.step), *REGENERATED)),
         picture.latent,
         stopped,
     )
@@ -227,6 +230,6 @@ DIAGNOSES = (
         "m4 sendmail.mc against sendmail.cf",
         _differs,
         cause="sendmail.cf was edited by hand, or sendmailconfig has not run since sendmail.mc was changed",
-        fix="rebuild it from sendmail.mc (--fix: sendmailconfig, restart)",
+        fix="rebuild it from sendmail.mc, which is corrected first where port 587 would take mail without a login, or a password without TLS (--fix: submission-port, auth-options, sendmailconfig, restart)",
     ),
 )
