@@ -200,6 +200,20 @@ def test_all_that_a_named_step_needs_is_named_with_what_was_typed(bench: Bench) 
     assert bench.apply(*steps, wanted=("one", "two", "three", "four")).applied
 
 
+def test_the_command_for_a_sendmail_cf_names_what_keeps_passwords_out_of_clear_text(bench: Bench) -> None:
+    names = ("submission-port", "auth-options", "sendmailconfig", "restart")
+    steps = [Made(name, bench.host, {f"/etc/{name}": "new\n"}) for name in names]
+    steps[2].needs, steps[3].needs = ("submission-port",), ("sendmailconfig",)  # type: ignore[misc]
+    for wanted in (("sendmailconfig", "restart"), ("restart",)):
+        with pytest.raises(NeededError) as raised:
+            bench.apply(*steps, wanted=wanted)
+        assert raised.value.steps == names
+    assert bench.apply(*steps, wanted=("auth-options",)).applied
+    with pytest.raises(NeededError) as raised:
+        bench.apply(*steps, wanted=("restart",))
+    assert raised.value.steps == ("submission-port", "sendmailconfig", "restart")
+
+
 def test_a_named_step_that_does_not_apply_needs_nothing(bench: Bench) -> None:
     class NotAskedFor(Made):
         def plan(self, facts: Facts, answers: Answers) -> Plan:

@@ -16,8 +16,10 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Outcome, Step
 from wizard.packages.witness import forget
 from wizard.steps.install import Install
+from wizard.steps.mc_edit import AuthOptions
 from wizard.steps.order import STEPS
 from wizard.steps.restart import Restart, started_with
+from wizard.steps.sendmailconfig import Sendmailconfig
 
 if TYPE_CHECKING:
     from snapshots.store import Store
@@ -94,10 +96,18 @@ class Engine(Planner):
         step, missing = next(iter(lacking.items()))
         need, reason = next((name, why) for name, why in missing.items() if name in step.needs)
         absent = set[str]().union(*lacking.values())
+        if Sendmailconfig.id in absent | {each.id for each in chosen}:
+            absent |= self._protecting(chosen, facts)
         steps = [each.id for each in self.steps if each in chosen or each.id in absent]
         last = max(map(steps.index, absent))
         what = f"step {step.id} needs {need}, which is not done: {reason}"
         raise NeededError(what, steps, steps[: last + 1])
+
+    def _protecting(self, chosen: Sequence[Step], facts: Facts) -> set[str]:
+        """What a login works without, and would cross the network in clear, as far as it is neither done nor chosen."""
+        done = (Outcome.DONE, Outcome.NOT_APPLICABLE)
+        others = (each for each in self.steps if each.id == AuthOptions.id and each not in chosen)
+        return {each.id for each in others if self.plan_step(each, facts).outcome not in done}
 
     def _missing(self, step: Step, chosen: Sequence[Step], facts: Facts) -> dict[str, str]:
         """What the step needs, and what that needs in its turn, as far as it is neither done nor chosen, and why."""
