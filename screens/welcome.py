@@ -170,7 +170,7 @@ def _summary(overview: Overview) -> str:
         return f"Only root can see {unknown} of {count(len(states), 'step')}: run this with sudo."
     if UNTESTED in states:
         return "Every step is done but auth-test: test a login."
-    return "Every step is done: this host accepts submissions."
+    return "Every step is done, and a login was accepted. Troubleshoot looks at more."
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from wizard.errors import HostError, PemError
 from wizard.gather.certificates import Named, details, judgement
 from wizard.gather.host import look
 from wizard.model.answers import Answers
-from wizard.model.facts import SERVER_CERT
+from wizard.model.facts import COMMON_KEY, SERVER_CERT, TlsRefusal
 from wizard.model.plan import Sign
 from wizard.system.host import Host
 
@@ -251,6 +251,18 @@ def test_the_first_look_judges_the_certificate_like_the_rest(authority: Authorit
         if each.id == "certificate"
     )
     assert check.sign is Sign.OK
+
+
+def test_the_first_look_knows_a_key_that_sendmail_refuses(authority: Authority) -> None:
+    right = Entry(Kind.FILE, 0o644, 0, 0, authority.leaf().certificate.encode())
+    refusal = TlsRefusal(
+        COMMON_KEY, COMMON_KEY, "everybody may read it (mode 0644)", f"chmod 0640 {COMMON_KEY}"
+    )
+    facts = machine("12", files={SERVER_CERT: right}, tls_refused=(refusal,))
+    check = next(each for each in found(facts, Answers()) if each.id == "certificate")
+    assert check.sign is Sign.FAILED
+    assert COMMON_KEY in check.says
+    assert check.remedy == f"`chmod 0640 {COMMON_KEY}`, then `systemctl restart sendmail`"
 
 
 def test_the_first_look_judges_an_own_certificate_where_sendmail_cf_names_it(

@@ -168,6 +168,12 @@ def _saslauthd(facts: Facts) -> Check:
 
 def _certificate(facts: Facts, answers: Answers) -> Check:
     path = certificate(facts)
+    if facts.tls_refused:
+        refusal = facts.tls_refused[0]
+        says = f"sendmail refuses {refusal.path} and offers no STARTTLS once it starts again: {refusal.why}"
+        return Check(
+            "certificate", Sign.FAILED, says, f"`{refusal.command}`, then `systemctl restart sendmail`"
+        )
     if certificate_is_there(facts):
         return _judged(facts, answers, path)
     if path != f.SERVER_CERT:

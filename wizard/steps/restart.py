@@ -258,6 +258,11 @@ class AuthTest(Step):
         if wanted(facts, answers).saslauthd and facts.saslauthd_says is None:
             why = "no login can be accepted: saslauthd does not answer"
             return Plan.untested(self.id, why, "msa-wizard apply saslauthd-start")
+        if facts.tls_refused:
+            why = (
+                f"no login can be accepted once sendmail starts again: it refuses {facts.tls_refused[0].path}"
+            )
+            return Plan.untested(self.id, f"{why}, and offers no STARTTLS", "msa-wizard troubleshoot")
         if login is None:
             return Plan.untested(self.id, f"no login was accepted yet; {how}")
         when = f"{login.user} logged in on {time.strftime('%F %R', time.localtime(login.at))}"

@@ -12,7 +12,7 @@ from tests.unit.steps.recorded import CF, NOW, RECORDED, RELEASES, bare, file, m
 from wizard.changes.file import FileChange
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Install, Listen
-from wizard.model.facts import Facts, Process
+from wizard.model.facts import Facts, Process, TlsRefusal
 from wizard.model.plan import UNKNOWN, UNTESTED, Outcome, Plan, Sign, after
 from wizard.model.step_facts import AptPlan
 from wizard.steps.order import STEPS, step
@@ -365,6 +365,9 @@ def test_debian_13_leaves_sendmail_disabled() -> None:
 # --- what is not known ----------------------------------------------------------------------------------------
 
 
+REFUSED = TlsRefusal(f.COMMON_KEY, f.COMMON_KEY, "everybody may read it", "chmod 0640")
+
+
 def served(**overrides: object) -> Facts:
     return machine("12", saslauthd_says="NO", **overrides)
 
@@ -378,6 +381,11 @@ def served(**overrides: object) -> Facts:
         (served(), UNTESTED, "no login was accepted yet"),
         (served(login=AcceptedLogin("alice", NOW, True)), UNTESTED, "has changed since alice logged in"),
         (served(login=AcceptedLogin("alice", NOW)), "", "a login was accepted: alice"),
+        (
+            served(login=AcceptedLogin("alice", NOW), tls_refused=(REFUSED,)),
+            UNTESTED,
+            f"it refuses {f.COMMON_KEY}",
+        ),
         (served(euid=1000), UNKNOWN, "only root can see"),
     ],
 )
