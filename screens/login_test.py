@@ -176,7 +176,7 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
                 lambda _: not job.stopped,
             ).result
             self._cause = None
-            if not result.ok:
+            if not result.ok or any(Sign(each.state) is Sign.FAILED for each in result.findings):
                 from wizard.troubleshoot.explain import of_login
 
                 self._cause = of_login(backend.host, backend.answers, target, credentials, result, began)
@@ -227,7 +227,8 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
         layer, says = f" [{result.layer}]" if result.layer else "", clean(result.verdict)
         remedy = ""
         if cause is not None and known:  # what this host knows goes before what the answer may mean
-            says = f"{f'{result.code}: ' if result.code else ''}{clean(cause.says)}"
+            came = result.verdict if result.ok else f"{result.code}:" if result.code else ""
+            says = f"{clean(came)} {clean(cause.says)}".lstrip()
             remedy = cause.remedy if "--fix" not in cause.remedy else ""
             says += "" if remedy else " F4 shows how to fix it."
         elif good and result.code == 235 and not self.entered("host"):

@@ -325,12 +325,12 @@ def test(arguments: argparse.Namespace) -> int:
         raise AnswersError(str(error)) from error
     result = watched.result
     cause = None
-    if not result.ok:
+    bad = not result.ok or any(Sign(finding.state) is Sign.FAILED for finding in result.findings)
+    if bad:
         # What it takes is not loaded for a test that succeeds.
         from wizard.troubleshoot.explain import of_login
 
         cause = of_login(host, answers, target, login, result, began)
-    bad = not result.ok or any(Sign(finding.state) is Sign.FAILED for finding in result.findings)
     if arguments.json:
         why = as_json.checks([cause])[0] if cause else None
         as_json.show(**result.to_json(), **watched.to_json(), cause=why)
@@ -339,7 +339,8 @@ def test(arguments: argparse.Namespace) -> int:
         out()
     for finding in result.findings:
         out(check_text(Check(finding.id, Sign(finding.state), finding.says)))
-    says = result.headline if cause is not None and cause.sign is Sign.FAILED else result.verdict
+    known = cause is not None and cause.sign is Sign.FAILED
+    says = result.headline if known else result.verdict
     out(f"\n{'FAILED' if bad else 'OK'}: {clean(says)}")
     if cause is not None:
         out(check_text(cause))

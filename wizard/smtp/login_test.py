@@ -74,6 +74,15 @@ def converse(
     return _Conversation(target, credentials, sender, transcript, deadline, on_connection, before).result()
 
 
+_AMISS = {
+    "login-before-starttls": "passwords can travel in clear",
+    "mail-before-auth": "mail is taken without a login",
+    "smtp-auth": "port 25 offers AUTH",
+    "certificate": "clients refuse the certificate",
+}
+"""What it means where one of these findings failed."""
+
+
 @dataclass
 class _Conversation:
     target: Target
@@ -102,9 +111,9 @@ class _Conversation:
             code = self.code
         except Failure as stop:
             layer, says, code = stop.layer, str(stop), stop.code
-        failed = [item.id for item in self.findings.values() if item.state == "failed"]
-        if failed:
-            says += f" Not as it should be: {', '.join(failed)}."
+        amiss = [_AMISS[item.id] for item in self.findings.values() if item.state == "failed"]
+        if amiss:
+            says += f" Not as it should be: {'; '.join(amiss)}."
         lines, findings = tuple(self.transcript.lines), tuple(self.findings.values())
         return Result(
             layer is None, layer, says, code, lines, findings, self.certificate, self.tls, self.queue_id
@@ -267,7 +276,9 @@ class _Conversation:
 def _smtp_auth(port: int, offered: str) -> Finding:
     """No login where other mail servers deliver (howto 3.5)."""
     if offered:
-        says = f"Port {port} offers AUTH ({offered}). Add M=A to its DAEMON_OPTIONS (howto 3.5)."
+        says = (
+            f"Port {port} offers AUTH ({offered}). Add M=A to its DAEMON_OPTIONS (howto 3.5, step smtp-port)."
+        )
         return Finding("smtp-auth", "failed", says)
     return Finding("smtp-auth", "ok", f"Port {port} offers no AUTH.")
 
@@ -275,6 +286,6 @@ def _smtp_auth(port: int, offered: str) -> Finding:
 def _login_before_starttls(clear: Iterable[str]) -> Finding:
     """LOGIN and PLAIN must not be offered in clear (howto 3.4)."""
     if offered := " ".join(name for name in ("LOGIN", "PLAIN") if name in clear):
-        says = f"Offered before STARTTLS: {offered}. Passwords can travel in clear. Add `p` to confAUTH_OPTIONS (howto 3.4)."
+        says = f"Offered before STARTTLS: {offered}. Passwords can travel in clear. Add `p` to confAUTH_OPTIONS (howto 3.4, step auth-options)."
         return Finding("login-before-starttls", "failed", says)
     return Finding("login-before-starttls", "ok", "Neither LOGIN nor PLAIN is offered before STARTTLS.")

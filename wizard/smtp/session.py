@@ -236,7 +236,7 @@ class SubmissionSession:
             says = f"MAIL is taken before a login ({reply.code}), as it must be where other mail servers deliver."
             return Finding("mail-before-auth", "ok", says)
         if reply.code < 300:
-            says = f"MAIL is taken before a login ({reply.code}). Add M=a to the DAEMON_OPTIONS of this port (howto 3.3)."
+            says = f"MAIL is taken before a login ({reply.code}). Add M=a to the DAEMON_OPTIONS of this port (howto 3.3, step submission-port)."
             return Finding("mail-before-auth", "failed", says)
         return Finding("mail-before-auth", "unknown", f"MAIL before a login got {reply}, not 530.")
 

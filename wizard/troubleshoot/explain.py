@@ -44,6 +44,12 @@ _WHERE = {
     SmtpLayer.RELAY: (Layer.RELAY,),
 }
 """Where the cause is as a rule, by where a test ended."""
+_AMISS = {
+    "login-before-starttls": "auth-in-clear",
+    "mail-before-auth": "auth-not-required",
+    "smtp-auth": "auth-on-smtp",
+}
+"""The diagnosis of what a test finds beside the login."""
 _NAME_WITHIN = 5.0
 """Seconds for the look-up of the name that was tested."""
 
@@ -57,13 +63,14 @@ def of_login(
     began: float,
 ) -> Check | None:
     """What on this host made a test fail that `began` then, and its fix; None where it was of another machine, or is not
-    root's: others see too little to tell."""
+    root's (others see too little to tell), or where the login was accepted and what was found beside it is not seen here."""
     if os.geteuid() != 0 or not _own(host, target.host):
         return None
     replies = tuple(f"< {line.text}" for line in result.lines if line.who == "server")
-    return _seen(
-        host, answers, Tried(credentials, target.port, began, result.layer, result.headline, replies)
-    )
+    amiss = tuple(each.id for each in result.findings if Sign(each.state) is Sign.FAILED)
+    tried = Tried(credentials, target.port, began, result.layer, result.headline, replies, amiss)
+    check = _seen(host, answers, tried)
+    return None if check is not None and result.ok and check.sign is not Sign.FAILED else check
 
 
 def of_run(engine: Engine, run: Run) -> None:
@@ -89,9 +96,15 @@ def cause(picture: Picture, tried: Tried | None = None) -> Check:
     if tried is not None and tried.layer is SmtpLayer.TCP and (unserved := _unserved(picture, tried.port)):
         return unserved
     verdict = judge(picture)
-    failed = [fault for fault in verdict.faults if fault.sign is Sign.FAILED]
+    failed = fails = [fault for fault in verdict.faults if fault.sign is Sign.FAILED]
     if tried is not None and tried.refused:
         failed = [fault for fault in failed if fault.id != _OF_OTHERS] or failed
+    if tried is not None and tried.layer is None:
+        ids = {_AMISS.get(each) for each in tried.amiss}
+        on_it = "certificate" in tried.amiss
+        failed = [
+            each for each in verdict.faults if each.id in ids or (on_it and each.layer is Layer.CERTIFICATE)
+        ]
     where = _WHERE.get(tried.layer, ()) if tried is not None and tried.layer is not None else ()
     there = (fault for fault in failed if fault.layer in where and not fault.diagnosis.unknown)
     blamed = next(there, next(iter(failed), None))
@@ -99,7 +112,8 @@ def cause(picture: Picture, tried: Tried | None = None) -> Check:
         return Check("troubleshoot", Sign.UNKNOWN, "On this host nothing that troubleshoot looks at fails.")
     says = f"Cause: {blamed.finding.cause}."
     sign = Sign.UNKNOWN if blamed.diagnosis.unknown else Sign.FAILED
-    if blamed.layer is Layer.ACCOUNT and sign is Sign.FAILED:
+    alone = fails == [blamed] and not (tried is not None and tried.amiss)
+    if blamed.layer is Layer.ACCOUNT and sign is Sign.FAILED and alone:
         says += " All else that was looked at works."
     if blamed.layer in (Layer.PAM, Layer.ACCOUNT):
         says += _state(picture.account)

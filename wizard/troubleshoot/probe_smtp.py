@@ -84,6 +84,8 @@ class Tried:
     why: str = ""
     transcript: tuple[str, ...] = ()
     """As that of a conversation."""
+    amiss: tuple[str, ...] = ()
+    """Ids of the findings that failed beside the login."""
 
     @property
     def refused(self) -> bool:

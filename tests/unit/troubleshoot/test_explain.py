@@ -88,6 +88,23 @@ def test_machinery_that_is_sound_is_said_to_be() -> None:
     assert (sound.id, sound.sign) == ("troubleshoot", Sign.UNKNOWN)
 
 
+def test_what_is_amiss_beside_an_accepted_login_has_its_cause_and_fix() -> None:
+    clear = conversation(587, clear=("LOGIN", "PLAIN"))
+    seen = picture(conversations=(conversation(25), clear), mux_problem="Connection refused")
+    accepted = Tried(LOGIN, 587, 1.0, amiss=("login-before-starttls",))
+    check = explain.cause(seen, accepted)
+    assert (check.id, check.sign) == ("auth-in-clear", Sign.FAILED), "and not what else fails"
+    assert check.remedy.endswith("msa-wizard troubleshoot --fix auth-in-clear")
+    assert explain.cause(picture(), accepted).sign is Sign.UNKNOWN
+
+
+def test_not_all_else_works_where_the_test_has_found_something_else() -> None:
+    talks = (conversation(25), REFUSED.onto(conversation(587)))
+    seen = picture(account=dataclasses.replace(ALICE, right=False), conversations=talks)
+    check = explain.cause(seen, dataclasses.replace(REFUSED, amiss=("smtp-auth",)))
+    assert check.says.startswith("Cause: the password of alice is wrong. The account alice")
+
+
 def test_what_only_other_mechanisms_meet_does_not_explain_a_login_with_login(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
