@@ -107,8 +107,7 @@ rollback is a commit too and can itself be rolled back.
         parts = [diff_content(conflict_text(conflict), columns=width()) for conflict in conflicts]
         if parts:
             parts.insert(0, Content.styled("Changed since the step:\n", "bold ansi_red"))
-        if rollback.exposes:
-            parts.insert(0, Content.styled(f"! {rollback.exposes}.\n", "bold ansi_red"))
+        parts[:0] = [Content.styled(f"! {clean(each)}.\n", "bold ansi_red") for each in rollback.warnings]
         self.show(
             *parts,
             diff_content(rollback_text(rollback, warn=False), indent=DIFF_INDENT, columns=width()),

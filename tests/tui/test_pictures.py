@@ -257,7 +257,16 @@ def rollback_waits(*conflicts: Conflict) -> Screen[None]:
     targets = {} if conflicts else {"etc/mail/sendmail.mc": (now, then)}
     reversal = Reversal("0" * 40, (commit,), targets, (), conflicts, ())
     wanted = Wanted(PackagesEffect((), ()))
-    rollback = Rollback(Target((commit,), ("smtp-port",)), reversal, wanted, None, (), True)
+    rollback = Rollback(
+        Target((commit,), ("smtp-port",)),
+        reversal,
+        wanted,
+        None,
+        (),
+        True,
+        ends=("other mail servers can no longer reach port 25",),
+        restarts=("sendmail",),
+    )
 
     class Waiting(RollbackScreen):
         def _begin(self) -> None:

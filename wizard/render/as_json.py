@@ -134,7 +134,7 @@ def rollback(
             {"path": f"/{conflict.path}", "what": conflict.what, "text": conflict.text}
             for conflict in rollback.reversal.conflicts
         ],
-        "notes": [*filter(None, [rollback.exposes]), *rollback.reversal.notes, *rollback.follows()],
+        "notes": [*rollback.warnings, *rollback.reversal.notes, *rollback.follows()],
         **came_to,
         "left": came_to["left"] if result else list(rollback.left),
     }

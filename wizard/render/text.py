@@ -151,10 +151,10 @@ def rollback_text(
     whole: bool = True,
     lists: str = "`-v` or `--dry-run` lists them",
 ) -> str:
-    """What a rollback would do: first what it lays open, unless that is shown elsewhere; what goes together, each change,
+    """What a rollback would do: first what it lays open or ends, unless that is shown elsewhere; what goes together, each change,
     what follows, what stays. Many paths are only counted unless it is to be the `whole`; `lists` says how to see them."""
     target = rollback.target
-    lines = _wrap(rollback.exposes, "!! ") if warn and rollback.exposes else []
+    lines = _warnings(rollback) if warn else []
     lines += fold(f"== roll back {target.words}", "", "   ")
     lines += [f"   {commit.short}  {commit.subject}" for commit in target.commits]
     if target.dependents:
@@ -170,16 +170,18 @@ def rollback_text(
 
 
 def rollback_summary(rollback: Rollback) -> str:
-    """The same in a few words, for the line above a question; and what it lays open."""
+    """The same in a few words, for the line above a question; and what it lays open or ends."""
     packages, (goes, comes, changes) = rollback.packages, _sides(rollback)
     parts = [f"{count(len(packages.came), 'package')} purged"] if packages and packages.came else []
     parts += [f"{count(len(packages.gone), 'package')} installed again"] if packages and packages.gone else []
     for words, paths in (("removed", goes), ("brought back", comes), ("changed back", changes)):
         parts += [f"{count(len(paths), 'path')} {words}"] if paths else []
     lines = fold(f"In short: roll back {rollback.target.words}: {', '.join(parts) or 'no file changes'}.")
-    return "\n".join(
-        map(clean, [*lines, *(fold(rollback.exposes, "!! ", "   ") if rollback.exposes else ())])
-    )
+    return "\n".join(map(clean, [*lines, *_warnings(rollback)]))
+
+
+def _warnings(rollback: Rollback) -> list[str]:
+    return [line for each in rollback.warnings for line in fold(each, "!! ", "   ")]
 
 
 def _sides(rollback: Rollback) -> tuple[list[str], list[str], list[str]]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,31 +18,29 @@ from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder, Targets
 from wizard.engine.undo import carry_out, undo_effects
 from wizard.errors import ChangeError, HostError
-from wizard.gather.host import READ_AT_START, look
+from wizard.gather.host import look
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.generated_files import derived, same_but_dated, source_of
 from wizard.model.plan import Change, Check, Effect, Outcome, Sign
 from wizard.packages.witness import forget
+from wizard.rollback import services
 from wizard.rollback.plan import FROM_MC, REGENERATING_STEPS, Rollback, newer_sources, old_maps
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.asked_saslauthd import (
     argument,
-    asked_saslauthd,
     defaults_file,
     of_another_service,
     options_folder,
     serves_at,
     socket_of,
 )
-from wizard.sendmail.cf_needs import TlsFiles, behind_links
 from wizard.sendmail.sendmailconfig import no_room
 from wizard.steps.order import STEPS
 from wizard.steps.restart import Restart, stale
 from wizard.steps.saslauthd import answers_on_socket
 from wizard.system.host import Host, Say
-from wizard.system.links import real
 from wizard.system.services import at_work
 
 if TYPE_CHECKING:
@@ -52,9 +49,6 @@ if TYPE_CHECKING:
     from wizard.engine.provenance import States
 
 
-_SENDMAIL = {*READ_AT_START, f.SENDMAIL_CONF}
-_SASLAUTHD = {f.SASLAUTHD_DEFAULT, f.SASLAUTHD_CONF}
-_OURS = ("saslauthd", "sendmail")
 _SETTLES = 3.0
 """Seconds within which a daemon ends that cannot read its configuration (fail2ban takes one)."""
 _MC, _CF = f.SENDMAIL_MC.lstrip("/"), f.SENDMAIL_CF.lstrip("/")
@@ -117,7 +111,11 @@ class RollbackSession:
         self.journal.step(self.operation, self._head)
         left = list(rollback.left)
         try:
-            self._ran = frozenset(name for name in _names(rollback) if service_runs(self.host, facts, name))
+            self._ran = frozenset(
+                name
+                for name in services.names(rollback.wanted.services)
+                if services.runs(self.host, facts, name)
+            )
             self._roll_back(rollback, facts, left)
             now = look(self.host)
             self._listens(rollback, facts, now, left)
@@ -243,42 +241,24 @@ class RollbackSession:
     def _services(self, rollback: Rollback, now: Facts, written: set[str]) -> list[ServiceChange]:
         """Restarts of what shall run and has not read what is there now."""
         restarts: list[ServiceChange] = []
-        # Also the site's own certificates, behind links, and Sendmail.conf: what comes back, or its mode, has its old date.
-        named = TlsFiles.of(now.text(f.SENDMAIL_CF) or "").all
-        own = {*named, *(behind_links(self.host, path) for path in named), now.sasl_conf or ""}
-        reads = {"saslauthd": {*_SASLAUTHD, defaults_file(now)}, "sendmail": _SENDMAIL | own}
-        for name in _names(rollback):
+        for name in services.names(rollback.wanted.services):
             ran = name in self._ran
             shall = rollback.wanted.running(name)
             if shall is None:  # packages that came back have started theirs, before our files were there
-                shall = ran or service_runs(self.host, now, name)
-            if not shall or not self._there(name, now):
-                continue
-            read = {each.lstrip("/") for path in reads.get(name, ()) for each in self._recorded(path)}
-            # A file that is gone leaves no time behind: what was written counts, too.
-            unread = bool(read & written) or name not in _OURS or (name == "sendmail" and stale(now))
-            if unread or not (_serves(now, name) if name in _OURS else at_work(self.host, name)):
+                shall = ran or services.runs(self.host, now, name)
+            there = shall and services.is_installed(self.host, name, now)
+            if there and services.must_restart(self.host, now, name, written):
                 restarts.append(ServiceChange(name, now.init, enable=False, was_running=ran))
         return restarts
-
-    def _recorded(self, path: str) -> Iterator[str]:
-        """The names by which the history may have it: a folder on the way may be a link."""
-        yield path
-        with suppress(HostError):
-            yield real(self.host, path)
-
-    def _there(self, name: str, now: Facts) -> bool:
-        package = {"saslauthd": "sasl2-bin", "sendmail": "sendmail-bin"}.get(name)
-        return package in now.packages if package else is_there(self.host, name)
 
     def _listens(self, rollback: Rollback, before: Facts, now: Facts, left: list[str]) -> None:
         """Raises ChangeError when saslauthd answered, or sendmail had all its listeners, and does so no more though
         it shall still run; where sendmail may stay down it is said."""
         bad = []
         if before.saslauthd_says is not None and rollback.wanted.running("saslauthd") is not False:
-            bad += self._answers(now) if self._there("saslauthd", now) else []
+            bad += self._answers(now) if services.is_installed(self.host, "saslauthd", now) else []
         if healthy(before) and rollback.wanted.running("sendmail") is not False and not self._down:
-            there = self._there("sendmail", now)
+            there = services.is_installed(self.host, "sendmail", now)
             silent = _failed(Restart().verify(self.host, now, Answers())) if there else []
             if silent and rollback.may_stay_down:
                 left.append(stays_down(now.init, ChangeError("; ".join(silent))))
@@ -289,7 +269,11 @@ class RollbackSession:
 
     def _others_run(self, rollback: Rollback) -> None:
         """What else was restarted shall be at work; where it is not, that is said."""
-        names = [name for name in _names(rollback) if name not in _OURS and rollback.wanted.running(name)]
+        names = [
+            name
+            for name in services.names(rollback.wanted.services)
+            if name not in services.OURS and rollback.wanted.running(name)
+        ]
         names = [name for name in names if is_there(self.host, name)]
         end = time.monotonic() + (_SETTLES if names else 0.0)
         while not (down := [name for name in names if not at_work(self.host, name)]):
@@ -365,7 +349,7 @@ class RollbackSession:
     def _undo(self, why: str, before: Facts) -> RollbackResult:
         undone, not_undone = undo_effects(self.recorder, self.effects, self._head, self.say, self.journal)
         if not not_undone:
-            ran = set(running(before))
+            ran = set(services.running(before))
             if stale(before) and _pid(look(self.host)) == _pid(before):
                 ran.discard("sendmail")  # it had not read what was there when we came: that is as it was
             try:
@@ -395,23 +379,8 @@ def restart_stale(host: Host, ran: Sequence[str], say: Say) -> None:
     """Once files are back under daemons that `ran`: those that have read others are restarted."""
     now = look(host)
     for name in ran:
-        if not _serves(now, name) or (name == "sendmail" and stale(now)):
+        if not services.serves(now, name) or (name == "sendmail" and stale(now)):
             ServiceChange(name, now.init, enable=False, was_running=True).apply(host, say)
-
-
-def running(facts: Facts) -> tuple[str, ...]:
-    """Which of our two daemons run."""
-    return tuple(name for name in _OURS if _running(facts, name))
-
-
-def service_runs(host: Host, facts: Facts, name: str) -> bool:
-    """Whether a service runs: of ours the facts tell, of others init does. Raises HostError."""
-    return _running(facts, name) if name in _OURS else at_work(host, name)
-
-
-def _names(rollback: Rollback) -> tuple[str, ...]:
-    """The services that it may concern."""
-    return tuple(dict.fromkeys((*_OURS, *(service.name for service in rollback.wanted.services))))
 
 
 def healthy(facts: Facts) -> bool:
@@ -419,17 +388,6 @@ def healthy(facts: Facts) -> bool:
     held = {listener.port for listener in facts.listeners if listener.process == "sendmail-mta"}
     wanted = {listener.port for listener in sendmail_cf.daemons(facts.text(f.SENDMAIL_CF) or "")}
     return bool(wanted) and wanted <= held
-
-
-def _running(facts: Facts, name: str) -> bool:
-    return facts.saslauthd_runs if name == "saslauthd" else facts.process("sendmail-mta") is not None
-
-
-def _serves(facts: Facts, name: str) -> bool:
-    """Whether one of our two daemons runs and, where sendmail asks it, answers: a saslauthd with its socket elsewhere is
-    for others to ask."""
-    asked = name == "saslauthd" and asked_saslauthd(facts) is not None
-    return facts.saslauthd_says is not None if asked else _running(facts, name)
 
 
 def _checks(rollback: Rollback, now: Facts) -> list[Check]:

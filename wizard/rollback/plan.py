@@ -6,7 +6,7 @@ makes out of other files (sendmail.cf, the maps) is made again where those have 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,8 @@ from wizard.model.claim import Claim
 from wizard.model.facts import Facts
 from wizard.model.generated_files import DATED, KEPT_UP, derived, same_but_dated, source_of
 from wizard.model.plan import Change
+from wizard.rollback import services
+from wizard.rollback.consequences import consequences
 from wizard.rollback.renewed import Renewals, has_lineage, in_part, staying
 from wizard.sendmail.cf import auth_flags
 from wizard.sendmail.mc_gate import Gate
@@ -96,15 +98,25 @@ class Rollback:
             "passwords"
         )
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What matters most to know before it is done: what is laid open, what works no more."""
+        return (*filter(None, [self.exposes]), *self.ends)
+
     def follows(self) -> tuple[str, ...]:
         """What is done afterwards, in sentences."""
         again = "sendmailconfig rebuilds sendmail.cf where it is not what sendmail.mc gives"
-        restarts = "sendmail and saslauthd are restarted where what they read at their start has changed"
+        restarts = [f"{' and '.join(self.restarts)} {'is' if len(self.restarts) == 1 else 'are'} restarted"]
         gone = () if self.target.everything else (*self.target.steps, *self.target.dependents)
         if "install" in gone:  # no mail server is left
             gone = ()
         so_again = [step.afterwards for step in STEPS if step.id in gone and step.afterwards]
-        return (*so_again, *([again] if self.regenerate else ()), restarts)
+        return (*so_again, *([again] if self.regenerate else ()), *(restarts if self.restarts else ()))
+
+    ends: tuple[str, ...] = ()
+    """What works now and will not then, in sentences."""
+    restarts: tuple[str, ...] = ()
+    """The services that are restarted."""
 
     dates: Dates = field(default_factory=dict)
     """Of what comes back: when it was last changed."""
@@ -196,19 +208,38 @@ def prepare(
         and any(_AUTHORED.match(path) and not derived(path) for path in reversal.targets)
         and _made_since(store, target)
     )
+    made_again = regenerate and not _whole(store, target, reversal)
+    stops = tuple(_stops(host, wanted, facts))
+    written = {*reversal.targets, *(path.lstrip("/") for path in FROM_MC if made_again)}
+    mc = reversal.targets.get(f.SENDMAIL_MC.lstrip("/"), (None, None))
     return Rollback(
         target,
         reversal,
         wanted,
         packages,
-        tuple(_stops(host, wanted, facts)),
-        regenerate and not _whole(store, target, reversal),
+        stops,
+        made_again,
         left,
         tuple(commit for commit in target.commits if commit in brought),
         dates=dates_before(store, target.commits),
         may_stay_down=target.everything and record_of(store, target.commits[-1]).get("started_with") is False,
         gate=_gate(facts) if regenerate else None,
+        ends=consequences(facts, *mc, [stop.name for stop in stops if stop.was_running]) if remains else (),
+        restarts=tuple(_restarts(host, facts, wanted, written)) if remains else (),
     )
+
+
+def _restarts(host: Host, facts: Facts, wanted: Wanted, written: Collection[str]) -> Iterator[str]:
+    """The services that will be restarted, as far as that is known before."""
+    for name in services.names(wanted.services):
+        shall = wanted.running(name)
+        shall = services.runs(host, facts, name) if shall is None else shall
+        if (
+            shall
+            and services.is_installed(host, name, facts)
+            and services.must_restart(host, facts, name, written)
+        ):
+            yield name
 
 
 def _stays(there: Entry | None, earlier: Entry | None) -> bool:

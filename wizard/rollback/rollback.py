@@ -16,7 +16,8 @@ from wizard.gather.host import look
 from wizard.mends.order import extra
 from wizard.model.events import Report
 from wizard.model.facts import Facts
-from wizard.rollback.apply import RollbackResult, RollbackSession, running
+from wizard.rollback import services
+from wizard.rollback.apply import RollbackResult, RollbackSession
 from wizard.rollback.plan import REGENERATING_STEPS, Rollback, prepare
 from wizard.steps.order import STEPS
 from wizard.system.host import Host, Say
@@ -86,7 +87,7 @@ class RollbackRun:
             "steps": list(rollback.target.steps),
             "dependents": list(rollback.target.dependents),
             "everything": rollback.target.everything,
-            "running": list(running(self._facts)),
+            "running": list(services.running(self._facts)),
             "choice": str(self._choice) if self._choice else None,
         }
         self.journal.begin("rollback", self.run.id, self.recorder.who, rollback.reversal.head, request)

@@ -46,7 +46,7 @@ QUESTIONS = (
     Question(
         "Reload the running sendmail now with the new configuration?",
         "N",
-        "sendmail.cf is read back first; step restart follows, and SASL and TLS need a restart anyway",
+        "sendmail.cf is read back first, and SASL and TLS need the restart that follows",
     ),
 )
 _OTHER_QUESTION = r"[^\r\n]*(?:\? \[[^\]\r\n]*\] |Press \[ENTER\] )\Z"

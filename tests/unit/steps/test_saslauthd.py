@@ -12,7 +12,7 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers, Auth
 from wizard.model.facts import Facts, Process
 from wizard.model.plan import Outcome, Sign
-from wizard.rollback.apply import running as daemons_running
+from wizard.rollback.services import running as daemons_running
 from wizard.steps.saslauthd import answers_on_socket
 from wizard.system.host import Host
 

@@ -1,0 +1,65 @@
+"""A rollback says before it is done what will not work any more."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from tests.unit.steps.recorded import file, machine
+from tests.unit.test_exposes import rollback
+from wizard.editors import sendmail_mc
+from wizard.model import facts as f
+from wizard.render.text import rollback_summary, rollback_text
+from wizard.rollback.consequences import consequences
+from wizard.sendmail import cf as sendmail_cf
+
+FOUND = """DAEMON_OPTIONS(`Family=inet,  Name=MTA-v4, Port=smtp, Addr=127.0.0.1')dnl
+DAEMON_OPTIONS(`Family=inet,  Name=MSP-v4, Port=submission, M=Ea, Addr=127.0.0.1')dnl
+"""
+CLIENTS = FOUND.replace("M=Ea, Addr=127.0.0.1", "M=Ea")
+OPEN = FOUND.replace("M=Ea, Addr=127.0.0.1", "M=E")
+SERVERS = CLIENTS.replace("smtp, Addr=127.0.0.1", "smtp, M=A")
+TRIED = SERVERS.replace("M=A", "M=b")
+
+
+def made_of(mc: str) -> str:
+    """Enough of the sendmail.cf that such a sendmail.mc gives."""
+    return "".join(f"O DaemonPortOptions={option.raw}\n" for option in sendmail_mc.daemon_options(mc))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (CLIENTS, FOUND, ["mail clients can no longer reach port 587"]),
+        (CLIENTS, OPEN, ["port 587 takes mail without a login, also from other machines"]),
+        (SERVERS, CLIENTS, ["other mail servers can no longer reach port 25"]),
+        (SERVERS, TRIED, ["passwords can be tried at port 25, too"]),
+        (FOUND, CLIENTS, []),
+        (CLIENTS, f"{CLIENTS}dnl more\n", []),
+    ],
+)
+def test_what_clients_and_servers_meet_no_more(before: str, after: str, words: list[str]) -> None:
+    cf = made_of(before)
+    facts = machine("13", files={f.SENDMAIL_CF: file(cf)}, cf_from_mc=cf)
+    assert list(consequences(facts, file(before), file(after), ())) == words
+    assert sendmail_cf.daemons(cf)
+    never_made = dataclasses.replace(facts, files={**facts.files, f.SENDMAIL_CF: file(made_of(after))})
+    assert not consequences(never_made, file(before), file(after), ()), "it was never in force"
+
+
+def test_a_service_that_is_stopped_ends_logins() -> None:
+    assert consequences(machine("13"), None, None, ("saslauthd",)) == (
+        "saslauthd is stopped: users whose passwords it checks can no longer log in",
+    )
+
+
+def test_it_stands_right_above_the_question_and_what_is_restarted_is_named() -> None:
+    words = "mail clients can no longer reach port 587"
+    plan = dataclasses.replace(rollback(None, None), ends=(words,), restarts=("sendmail",))
+    assert rollback_summary(plan).splitlines()[-1] == f"!! {words}"
+    assert rollback_text(plan).startswith(f"!! {words}\n")
+    assert "note: sendmail is restarted" in rollback_text(plan)
+    assert "restarted" not in rollback_text(rollback(None, None))
+    both = dataclasses.replace(plan, restarts=("saslauthd", "sendmail"))
+    assert "note: saslauthd and sendmail are restarted" in rollback_text(both)

@@ -1,0 +1,73 @@
+"""What works now and will not once steps are rolled back: said before, and above the question."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
+
+from wizard.console import numbered
+from wizard.editors import EditError
+from wizard.editors.daemon_options import is_loopback
+from wizard.model import facts as f
+from wizard.model.facts import Facts
+from wizard.sendmail import cf as sendmail_cf
+from wizard.steps.mc_edit import included_daemons, own_daemons
+
+if TYPE_CHECKING:
+    from snapshots.live.entry import Entry
+    from wizard.sendmail.cf import Daemon
+
+_FOR_CLIENTS = (465, 587)
+
+
+def consequences(
+    facts: Facts, before: Entry | None, after: Entry | None, stopped: Collection[str]
+) -> tuple[str, ...]:
+    """Sentences without their full stop; `before` and `after` are the sendmail.mc, `stopped` the services."""
+    return (*_of_listeners(facts, before, after), *_of_services(stopped))
+
+
+def _of_services(stopped: Collection[str]) -> Iterator[str]:
+    if "sendmail" in stopped:
+        yield "sendmail is stopped: no mail comes in or goes out"
+    if "saslauthd" in stopped:
+        yield "saslauthd is stopped: users whose passwords it checks can no longer log in"
+
+
+def _of_listeners(facts: Facts, before: Entry | None, after: Entry | None) -> Iterator[str]:
+    if before is None or after is None:
+        return
+    old, new = (entry.content.decode("latin-1") for entry in (before, after))
+    live = sendmail_cf.daemons(facts.text(f.SENDMAIL_CF) or "")
+    try:
+        own = own_daemons(new)
+        if not own or own == own_daemons(old):
+            return
+        will = _outside(own | included_daemons(facts, old))
+    except EditError:
+        return
+    now = _outside(live)
+    if lost := sorted(
+        {each.port for each in now if each.port in _FOR_CLIENTS} - {each.port for each in will}
+    ):
+        yield f"mail clients can no longer reach {numbered(lost, 'port')}"
+    if laid_open := sorted(_without_login(will) - _without_login(now)):
+        yield f"{numbered(laid_open, 'port')} takes mail without a login, also from other machines"
+    if _at_25(now) and not _at_25(will):
+        yield "other mail servers can no longer reach port 25"
+    if any("A" not in each.modifiers for each in _at_25(will)) and not any(
+        "A" not in each.modifiers for each in _at_25(now)
+    ):
+        yield "passwords can be tried at port 25, too"
+
+
+def _outside(daemons: Collection[Daemon]) -> list[Daemon]:
+    return [each for each in daemons if not is_loopback(each.address)]
+
+
+def _without_login(daemons: Collection[Daemon]) -> set[int]:
+    return {each.port for each in daemons if each.port in _FOR_CLIENTS and "a" not in each.modifiers}
+
+
+def _at_25(daemons: Collection[Daemon]) -> list[Daemon]:
+    return [each for each in daemons if each.port == 25]
