@@ -6,11 +6,14 @@ import dataclasses
 
 import pytest
 
+from tests.unit.steps.planned import HOWTO, mc
 from tests.unit.steps.recorded import file, machine
 from tests.unit.test_exposes import rollback
 from wizard.editors import sendmail_mc
+from wizard.engine.in_force import Target
 from wizard.model import facts as f
 from wizard.render.text import rollback_summary, rollback_text
+from wizard.rollback.apply import _checks
 from wizard.rollback.consequences import consequences
 from wizard.sendmail import cf as sendmail_cf
 
@@ -63,3 +66,17 @@ def test_it_stands_right_above_the_question_and_what_is_restarted_is_named() -> 
     assert "restarted" not in rollback_text(rollback(None, None))
     both = dataclasses.replace(plan, restarts=("saslauthd", "sendmail"))
     assert "note: saslauthd and sendmail are restarted" in rollback_text(both)
+
+
+def test_afterwards_only_what_is_off_since_then_is_said() -> None:
+    """sendmail.cf was not what sendmail.mc gives before, either; and saslauthd was not there."""
+    found = machine("13")
+    text = mc(found, HOWTO, "smtp-port")
+    applied = dataclasses.replace(found, files={**found.files, f.SENDMAIL_MC: file(text)})
+    gone = Target((), ("smtp-port",), ("saslauthd-start",))
+    plan = dataclasses.replace(rollback(None, None), target=gone)
+    (check,) = _checks(plan, applied, found)
+    assert check.says.startswith("smtp-port is off now: port 25 would offer AUTH")
+    assert not _checks(plan, found, found)
+    everything = dataclasses.replace(plan, target=Target((), ("install", "smtp-port")))
+    assert not _checks(everything, applied, found), "it was asked for"

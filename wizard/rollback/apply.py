@@ -23,7 +23,7 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.generated_files import derived, same_but_dated, source_of
-from wizard.model.plan import Change, Check, Effect, Outcome, Sign
+from wizard.model.plan import Change, Check, Effect, Outcome, Plan, Sign
 from wizard.packages.witness import forget
 from wizard.rollback import services
 from wizard.rollback.plan import FROM_MC, REGENERATING_STEPS, Rollback, newer_sources, old_maps
@@ -132,7 +132,7 @@ class RollbackSession:
         self.journal.settled()
         self.recorder.drift()  # what others did meanwhile
         forget()
-        checks = [] if rollback.target.everything else _checks(rollback, now)
+        checks = [] if rollback.target.everything else _checks(rollback, facts, now)
         return RollbackResult(commit, [*self._noted, *checks], tuple(left))
 
     def _roll_back(self, rollback: Rollback, facts: Facts, left: list[str]) -> None:
@@ -390,9 +390,21 @@ def healthy(facts: Facts) -> bool:
     return bool(wanted) and wanted <= held
 
 
-def _checks(rollback: Rollback, now: Facts) -> list[Check]:
-    """What each step that went would do now, and what follows from it: so one sees what is off, and why."""
-    gone = {*rollback.target.steps, *rollback.target.dependents, *REGENERATING_STEPS}
-    plans = [(step.id, step.plan(now, Answers())) for step in STEPS if step.id in gone]
-    off = [(name, plan) for name, plan in plans if plan.outcome in (Outcome.PENDING, Outcome.BLOCKED)]
-    return [Check(name, Sign.WARNING, f"{name} is off now: {plan.reason}") for name, plan in off]
+def _checks(rollback: Rollback, before: Facts, now: Facts) -> list[Check]:
+    """What each step that went would do now, and what follows from it, where that is new: so one sees what is off, and
+    why. Where no mail server is left, all of it is."""
+    gone = {*rollback.target.steps, *rollback.target.dependents}
+    if "install" in gone:
+        return []
+    steps = [step for step in STEPS if step.id in gone | REGENERATING_STEPS]
+    off = [(step.id, plan) for step in steps if _to_do(plan := step.plan(now, Answers()))]
+    was_off = {step.id for step in steps if _to_do(step.plan(before, Answers()))}
+    return [
+        Check(name, Sign.WARNING, f"{name} is {'off' if name in gone else 'to do'} now: {plan.reason}")
+        for name, plan in off
+        if name not in was_off
+    ]
+
+
+def _to_do(plan: Plan) -> bool:
+    return plan.outcome in (Outcome.PENDING, Outcome.BLOCKED)
