@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from wizard.cli import options
 from wizard.cli.options import answers_of, asks, known, unasked
 from wizard.cli.steps import applied, exit_code, guarded, interrupted, readable_store, undecided_text
-from wizard.console import clean, data, error, out, width
+from wizard.console import clean, data, error, fold, out, width
 from wizard.engine.run import Run
 from wizard.engine.state_dir import changed_for_a_while, must_be_root, must_not_wait
 from wizard.engine.trial import CF_LINES
@@ -142,6 +142,8 @@ def _fixed(
     else:
         out("\nLooked again:\n" if run is not None else "")
         out(report.text(after, width()))
+        for line in _came_of_it(faults, before, after, every):
+            out(line)
     if run is not None and run.undecided:
         error(undecided_text(run, arguments.argv), whole=True)
         return exit_code(run)
@@ -158,3 +160,16 @@ def _not_ours(faults: Sequence[Fault], before: Verdict, wanted: Sequence[str]) -
     for name in wanted:
         if name != ALL and before.fault(name) is None:
             out(f"{name}: does not hold here now, so there is nothing to fix.")
+
+
+def _came_of_it(faults: Sequence[Fault], before: Verdict, after: Verdict, every: bool) -> Iterator[str]:
+    """Which of the faults are fixed, and which are not; where only warnings hold, why `all` fixes none."""
+    fixed = [fault.id for fault in faults if after.fault(fault.id) is None]
+    still = [fault.id for fault in faults if fault.id not in fixed]
+    for word, ids in (("Fixed", fixed), ("Not fixed", still)):
+        if ids:
+            yield f"{word}: {', '.join(ids)}."
+    if every and not faults:
+        warned = ", ".join(fault.id for fault in before.faults if fault.finding.mend.steps)
+        named = f"; a warning is fixed by its name: {warned}" if warned else ""
+        yield from fold(f"Nothing fails, so --fix {ALL} has fixed nothing{named}.")

@@ -21,7 +21,8 @@ _DEEP, _DEEPER = " " * 11, " " * 14
 
 
 def text(verdict: Verdict, width: int = WIDTH) -> str:
-    """Summary, layers, the fault to blame, what else was found, what could not be tested; `width` in columns."""
+    """Summary, layers, the fault to blame, what else was found, what could not be tested, and what it comes to: a terminal
+    may show the end alone. `width` in columns."""
     lines = [clean(verdict.summary), ""]
     signs = verdict.signs
     for layer in ORDER:
@@ -38,7 +39,18 @@ def text(verdict: Verdict, width: int = WIDTH) -> str:
     lines += ["", "Not tested:"]
     lines += [line for each in verdict.untested for line in wrap(f"- {each}", "   ", "     ", width)]
     took = f"Took {verdict.seconds:.1f} s, of which {verdict.waited:.1f} s talking to the ports."
-    return "\n".join([*lines, "", *wrap(took, "", "", width)])
+    return "\n".join([*lines, "", *wrap(took, "", "", width), "", *_in_short(verdict, width)])
+
+
+def _in_short(verdict: Verdict, width: int) -> Iterator[str]:
+    blamed, noted = verdict.blamed, ", ".join(fault.id for fault in verdict.faults)
+    if blamed is None:
+        yield from wrap(
+            f"In short: mail clients can submit{f'; noted: {noted}' if noted else ''}.", "", "   ", width
+        )
+        return
+    yield from wrap(f"In short: {blamed.finding.cause}", "", "   ", width)
+    yield from _fix(blamed, "   ", width)
 
 
 def _fault(fault: Fault, width: int) -> Iterator[str]:
@@ -47,12 +59,17 @@ def _fault(fault: Fault, width: int) -> Iterator[str]:
     yield from wrap(f"cause: {fault.finding.cause}", _DEEP, _DEEPER, width)
     for piece in fault.finding.evidence:
         yield from wrap(f"| {clean(piece.says)}  ({clean(piece.source)})", _DEEP, f"{_DEEP}|   ", width)
-    mend = fault.finding.mend
-    if mend.text:
-        yield from wrap(f"fix: {mend.text}", _DEEP, _DEEPER, width)
-    if mend.steps:
-        yield from command(f"msa-wizard troubleshoot --fix {fault.id}", width, f"{_DEEP}fix: ", _DEEPER)
-        yield from wrap(f"(steps: {', '.join(mend.steps)})", _DEEPER, _DEEPER, width)
+    yield from _fix(fault, _DEEP, width)
+    if fault.finding.mend.steps:
+        yield from wrap(f"(steps: {', '.join(fault.finding.mend.steps)})", _DEEPER, _DEEPER, width)
+
+
+def _fix(fault: Fault, indent: str, width: int) -> Iterator[str]:
+    if fault.finding.mend.text:
+        yield from wrap(f"fix: {fault.finding.mend.text}", indent, f"{indent}   ", width)
+    if fault.finding.mend.steps:
+        what = f"msa-wizard troubleshoot --fix {fault.id}"
+        yield from command(what, width, f"{indent}fix: ", f"{indent}   ")
 
 
 def catalogue_text(diagnoses: Sequence[Diagnosis], width: int = WIDTH) -> str:

@@ -76,6 +76,15 @@ def test_a_verdict_keeps_to_the_width(width: int) -> None:
     assert "saslauthd-dead: 535, the password is refused for everybody" in " ".join(" ".join(lines).split())
 
 
+def test_what_it_comes_to_is_the_last_that_is_said() -> None:
+    """A terminal of 24 lines shows no more."""
+    blamed = report.text(judge(picture(facts={"processes": ()}, mux_problem="no answer")), 80).splitlines()
+    assert blamed[-2] == "In short: sendmail does not run, although systemd calls it active"
+    assert blamed[-1] == "   fix: msa-wizard troubleshoot --fix sendmail-dead"
+    fine = report.text(judge(picture(log=None)), 80).splitlines()
+    assert fine[-1].startswith("In short: mail clients can submit; noted: "), fine[-1]
+
+
 _DONE = Plan.done("restart", "it was")
 _ENDS = (Ending("cf-lines", "lines of your own"), Ending("links", "a link"))
 
