@@ -24,6 +24,8 @@ from wizard.model.facts import SENDMAIL_CF, SERVER_CERT, Facts
 from wizard.model.plan import Plan, Sign
 from wizard.model.session import Session
 from wizard.sendmail.client_name import client_name
+from wizard.smtp import session
+from wizard.smtp.connection import Target
 from wizard.steps import certificate
 from wizard.steps.order import STEPS
 from wizard.system.host import Host
@@ -113,3 +115,25 @@ def test_no_look_says_that_it_is_for_another_name(
     assert target_of(there, "", 587, answers.certificate).server_name == SMTP
     assert target_of(there, "mx.example.test", 587, answers.certificate).server_name is None
     assert f"--host {SMTP}" in watched_login.commands(there, answers.certificate)
+
+
+@pytest.mark.parametrize(
+    ("listener", "ipv4", "ipv6"),
+    [
+        ("Port=submission", "127.0.0.1", "::1"),
+        ("Port=submission, Family=inet6", "127.0.0.1", "::1"),
+        ("Port=submission, Addr=192.0.2.1", "192.0.2.1", "::1"),
+        ("Port=submission, Addr=2001:db8::1, Family=inet6", "127.0.0.1", "2001:db8::1"),
+    ],
+)
+def test_this_host_is_tested_by_the_family_that_was_asked_for(
+    listener: str, ipv4: str, ipv6: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "etc/mail/sendmail.cf"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"O DaemonPortOptions={listener}, Name=MSA, M=Ea\n")
+    monkeypatch.setattr(session, "Host", lambda: Host(tmp_path))
+    assert session.reachable("", 587, "ipv4")[0] == ipv4
+    assert session.reachable("", 587, "ipv6")[0] == ipv6
+    with pytest.raises(ValueError, match=r"^127\.0\.0\.1 is no IPv6 address\.$"):
+        Target("127.0.0.1", family="ipv6")

@@ -144,7 +144,7 @@ def target_of(
 ) -> Target:
     """What to test, with whom the password may go to; an empty `name` is this host, by the name that clients know. Raises
     ValueError."""
-    address, known = reachable(name, port)
+    address, known = reachable(name, port, more.get("family", "any"))
     trust = trust_of(host, accepted or "", store_alone=store_alone, ask=ask)
     served = frozenset[str]()
     if not name:

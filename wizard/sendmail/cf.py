@@ -69,6 +69,15 @@ class Daemon:
         A wildcard of either family answers on 127.0.0.1, which sendmail exempts from its rate limit; ::1 it does not."""
         return "127.0.0.1" if self.everywhere else self.address
 
+    def reachable_by(self, family: str) -> str:
+        """The same by `ipv4`, `ipv6` or `any` of them; empty where it does not answer there. One of IPv6 without an address
+        answers by both (net.ipv6.bindv6only is 0)."""
+        if family == "any":
+            return self.reachable_at
+        if self.everywhere:
+            return "127.0.0.1" if family == "ipv4" else "::1" if self.family == "inet6" else ""
+        return self.address if (":" in self.address) == (family == "ipv6") else ""
+
 
 @functools.lru_cache(maxsize=8)
 def options(cf: str) -> tuple[tuple[str, str], ...]:

@@ -65,6 +65,8 @@ class Target:
             )
         if self.family not in FAMILIES:
             raise ValueError(f"the address family {visible(self.family, 40)} is not any, ipv4 or ipv6.")
+        if self.family != "any" and _family(self.host) not in (None, self.family):
+            raise ValueError(f"{self.host} is no {self.family.replace('ip', 'IP')} address.")
         if not 0 < self.timeout <= 600 or not 0 < self.deadline <= 3600:
             raise ValueError("the timeout must be within 0 to 600 seconds, the deadline within 0 to 3600.")
         for address in filter(None, (self.send_to, self.sender)):
@@ -84,6 +86,14 @@ class Target:
     def tls_on_connect(self) -> bool:
         """Whether TLS comes first, before the greeting."""
         return self.port == 465 if self.implicit_tls is None else self.implicit_tls
+
+
+def _family(host: str) -> str | None:
+    """That of an address; None for a name, which may have both."""
+    try:
+        return f"ipv{ipaddress.ip_address(host).version}"
+    except ValueError:
+        return None
 
 
 def _host(host: str) -> str:

@@ -327,7 +327,7 @@ class PresentedCertificate:
     says: str = ""
 
 
-def reachable(host: str, port: int) -> tuple[str, str | None]:
+def reachable(host: str, port: int, family: str = "any") -> tuple[str, str | None]:
     """The address to test, and on this host itself (an empty `host`) the name that clients know it by. Raises ValueError.
 
     This host is reached where its own sendmail.cf says that it listens: behind a NAT its name leads elsewhere."""
@@ -340,7 +340,9 @@ def reachable(host: str, port: int) -> tuple[str, str | None]:
         entry = None
     daemons = sendmail_cf.for_clients(entry.content.decode("latin-1"), port) if entry else ()
     name, resolves = qualified_name(own)
-    return daemons[0].reachable_at if daemons else "127.0.0.1", name if resolves else None
+    answers = [address for daemon in daemons if (address := daemon.reachable_by(family))]
+    address = answers[0] if answers else "::1" if family == "ipv6" else "127.0.0.1"
+    return address, name if resolves else None
 
 
 def greeting(address: str, port: int, *, tls: bool = False, timeout: float = TIMEOUT) -> str:
