@@ -25,6 +25,7 @@ from wizard.cli.options import ask, credentials, entered, must_be_asked
 from wizard.delivery import version_line
 from wizard.engine.state_dir import InterruptedRun
 from wizard.errors import AnswersError, CannotHere
+from wizard.model.answers import Answers
 from wizard.model.answers_file import saved
 from wizard.system.host import Host
 from wizard.system.signals import Interrupt
@@ -284,6 +285,27 @@ def test_a_signal_at_the_password_of_debug_says_that_nothing_was_changed(
         logins._user(argparse.Namespace(user="alice", password_stdin=False), interrupt)
     assert raised.value.sentence == "interrupted by SIGINT. Nothing was changed"
     assert capsys.readouterr().err == "\n", "it begins a row of its own"
+
+
+def test_a_test_with_a_password_of_nobody_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("wizard.cli.logins.answers_of", lambda *_, **__: Answers())
+    assert cli.main(["test", "--password-stdin"]) == AnswersError.exit_code
+    assert "--password-stdin needs a --user NAME" in capsys.readouterr().err
+
+
+def test_ctrl_c_at_the_password_begins_a_row(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ended(_: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", ended)
+    with pytest.raises(KeyboardInterrupt):
+        credentials("alice", argparse.Namespace(password_stdin=False))
+    assert capsys.readouterr().err == "\n"
 
 
 def test_ctrl_d_at_the_password_is_no_password(

@@ -84,6 +84,9 @@ def test_it_is_away_while_somebody_is_asked(clock: Clock, monkeypatch: pytest.Mo
     with console.making_way(line):
         assert options.ask("apply? ") == "y"
     assert drawn(stream) == ""
+    clock.now += 1.1
+    line.tick()
+    assert drawn(stream) == "\r... looking, 1 s", "the minute of the question is none of waiting"
 
 
 def test_it_names_the_step_at_work(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -299,6 +299,8 @@ def test(arguments: argparse.Namespace) -> int:
     # Empty is an answer, too: this host, nobody, no message.
     name = chosen.host if arguments.host is None else arguments.host
     user = chosen.user if arguments.user is None else arguments.user
+    if arguments.password_stdin and not user:
+        raise AnswersError("--password-stdin needs a --user NAME")
     saved_to = chosen.send_to if user else ""
     host = Host()
     try:

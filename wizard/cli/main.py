@@ -90,7 +90,10 @@ def _run(arguments: list[str]) -> int:
     module, _, name = parsed.run.partition(":")
     from wizard.render.waiting import LOOKING, waiting
 
-    with waiting(_WAITS.get(parsed.run, LOOKING), parsed.quiet):
+    waits = (
+        "waiting for a login" if getattr(parsed, "from_outside", False) else _WAITS.get(parsed.run, LOOKING)
+    )
+    with waiting(waits, parsed.quiet):
         return int(getattr(import_module(f"wizard.cli.{module}"), name)(parsed))
 
 

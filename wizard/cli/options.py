@@ -168,7 +168,7 @@ def _on_a_row_of_its_own(stream: TextIO) -> Iterator[None]:
     """What is said next begins a row where a signal or Ctrl-D has ended a question inside."""
     try:
         yield
-    except (Interrupted, EOFError):
+    except (Interrupted, KeyboardInterrupt, EOFError):
         print(file=stream)
         raise
 

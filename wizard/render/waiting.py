@@ -20,25 +20,30 @@ LOOKING = "looking at this host"
 
 
 class WaitingLine:
-    """Drawn by a thread of its own; while inside (`with`) it is away, for something else is on the terminal."""
+    """Drawn by a thread of its own; while inside (`with`) it is away, for something else is on the terminal, and no second
+    counts."""
 
     def __init__(self, stream: TextIO, words: str) -> None:
         self._stream = stream
         self._words = words
-        self._since = self._spoke = time.monotonic()
+        self._since = self._spoke = self._went = time.monotonic()
         self._away = self._drawn = 0
         self._lock = threading.RLock()  # a signal may print while we do
         self._over = threading.Event()
 
     def __enter__(self) -> None:
         with self._lock:
+            if not self._away:
+                self._went = time.monotonic()
             self._away += 1
             self._draw("")
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._away -= 1
-            self._spoke = time.monotonic()
+            self._spoke = now = time.monotonic()
+            if not self._away:
+                self._since += now - max(self._went, self._since)
 
     def says(self, words: str) -> None:
         """What is waited for from now on."""
