@@ -313,7 +313,10 @@ class SmtpPort(ListenerStep):
     howto = "3.5"
     title = "No AUTH on port 25"
     without = "passwords can be tried at port 25, too"
-    why = "Port 25 is for other mail servers. Nobody should be able to try passwords there."
+    why = (
+        "Port 25 is for other mail servers; Debian listens there on 127.0.0.1 only. Nobody should be able to try passwords "
+        "there."
+    )
     service = "smtp"
     require = "A"
 
@@ -327,6 +330,18 @@ class SmtpPort(ListenerStep):
             local = Wanted("smtp", "inet", "MTA-local", "127.0.0.1", "A", "")
             mc = sendmail_mc.add_listener(mc, local, line)
         return mc
+
+    def notes(self, before: str, after: str) -> tuple[str, ...]:
+        """Whether other machines reach it only now."""
+        now, then = (
+            [each.loopback for each in sendmail_mc.daemon_options(mc) if each.service == self.service]
+            for mc in (before, after)
+        )
+        opens = (
+            "port 25 is open to other machines from now on, as mail servers that deliver here need it; to keep it for this host "
+            "alone: `msa-wizard answers --set listen.smtp=127.0.0.1 --save` first"
+        )
+        return (*super().notes(before, after), *([opens] if now and all(now) and not all(then) else ()))
 
     def narrows(self, cf: str) -> bool:
         """A login is offered there."""

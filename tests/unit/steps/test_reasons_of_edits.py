@@ -44,6 +44,21 @@ def test_who_asks_for_ipv6_is_told_why_listeners_of_ipv4_go(name: str) -> None:
     assert edit.notes == ()
 
 
+def test_that_other_machines_reach_port_25_is_said_and_how_to_prevent_it() -> None:
+    facts, alone = machine("13"), Answers(Listen(smtp=("127.0.0.1",)))
+    edit = step("smtp-port").plan(facts, Answers())
+    [note] = edit.notes
+    assert note.startswith("port 25 is open to other machines from now on")
+    assert "listen.smtp=127.0.0.1" in note
+    kept = step("smtp-port").plan(facts, alone)
+    assert (kept.outcome, kept.notes) == (Outcome.PENDING, ())
+    assert "Port=smtp, Addr=127.0.0.1, M=A" in kept.changes[0].describe().diff
+    again = after(facts, edit)
+    opened = again.text(f.SENDMAIL_MC) or ""
+    files = {**again.files, f.SENDMAIL_MC: file(opened.replace("Port=smtp, M=A", "Port=smtp"))}
+    assert step("smtp-port").plan(machine("13", files=files), Answers()).notes == (), "it is open already"
+
+
 @pytest.mark.parametrize(
     ("own", "lacking"), [("DIGEST-MD5", "LOGIN PLAIN"), ("LOGIN", "PLAIN"), ("LOGIN PLAIN", "")]
 )
