@@ -174,8 +174,11 @@ def not_ready(facts: Facts, name: str) -> str:
             "left to do."
         )
     entry = facts.files.get(certificate(facts))
-    _, objections = judge_file(entry.content if entry is not None else b"", name)
-    wrong = [each.says for each in objections if each.kind != "expires-soon"]
+    trial = facts.tls_trial
+    if trial is not None and trial.unfit:
+        return f"Mail clients cannot use this yet: {certificate(facts)}: {trial.unfit}."
+    _, objections = judge_file(entry.content if entry is not None else b"", name, trial)
+    wrong = [each.says for each in objections if each.kind not in ("expires-soon", "untried")]
     return f"Mail clients will take it amiss: the certificate {'; it '.join(wrong)}." if wrong else ""
 
 

@@ -17,13 +17,18 @@ from wizard.certificates import SOON, certificates, judge, parsed
 from wizard.certificates.handshake import fits, judged
 from wizard.certificates.self_signed import DAYS, link_name, new_key, self_signed
 from wizard.changes.file import FileChange
+from wizard.client_settings import not_ready
 from wizard.engine.overview import found
 from wizard.errors import HostError, PemError
 from wizard.gather.certificates import Named, details, judgement
+from wizard.gather.firewall import read_entries
 from wizard.gather.host import look
+from wizard.gather.pair_trial import pair_trial
 from wizard.model.answers import Answers
 from wizard.model.facts import COMMON_KEY, SERVER_CERT, TlsRefusal
 from wizard.model.plan import Sign
+from wizard.model.step_facts import PairTrial
+from wizard.sendmail.cf_needs import TlsFiles
 from wizard.system.host import Host
 
 HOST = Host()
@@ -247,10 +252,50 @@ def test_the_first_look_judges_the_certificate_like_the_rest(authority: Authorit
     right = Entry(Kind.FILE, 0o644, 0, 0, authority.leaf().certificate.encode())
     check = next(
         each
-        for each in found(machine("12", files={SERVER_CERT: right}), Answers())
+        for each in found(machine("12", files={SERVER_CERT: right}, tls_trial=PairTrial(True)), Answers())
         if each.id == "certificate"
     )
     assert check.sign is Sign.OK
+
+
+@pytest.mark.parametrize("euid", [0, 1000])
+def test_the_first_look_calls_no_certificate_right_that_was_not_verified(
+    authority: Authority, euid: int
+) -> None:
+    entry = Entry(Kind.FILE, 0o644, 0, 0, authority.leaf().certificate.encode())
+    facts = machine("12", euid=euid, files={SERVER_CERT: entry})
+    check = next(each for each in found(facts, Answers()) if each.id == "certificate")
+    assert check.sign is Sign.UNKNOWN
+    assert ("only root can see whether clients trust it" if euid else "was not verified") in check.says
+
+
+def test_the_first_look_says_what_show_says_of_a_chain_that_leads_nowhere(
+    authority: Authority, tmp_path: Path
+) -> None:
+    cf = "O ServerCertFile=/etc/mail/a.crt\nO ServerKeyFile=/etc/mail/a.key\nO CACertFile=/etc/mail/a.crt\n"
+    cf += "O DaemonPortOptions=Name=MSP, Port=submission, M=Ea\n"
+    own, other = authority.leaf(logged=True), authority.leaf()
+    for folder in ("etc/mail", "var"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "etc/mail/sendmail.cf").write_text(cf)
+    for chain, key, sign, says in (
+        (own.certificate, own.key, Sign.FAILED, "without the intermediate certificates"),
+        (own.certificate + authority.between, own.key, Sign.FAILED, "that lead to no authority known here"),
+        (other.certificate + authority.between, other.key, Sign.WARNING, "cannot trace it to an authority"),
+        (own.certificate, other.key, Sign.FAILED, "the key is not the key of this certificate"),
+        (own.certificate, "", Sign.FAILED, "holds no private key"),
+    ):
+        for name, content in (("a.crt", chain), ("a.key", key)):
+            (tmp_path / "etc/mail" / name).write_text(content)
+            (tmp_path / "etc/mail" / name).chmod(0o600)
+        host = Host(tmp_path)
+        facts = replace(machine("12"), tls_trial=pair_trial(host, TlsFiles.of(cf)))
+        files, _ = read_entries(host, ("/etc/mail/sendmail.cf", "/etc/mail/a.crt"))
+        facts = replace(facts, files={**facts.files, **files})
+        check = next(each for each in found(facts, Answers()) if each.id == "certificate")
+        assert (check.sign, says in check.says) == (sign, True), check
+        assert says in not_ready(facts, NAME)
+    assert pair_trial(host, TlsFiles.of("")) is None
 
 
 def test_the_first_look_knows_a_key_that_sendmail_refuses(authority: Authority) -> None:

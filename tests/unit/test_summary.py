@@ -34,6 +34,7 @@ from wizard.model.facts import Process
 from wizard.model.plan import Check, Plan, Sign
 from wizard.model.session import Session, TakenBack
 from wizard.model.set_option import with_set
+from wizard.model.step_facts import PairTrial
 from wizard.rehearse.outcome import shown
 from wizard.render.files import report
 from wizard.render.text import SIGN_WORDS, check_text, summary_text
@@ -493,7 +494,7 @@ def test_a_good_certificate_is_told_by_its_name_and_its_end(tmp_path: Path) -> N
     pem = Authority(tmp_path).leaf("mail.example.test").certificate
     certificate = parsed(pem.encode())
     assert certificate is not None
-    facts = machine("13", files={f.SERVER_CERT: file(pem)})
+    facts = machine("13", files={f.SERVER_CERT: file(pem)}, tls_trial=PairTrial(True))
     (said,) = (each for each in found(facts, Answers()) if each.id == "certificate")
     until = f"{certificate.not_after:%F}"
     assert (said.sign, said.says) == (Sign.OK, f"the certificate is for mail.example.test, until {until}")

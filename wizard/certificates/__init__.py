@@ -20,6 +20,7 @@ from wizard.console import clean, count
 from wizard.errors import PemError
 from wizard.model.answer_checks import MOST_NAMES
 from wizard.model.plan import Sign, worst
+from wizard.model.step_facts import PairTrial
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9. ]+)-----\s*?\n(.*?)-----END \1-----", re.DOTALL)
 _KEY = b"PRIVATE KEY"
@@ -360,11 +361,23 @@ def parsed(content: bytes, name: str = "") -> Certificate | None:
         return None
 
 
-def judge_file(content: bytes, name: str) -> tuple[Certificate | None, list[Property]]:
-    """The first certificate in a PEM file, None where there is none, and the judgement as far as the file alone tells."""
+def judge_file(
+    content: bytes, name: str, trial: PairTrial | None
+) -> tuple[Certificate | None, tuple[Property, ...]]:
+    """The first certificate in a PEM file, None where there is none, and its judgement; without a `trial` it is said that it was
+    not verified."""
     first = parsed(content)
-    objections = judge(first, name) if first is not None else ()
-    return first, [each for each in objections if each.kind != "untried"]
+    if first is None:
+        return None, ()
+    if trial is not None:
+        first = replace(
+            first,
+            trusted=trial.trusted,
+            refusal=trial.refusal,
+            refusal_says=trial.refusal_says,
+            chain=trial.chain,
+        )
+    return first, judge(first, name)
 
 
 def _loaded(ders: Sequence[bytes]) -> list[Any]:

@@ -13,7 +13,7 @@ from wizard.editors.daemon_options import is_loopback
 from wizard.engine.asked_for import asked_for
 from wizard.engine.in_force import applied
 from wizard.engine.planner import Planner
-from wizard.gather.certificates import another
+from wizard.gather.certificates import another, ways_out
 from wizard.gather.host import apt_simulation, look, packages_missing
 from wizard.model import facts as f
 from wizard.model.answers import Answers
@@ -183,22 +183,31 @@ def _certificate(facts: Facts, answers: Answers) -> Check:
 
 
 def _judged(facts: Facts, answers: Answers, path: str) -> Check:
-    """The one judgement of the certificate, as far as the file alone tells."""
+    """The one judgement of the certificate."""
     entry = facts.files.get(path)
     name = client_name(facts, answers.certificate, facts.fqdn if facts.fqdn_resolves else "")
-    seen, objections = judge_file(entry.content if entry is not None else b"", name)
-    if not objections:
+    trial = facts.tls_trial
+    seen, objections = judge_file(entry.content if entry is not None else b"", name, trial)
+    if trial is not None and trial.unfit:
+        return Check("certificate", Sign.FAILED, f"{path}: {trial.unfit}", another(seen, ("key",)))
+    wrong = [each for each in objections if each.kind != "untried"]
+    if seen is None or not wrong:
         says = (
             f"the certificate is for {name}, until {seen.not_after:%F}"
             if seen and name
             else f"{path} is there"
         )
+        if objections:
+            unseen = (
+                "it was not verified" if facts.euid == 0 else "only root can see whether clients trust it"
+            )
+            return Check("certificate", Sign.UNKNOWN, f"{says}; {unseen}")
         return Check("certificate", Sign.OK, says)
-    says = f"the certificate {'; it '.join(each.says for each in objections)}"
+    says = f"the certificate {'; it '.join(each.says for each in wrong)}"
     lineage = lineage_behind(path, brings(facts.files.get(HOOK)))
-    kept = "" if seen is None or seen.self_signed else lineage
-    remedy = another(seen, [each.kind for each in objections], kept)
-    return Check("certificate", worst(each.sign for each in objections), says, remedy)
+    kept = "" if seen.self_signed else lineage
+    remedy = (trial.unsent if trial else "") or ways_out(seen, [each.kind for each in wrong], kept)
+    return Check("certificate", worst(each.sign for each in wrong), says, remedy)
 
 
 def _firewall(facts: Facts) -> Check:

@@ -127,7 +127,7 @@ def judgement(seen: Certificate, name: str, lineage: str = "") -> list[Check]:
         if mine:
             says = "; ".join(f"it {each.says}" for each in mine)
         above = [line for each in checks for line in each.remedy.splitlines()]
-        ways = _remedy(seen, [each.kind for each in mine], lineage).splitlines()
+        ways = ways_out(seen, [each.kind for each in mine], lineage).splitlines()
         remedy = "\n".join(line for line in ways if line not in above)
         checks.append(Check(check, worst(each.sign for each in mine), says, remedy))
     if not name:
@@ -187,7 +187,7 @@ _ANOTHER = ENDING | frozenset(["key-small", "name", "no-alternative-name", "self
 """What another certificate puts right."""
 
 
-def _remedy(seen: Certificate, kinds: Sequence[str], lineage: str) -> str:
+def ways_out(seen: Certificate, kinds: Sequence[str], lineage: str) -> str:
     """The ways out of what is wrong with it, a line each; empty where there is none."""
     if "chain" in kinds:
         return "\n".join(whole_chain(seen))

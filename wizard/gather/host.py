@@ -21,6 +21,7 @@ from wizard.editors import EditError, sendmail_mc
 from wizard.errors import HostError
 from wizard.gather.firewall import look_at_firewalls, read_entries, ssh_port
 from wizard.gather.origin import foreign
+from wizard.gather.pair_trial import pair_trial
 from wizard.model import facts as f
 from wizard.model.facts import Facts, Process, Release, Service
 from wizard.model.step_facts import AptPlan
@@ -121,6 +122,7 @@ def look(
         files |= read_entries(host, wrong - files.keys())[0]
         search = ":".join(str(host.path(folder)) for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))
         tools = frozenset(tool for tool in TOOLS if shutil.which(tool, path=search))
+        asked_trial = pool.submit(pair_trial, host, named) if os.geteuid() == 0 else None
         asked_sasldb = pool.submit(users, host, _text(files, conf))
         mc, submit_mc = (
             pool.submit(_m4, host, files, path) if "m4" in tools else None
@@ -168,6 +170,7 @@ def look(
         cf_newest=_cf_newest(host, files),
         tls_missing=_tls_missing(host, files, from_mc),
         tls_refused=tls,
+        tls_trial=asked_trial.result() if asked_trial else None,
         cf_changed=cf_changed,
         without_tls=without_tls(host, from_mc) if from_mc and os.geteuid() == 0 else (),
         without_start=without_start(host, from_mc) if from_mc else "",

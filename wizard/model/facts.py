@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from snapshots.live.entry import Entry
-from wizard.model.step_facts import Acme, AptPlan, Fail2ban, Logins, MailLately, Tlsa, TlsTaken
+from wizard.model.step_facts import Acme, AptPlan, Fail2ban, Logins, MailLately, PairTrial, Tlsa, TlsTaken
 from wizard.system.accepted_login import AcceptedLogin
 from wizard.system.sockets import Listener
 
@@ -252,6 +252,8 @@ class Facts:
     """Files for TLS that sendmail.cf names, or would name when made again, and that are not there."""
     tls_refused: tuple[TlsRefusal, ...] = ()
     """What sendmail does not take of the files for TLS that sendmail.cf names, owner and mode being what they are."""
+    tls_trial: PairTrial | None = None
+    """Of the pair that sendmail.cf names; None where there is none, and where only root can try it."""
     cf_changed: float = 0.0
     """When the newest of what sendmail reads only at start was changed, seconds since the epoch."""
     without_tls: tuple[str, ...] = ()

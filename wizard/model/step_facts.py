@@ -22,6 +22,22 @@ class RecentLogin:
 
 
 @dataclass(frozen=True)
+class PairTrial:
+    """What a mail client with this host's authorities makes of the server's certificate and key."""
+
+    trusted: bool = False
+    refusal: int | None = None
+    """OpenSSL's X509_V_ERR_* number where it refuses it."""
+    refusal_says: str = ""
+    chain: tuple[str, ...] = ()
+    """The subjects of all that it is sent, where that is more than one."""
+    unfit: str = ""
+    """Why OpenSSL does not take the two together, empty where it does."""
+    unsent: str = ""
+    """What to do so that sendmail sends the intermediate certificates of the file, too; empty where it does."""
+
+
+@dataclass(frozen=True)
 class Logins:
     """What a policy on logins is judged by."""
 
