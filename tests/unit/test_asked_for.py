@@ -17,7 +17,7 @@ from wizard.engine.asked_for import asked_for
 from wizard.engine.engine import Engine
 from wizard.engine.overview import state
 from wizard.model import facts as f
-from wizard.model.answers import Answers, Auth
+from wizard.model.answers import Answers, Auth, Listen, Login
 from wizard.model.plan import Plan
 from wizard.steps.order import step
 from wizard.system.host import Host
@@ -54,6 +54,12 @@ def test_settings_that_changed_are_no_drift(tmp_path: Path) -> None:
     assert plan.reason.startswith(
         'your settings ask for [auth] saslauthd_mechanism = "shadow": MECHANISMS is "pam"'
     )
+
+
+def test_only_the_settings_that_a_step_is_pending_for_are_named(tmp_path: Path) -> None:
+    now = dataclasses.replace(SHADOW, login=Login("no-system-accounts"), listen=Listen(implicit_tls=True))
+    plan = told(tmp_path, Answers(), now, "pam")
+    assert plan.reason.startswith('your settings ask for [auth] saslauthd_mechanism = "shadow": MECHANISMS')
 
 
 @pytest.mark.parametrize("then", [SHADOW, None])

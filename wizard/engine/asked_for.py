@@ -4,7 +4,7 @@ when it was applied, or because its own rollback could take it back in part only
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
@@ -32,13 +32,23 @@ def asked_for(planner: Planner, facts: Facts, plans: Mapping[str, Plan], store: 
             by_answers.setdefault(json.dumps(then), []).append(step)
     for text, steps in by_answers.items():
         then = _with(planner.answers, json.loads(text))
-        if then is None or not (words := _differ(then, planner.answers)):
+        if then is None or not (sections := _differing(then, planner.answers)):
             continue
-        before = replace(planner, answers=then, report=lambda _: None).plan(facts=facts)
-        for step in steps:
-            if before[step].outcome is not Outcome.PENDING:
-                reason = f"your settings ask for {words}: {plans[step].reason}"
-                told[step] = replace(plans[step], reason=reason, word=ASKED_FOR)
+        quiet = replace(planner, report=lambda _: None)
+        before = replace(quiet, answers=then).plan(facts=facts)
+        asked = [step for step in steps if before[step].outcome is not Outcome.PENDING]
+        # Where several differ, those count with which, as they were, there is nothing to do. What is behind takes its time.
+        last = max((at for at, each in enumerate(quiet.steps) if each.id in asked), default=-1)
+        quiet = replace(quiet, steps=quiet.steps[: last + 1])
+        alone = {
+            name: replace(quiet, answers=_with_section(planner.answers, name, then)).plan(facts=facts)
+            for name in (sections if len(sections) > 1 else ())
+        }
+        for step in asked:
+            because = [name for name in alone if alone[name][step].outcome is not Outcome.PENDING]
+            words = _differ(then, planner.answers, because or sections)
+            reason = f"your settings ask for {words}: {plans[step].reason}"
+            told[step] = replace(plans[step], reason=reason, word=ASKED_FOR)
     pending = {step for step, plan in told.items() if plan.outcome is Outcome.PENDING}
     for step in pending & _in_part(store, pending):
         told[step] = replace(told[step], reason=f"rolled back in part: {told[step].reason}", word=ASKED_FOR)
@@ -82,10 +92,19 @@ def _with(now: Answers, then: object) -> Answers | None:
     return replace(now, **{name: getattr(kept, name) for name in _SECTIONS})
 
 
-def _differ(then: Answers, now: Answers) -> str:
-    """What the settings say now that they did not say then, as the file has it."""
+def _with_section(now: Answers, name: str, then: Answers) -> Answers:
+    return replace(now, **{name: getattr(then, name)})
+
+
+def _differing(then: Answers, now: Answers) -> list[str]:
+    """The sections that are not as they were."""
+    return [name for name in _SECTIONS if getattr(then, name) != getattr(now, name)]
+
+
+def _differ(then: Answers, now: Answers, sections: Sequence[str]) -> str:
+    """What these sections of the settings say now that they did not say then, as the file has it."""
     lines = []
-    for section in _SECTIONS:
+    for section in sections:
         old, new = getattr(then, section), getattr(now, section)
         for each in fields(new):
             value = getattr(new, each.name)

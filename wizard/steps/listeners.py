@@ -290,6 +290,8 @@ class SubmissionPort(ListenerStep):
             return f"the line for port 587 does not require AUTH ({self.places(before)})"
         if self.over_to_ipv6(before, after):
             return f"the settings ask for IPv6, and port 587 has IPv4 alone ({self.places(before)})"
+        if _serves_465(after) and not _serves_465(before):
+            return "sendmail.mc has no line that serves port 465 to other machines"
         return f"sendmail.mc has other listeners for mail clients ({self.places(before)})"
 
     def done_reason(self, mc: str) -> str:
@@ -304,6 +306,10 @@ class SubmissionPort(ListenerStep):
         tls = f", and so does port 465 ({numbered(on_tls)})" if on_tls else ""
         local = f"; {numbered(open_here)}: for programs of this host, without a login" if open_here else ""
         return f"port 587 requires AUTH ({self.places(mc, but=open_here)}){tls}{local}"
+
+
+def _serves_465(mc: str) -> bool:
+    return any(each.service == "submissions" and not each.loopback for each in sendmail_mc.daemon_options(mc))
 
 
 class SmtpPort(ListenerStep):

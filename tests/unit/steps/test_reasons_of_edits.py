@@ -44,6 +44,13 @@ def test_who_asks_for_ipv6_is_told_why_listeners_of_ipv4_go(name: str) -> None:
     assert edit.notes == ()
 
 
+def test_that_a_line_for_port_465_is_missing_is_said() -> None:
+    facts = machine("13")
+    facts = after(facts, step("submission-port").plan(facts, Answers()))
+    edit = step("submission-port").plan(facts, Answers(Listen(implicit_tls=True)))
+    assert edit.reason == "sendmail.mc has no line that serves port 465 to other machines"
+
+
 def test_that_other_machines_reach_port_25_is_said_and_how_to_prevent_it() -> None:
     facts, alone = machine("13"), Answers(Listen(smtp=("127.0.0.1",)))
     edit = step("smtp-port").plan(facts, Answers())
