@@ -213,7 +213,9 @@ def test_who_may_log_in_is_advised_where_nobody_has_chosen() -> None:
     assert policy.sign is Sign.PENDING
     assert policy.remedy == "msa-wizard apply login-policy --set login.policy=no-system-accounts"
     elsewhere = Plan.not_applicable("login-policy", "PAM is not asked on this host")
-    assert not [x for x in summary(seen(one=elsewhere), session_of(), needing).missing if x.id == "policy"]
+    [policy] = [x for x in summary(seen(one=elsewhere), session_of(), needing).missing if x.id == "policy"]
+    assert policy.sign is Sign.WARNING, "it is chosen, and cannot be had"
+    assert policy.says == "login.policy of your settings has no effect: PAM is not asked on this host"
 
 
 def test_a_limit_on_guessing_is_advised_where_nobody_has_chosen() -> None:

@@ -154,6 +154,8 @@ def _advised(overview: Overview, session: Session) -> Iterator[Check]:
     if plan is not None and plan.reason == login_policy.OPTIONAL:
         says = "advised: let neither root nor system accounts log in, whose passwords the whole world can try to guess"
         yield Check("policy", Sign.PENDING, says, login_policy.CHOOSE)
+    elif plan is not None and plan.outcome is Outcome.NOT_APPLICABLE:
+        yield Check("policy", Sign.WARNING, f"login.policy of your settings has no effect: {plan.reason}")
     plan = overview.plans.get(GuessLimit.id)
     if plan is not None and plan.reason == guess_limit.OPTIONAL:
         says = "advised: ban those who guess passwords, for a while; nothing ends it now"
