@@ -15,6 +15,7 @@ from tests.authority import Authority, Signed
 from tests.unit.steps.recorded import RECORDED, file, machine
 from wizard.changes.command import DialogueChange
 from wizard.changes.file import FileChange
+from wizard.changes.service import ServiceChange
 from wizard.engine.edits import at_the_first
 from wizard.engine.trial import CF_LINES, EFFECTS, LINKS, lost, tried
 from wizard.errors import GateError
@@ -433,6 +434,10 @@ def test_what_sendmail_cf_refuses_and_an_edited_sendmail_mc_does_not(
     plan = tried(host, facts, Sendmailconfig().plan(facts, Answers()))
     [ending] = [each for each in plan.ends if each.id == "protection"]
     assert ending.lines == (line,)
+    start = Plan.pending("restart", "", ServiceChange("sendmail", "systemd", enable=False, was_running=False))
+    assert tried(host, facts, start).ends == (ending,), "it makes a sendmail.cf that is older"
+    assert tried(host, replace(facts, cf_newest=True), start).ends == ()
+    assert tried(host, replace(facts, planned=frozenset({"sendmailconfig"})), start).ends == ()
     # Where it is so already, or a step puts it right before, nothing ends.
     bad = facts_of(host, good.replace(was, is_now))
     bad = replace(bad, files={**bad.files, f.SENDMAIL_CF: file(bad.cf_from_mc or "")})

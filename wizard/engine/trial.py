@@ -9,6 +9,7 @@ from dataclasses import replace
 from snapshots.live.entry import Kind
 from wizard.changes.command import CommandChange, DialogueChange
 from wizard.changes.file import FileChange
+from wizard.changes.service import ServiceChange
 from wizard.console import count
 from wizard.editors import EditError, sendmail_mc
 from wizard.engine.rewritten import rewritten, rewritten_by_update_auth
@@ -22,7 +23,7 @@ from wizard.sendmail.m4 import expand_text
 from wizard.sendmail.mc_gate import Gate, SubmitGate
 from wizard.steps.protection import lost_protection
 from wizard.steps.sendmail_auth import SendmailAuth
-from wizard.steps.sendmailconfig import EDITS
+from wizard.steps.sendmailconfig import EDITS, Sendmailconfig
 from wizard.system.host import Host
 from wizard.system.links import WRITTEN, in_the_way, linked
 
@@ -64,6 +65,8 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
             plan = replace(plan, ends=(*plan.ends, *_protection(facts), *ours, *submit, *links))
             # Where an edit comes first, it has been said there.
             plan = plan if edits or facts.planned & EDITS else rewritten(host, facts, plan)
+        elif isinstance(change, ServiceChange) and _makes_cf(facts, change):
+            plan = replace(plan, ends=(*plan.ends, *_protection(facts)))
     return plan
 
 
@@ -142,6 +145,12 @@ def lost(facts: Facts) -> tuple[Ending, ...]:
     says = (goes if lines else "") + (comes if back else "")
     to_do = "To keep it as it is, put that into sendmail.mc"
     return (Ending(CF_LINES, says + to_do, (*lines, *(f"comes back: {line}" for line in back))),)
+
+
+def _makes_cf(facts: Facts, change: ServiceChange) -> bool:
+    """Whether it starts sendmail, which makes a sendmail.cf again that is older than sendmail.mc, and no step before it does."""
+    starts = change.name == "sendmail" and change.verb == "restart"
+    return starts and not facts.cf_newest and Sendmailconfig.id not in facts.planned
 
 
 def _protection(facts: Facts) -> tuple[Ending, ...]:

@@ -228,8 +228,8 @@ class SubmissionPort(ListenerStep):
     def notes(self, before: str, after: str) -> tuple[str, ...]:
         """What was open without a login."""
         listeners = (
-            f"port {listener.port_number} on {listener.address or 'every address'} (line {listener.line} of sendmail.mc) takes mail "
-            "without a login now, also from other machines; from now on who submits there must log in"
+            f"line {listener.line} of sendmail.mc lets port {listener.port_number} on {listener.address or 'every address'} take mail "
+            "without a login, also from other machines; from now on who submits there must log in"
             for listener in sendmail_mc.daemon_options(before)
             if listener.service in ("submission", "submissions")
             and not listener.loopback
