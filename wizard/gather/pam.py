@@ -130,7 +130,8 @@ class _Reader:
             if self.host.exists(self._at(says.module)):
                 self.read(self._at(says.module), only if says.kind == INCLUDE else says.kind, deep + 1)
             else:
-                self.wrong.append(("it includes a file that is not there", line.text, where))
+                missing = f"it includes {self._at(says.module)}, which is not there"
+                self.wrong.append((missing, line.text, where))
             return
         self.lines.append(PamLine(path, line.number, line.text, says.kind, says.control, says.module))
         must = says.control in ("required", "requisite") or says.control.startswith("[")

@@ -121,8 +121,9 @@ class LogLine:
 
     @property
     def source(self) -> str:
-        """Where the line is, and what that proves."""
-        return f"{self.file}; {UNPROVED}" if self.file else f"journal, {self.name}"
+        """Where the line is, when it was written, by this host's clock, and what that proves."""
+        when = f", {datetime.fromtimestamp(self.time):%F %T}" if self.time else ""
+        return f"{self.file}{when}; {UNPROVED}" if self.file else f"journal, {self.name}{when}"
 
 
 def where(host: Host) -> str | None:

@@ -11,7 +11,7 @@ from wizard.gather.certificates import CertificateFiles
 from wizard.gather.fail2ban import Bans
 from wizard.gather.pam import Pam
 from wizard.gather.renewal import Renewal
-from wizard.maillog.read import LogLine
+from wizard.maillog.read import NAMES, LogLine
 from wizard.mends.certificate import misnamed
 from wizard.model import facts as f
 from wizard.model.answers import SERVABLE, Answers
@@ -298,14 +298,20 @@ class Picture:
         return Sign.WARNING if self.works and self.login is not False else Sign.FAILED
 
     def logged(
-        self, *words: str, since: float = 0.0, limit: int = 3, proved: bool = False
+        self,
+        *words: str,
+        tags: Sequence[str] = NAMES,
+        since: float = 0.0,
+        limit: int = 3,
+        proved: bool = False,
     ) -> tuple[Evidence, ...]:
         """The last log lines that hold one of the words (where their time is not known, they count as new). What is
         decided by them alone takes the `proved` ones: the daemon itself wrote them, and chose their words."""
         lines = [
             line
             for line in self.log or ()
-            if (line.time == 0.0 or line.time >= since)
+            if line.name in tags
+            and (line.time == 0.0 or line.time >= since)
             and any(word in line.text for word in words)
             and not (proved and (line.file or not line.own_words))
         ]

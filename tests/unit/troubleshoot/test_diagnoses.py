@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -349,3 +350,41 @@ def test_a_line_of_a_file_decides_nothing() -> None:
 def test_what_a_client_chose_is_no_complaint_of_the_daemon(text: str) -> None:
     logged = (LogLine(2e9, "sm-mta", 1, f"6AN5cMnp001108: {text}"),)
     assert judge(picture(log=logged)).fault("log-complaints") is None
+
+
+def test_a_file_of_debians_that_pam_includes_is_brought_back_by_debian() -> None:
+    """mend-pam-service would write the very line that is there."""
+    missing = "it includes /etc/pam.d/common-auth, which is not there"
+    stack = Pam(f.PAM_SMTP, (), ((missing, "@include common-auth", "/etc/pam.d/smtp line 13"),))
+    before = LogLine(1e9 - 60, "saslauthd", 1, "PAM unable to dlopen(pam_nonexist.so)")
+    fault = judge(picture(pam=stack, log=(before,), began=1e9)).fault("pam-broken")
+    assert fault is not None
+    assert fault.finding.cause == f"the PAM service smtp is broken: {missing}"
+    assert not fault.finding.mend.steps
+    assert "`pam-auth-update --force`" in fault.finding.mend.text
+    assert [piece.says for piece in fault.finding.evidence] == ["@include common-auth"]
+    other = dataclasses.replace(
+        stack,
+        wrong=(("it includes /etc/pam.d/x, which is not there", "@include x", "/etc/pam.d/smtp line 1"),),
+    )
+    fault = judge(picture(pam=other)).fault("pam-broken")
+    assert fault is not None
+    assert fault.finding.mend.steps == ("mend-pam-service",)
+
+
+@pytest.mark.parametrize(
+    ("tags", "program", "look"),
+    [
+        (["saslauthd"], "saslauthd", "-t saslauthd -n"),
+        (["sm-mta"], "sendmail", "-t sm-mta -n"),
+        (["sm-mta", "saslauthd"], "sendmail and saslauthd", "-t sm-mta -t saslauthd -n"),
+    ],
+)
+def test_a_complaint_names_who_logged_it_and_when(tags: list[str], program: str, look: str) -> None:
+    lines = tuple(LogLine(2e9, tag, 1, f"{tag}: cannot open x") for tag in tags)
+    fault = judge(picture(log=lines)).fault("log-complaints")
+    assert fault is not None
+    assert fault.finding.cause == f"{program} logged errors in the last hour"
+    assert look in fault.finding.mend.text
+    when = datetime.fromtimestamp(2e9).strftime("%F %T")
+    assert [piece.source for piece in fault.finding.evidence] == [f"journal, {tag}, {when}" for tag in tags]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ def test_whom_the_policy_refuses_it_is_named_for() -> None:
     says = "the policy on logins refuses alice, though the password is right: members of mailers may log in"
     assert blamed.finding.cause == says
     assert [item.source for item in blamed.finding.evidence] == [
-        "journal, saslauthd",
+        f"journal, saslauthd, {datetime.fromtimestamp(2e9):%F %T}",
         f"{f.PAM_SMTP} line 12",
     ]
     directory = dataclasses.replace(ALICE, right=None, shadow=None)

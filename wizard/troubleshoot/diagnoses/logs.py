@@ -7,6 +7,11 @@ from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import DAEMON, Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
+_PROGRAMS = (
+    ("sendmail", DAEMON, ("sm-mta", "sm-msp", "sendmail")),
+    ("saslauthd", "saslauthd", ("saslauthd",)),
+)
+"""Each with its process, and what it calls itself in the log."""
 _WORDS = ("SYSERR", "exiting", "unsafe", "cannot open", "Permission denied", "out of memory")
 
 
@@ -33,17 +38,23 @@ def _none(picture: Picture) -> Finding | None:
 
 
 def _complaints(picture: Picture) -> Finding | None:
-    process = picture.facts.process(DAEMON)
-    since = process.started if process else picture.began - 600
-    complaints = picture.logged(*_WORDS, since=max(since, picture.began - 3600), limit=4, proved=True)
-    if not complaints:
+    complaints = {program: _complaints_of(picture, process, tags) for program, process, tags in _PROGRAMS}
+    if not any(complaints.values()):
         return None
+    tags = " ".join(f"-t {tag}" for program, _, (tag, *_) in _PROGRAMS if complaints[program])
     return Finding(
-        "sendmail logged errors in the last hour",
-        complaints,
-        Mend(text="read them, and the lines around them: `journalctl -t sm-mta -n 50`"),
+        f"{' and '.join(program for program in complaints if complaints[program])} logged errors in the last hour",
+        tuple(line for lines in complaints.values() for line in lines),
+        Mend(text=f"read them, and the lines around them: `journalctl {tags} -n 50`"),
         Sign.WARNING,
     )
+
+
+def _complaints_of(picture: Picture, name: str, tags: tuple[str, ...]) -> tuple[Evidence, ...]:
+    """Since it was started: what it said before may be mended."""
+    process = picture.facts.process(name)
+    since = max(process.started if process else picture.began - 600, picture.began - 3600)
+    return picture.logged(*_WORDS, tags=tags, since=since, limit=4, proved=True)
 
 
 _NOTHING = "nothing can be looked up"
@@ -75,7 +86,7 @@ DIAGNOSES = (
         "5.2.3",
         "the last hour of the log",
         _complaints,
-        cause="sendmail logged errors in the last hour",
-        fix="read them, and the lines around them: `journalctl -t sm-mta -n 50`",
+        cause="sendmail or saslauthd logged errors in the last hour",
+        fix="read them, and the lines around them: `journalctl -t sm-mta -t saslauthd -n 50`",
     ),
 )

@@ -50,17 +50,19 @@ def _broken(picture: Picture) -> Finding | None:
     pam = picture.pam
     if not asked(picture) or pam.path is None or not pam.wrong:
         return None
-    own = any(where.startswith((f.PAM_SMTP, OTHER)) for _, _, where in pam.wrong)
+    debians = any(what.startswith(f"it includes {FOLDER}/common-") for what, _, _ in pam.wrong)
+    own = any(where.startswith((f.PAM_SMTP, OTHER)) for _, _, where in pam.wrong) and not debians
+    lost = "bring that file back" if debians else "correct that line"
     return Finding(
         f"the PAM service smtp is broken: {pam.wrong[0][0]}",
         (
             *(Evidence(line, where) for _, line, where in pam.wrong[:3]),
-            *picture.logged("PAM", since=picture.began - 300, limit=2),
+            *picture.logged("PAM", since=picture.began, limit=2),
         ),
         Mend(("mend-pam-service",))
         if own
         else Mend(
-            text="correct that line; `pam-auth-update --force` writes Debian's own file, without what was added by hand"
+            text=f"{lost}; `pam-auth-update --force` writes Debian's own file, without what was added by hand"
         ),
     )
 
@@ -162,7 +164,7 @@ DIAGNOSES = (
         "/etc/pam.d/smtp and what it includes",
         _broken,
         cause="the PAM service smtp names a module or a file that is not there, or has a line that PAM does not understand",
-        fix="write the service again, or correct the line that it includes (--fix: mend-pam-service)",
+        fix="write the service again, correct the line that it includes, or bring a file of Debian's back that it includes (--fix: mend-pam-service)",
     ),
     Diagnosis(
         "pam-refuses",
