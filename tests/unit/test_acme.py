@@ -51,7 +51,7 @@ _REFUSED_5 = "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='acm
         (_HEAD + _CAA + _BY_PLUGIN, "a CAA record of the name forbids", "allow"),
         (_HEAD + _CAA + _BY_HOOK, "a CAA record of the name forbids", "allow"),
         ("urn:ietf:params:acme:error:serverInternal :: oops" + _BY_HOOK, "in trouble itself", "later"),
-        ("Something new happened." + _BY_HOOK, "certbot says: Something new happened.", "letsencrypt.log"),
+        ("Something new happened." + _BY_HOOK, "certbot says: Something new happened.", "msa-wizard.log"),
         (_HEAD + _NO_TXT + _BY_PLUGIN, "certbot's record in the DNS", "propagation-seconds"),
         (_HEAD + _OTHERWISE + _BY_PLUGIN, "certbot's record in the DNS", "propagation-seconds"),
         (_HOOK + _HEAD + _NO_TXT, "your hook failed", "by hand"),
@@ -75,8 +75,8 @@ _REFUSED_5 = "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='acm
         (_FLAGS, "choose another way for the challenge", "`standalone = true`"),
         ("--server value conflicts with --staging", "Let's Encrypt's staging", "`staging = true`"),
         ("Another instance of Certbot is already running.", "another certbot", "wait"),
-        ("Saving debug log to x\nSomething new happened.\n" + _TAIL, "certbot says: Something new happened.", "letsencrypt.log"),
-        ("", "certbot says: nothing", "letsencrypt.log"),
+        ("Saving debug log to x\nSomething new happened.\n" + _TAIL, "certbot says: Something new happened.", "msa-wizard.log"),
+        ("", "certbot says: nothing", "msa-wizard.log"),
     ],
 )  # fmt: skip
 def test_what_certbot_says_is_put_into_plain_words(output: str, means: str, remedy: str) -> None:

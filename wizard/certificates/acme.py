@@ -10,6 +10,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from wizard.log import PATH
+
 CERTBOT = "/etc/letsencrypt"
 """Where certbot keeps everything."""
 SETTINGS = (f"{CERTBOT}/cli.ini", "/root/.config/letsencrypt/cli.ini")
@@ -135,7 +137,7 @@ _REFUSALS = (
 """What certbot prints, what that means, and what to do: the first that fits counts."""
 _DETAIL = re.compile(r"^\s*(?:Detail:\s+|.*urn:ietf:params:acme:error:\w+ :: )(?P<words>.+)$", re.MULTILINE)
 _CHATTER = re.compile(
-    r"^(?:Saving debug log|Ask for help|Account registered|Hint:|Some challenges|Requesting a|An unexpected error|Hook '|- - -|\s*$).*"
+    r"^(?:Saving debug log|Ask for help|Account registered|Hint:|Some challenges|Requesting a|Simulating a|An unexpected error|Hook '|- - -|\s*$).*"
 )
 
 
@@ -228,5 +230,5 @@ def refusal(*texts: str) -> tuple[str, str]:
     own = [line.strip() for line in texts[0].splitlines() if not _CHATTER.match(line)]
     return (
         f"certbot says: {' '.join(own[-3:])[:400] or 'nothing'}",
-        "see /var/log/letsencrypt/letsencrypt.log",
+        f"see the end of {PATH}: what certbot's own log had of it is there",
     )

@@ -17,6 +17,7 @@ from wizard.certificates.acme import CERTBOT, SETTINGS, authority, refusal
 from wizard.changes.rules import LiveRule
 from wizard.errors import ChangeError, HostError, Overdue
 from wizard.gather.acme import keeps, kept_from
+from wizard.log import note
 from wizard.model.claim import Claim
 from wizard.model.plan import Description
 from wizard.system.host import Completed, Host, Say
@@ -131,6 +132,8 @@ def refused(host: Host, result: Completed, log: str = LOG, since: int = 0) -> tu
     log_now = host.text(log)
     written = log_now[since:] if since <= len(log_now) else log_now
     text = written.encode("latin-1").decode("utf-8", "replace")
+    if result.code != 0:  # with a certbot that the undo takes away again its log goes, too
+        note(f"certbot's log:\n{text}")
     problems = re.findall(r"urn:ietf:params:acme:error:\w+ :: .*", text)
     return refusal(f"{result.stdout}\n{result.stderr}", *problems[-1:])
 

@@ -125,6 +125,16 @@ def test_a_problem_of_an_earlier_run_is_not_told_of_this_one(tmp_path: Path) -> 
     assert "rate limit" in refused(host, done, since=10**6)[0], "it has been put away meanwhile"
 
 
+def test_certbots_log_outlives_a_certbot_that_is_taken_away_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr("wizard.changes.lineage.note", notes.append)
+    with pytest.raises(ChangeError, match=r"see the end of /var/log/msa-wizard\.log"):
+        LINEAGE.apply(Certbot(tmp_path, 1), print)
+    assert notes == ["certbot's log:\ndone\n"]
+
+
 def test_an_authority_without_staging_is_not_asked_for_a_trial(tmp_path: Path) -> None:
     """certbot asks it itself with --dry-run: it makes an account, and signs."""
     server = "https://ca.example.org/dir"
