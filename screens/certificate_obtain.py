@@ -39,8 +39,8 @@ FIELDS = (
         "Challenge",
         f"How the authority sees that the name is yours. {STANDALONE}: certbot answers on port 80, where nobody else listens. "
         f"{WEBROOT}: the web server answers that holds port 80. {MANUAL}: a hook of yours writes into the DNS. Or one of certbot's "
-        "plug-ins for the DNS, such as dns-rfc2136. Once one is saved here, `apply` gets a certificate, too. Leave empty for "
-        f"{STANDALONE}, by hand alone.",
+        "plug-ins for the DNS, such as dns-rfc2136. Once one is saved here, `apply` gets a certificate, too. Left empty, only F5 "
+        f"here gets one, by {STANDALONE}.",
         f"({STANDALONE})",
     ),
     Field("webroot", "Web folder", f"For {WEBROOT}: the folder that the web server serves for the name.", "(/var/www/html, say)"),
@@ -133,10 +133,14 @@ What you choose here is a part of the settings. It is saved once Sendmail has th
 
     def on_saving(self, answers: Answers) -> str:
         """Whether a run of all steps asks an authority."""
+        from wizard.model.step_facts import Acme
+        from wizard.steps.certificate_obstacles import unchosen
+
+        if not answers.certificate.challenge:
+            return f"`apply` gets no certificate while Challenge is empty ({STANDALONE} will do). F5 gets one now."
+        lacks = unchosen(answers.certificate, Acme())
         return (
-            "`apply` gets the certificate, too."
-            if answers.certificate.challenge
-            else f"`apply` gets no certificate while Challenge is empty ({STANDALONE} will do). F5 gets one now."
+            f"`apply` gets no certificate yet: {lacks[0]}." if lacks else "`apply` gets the certificate, too."
         )
 
     def show_command(self, answers: Answers) -> None:

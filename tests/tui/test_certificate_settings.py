@@ -47,7 +47,9 @@ def fill(app: WizardApp, wanted: Certificate) -> None:
     ("wanted", "apply"),
     [
         (TYPED, "gets no certificate while Challenge is empty"),
-        (BY_DNS, "gets the certificate, too"),
+        (BY_DNS, "gets no certificate yet: Let's Encrypt gives"),
+        (replace(BY_DNS, agree_tos=True), "gets the certificate, too"),
+        (replace(BY_DNS, agree_tos=True, credentials=""), "gets no certificate yet: no file with"),
     ],
 )
 def test_it_is_saved_and_there_at_the_next_start(bench: Bench, wanted: Certificate, apply: str) -> None:

@@ -73,7 +73,7 @@ def look_at_acme(host: Host, wanted: Certificate, names: Sequence[str]) -> Acme:
             beside=next(filter(host.exists, OTHERS), "") if "certbot" in missing else "",
             apt_plan=apt.result() if apt else None,
             webroot=host.exists(wanted.webroot) if wanted.webroot else False,
-            credentials=host.exists(wanted.credentials) if wanted.credentials else False,
+            credentials=_has_credentials(host, wanted),
             unfit_hook=next(
                 filter(None, (_unfit(host, path) for path in (wanted.auth_hook, wanted.cleanup_hook))), ""
             ),
@@ -85,6 +85,12 @@ def needed(challenge: str) -> tuple[str, ...]:
     """Debian's packages for the challenge."""
     plugin = () if challenge in (STANDALONE, WEBROOT, MANUAL) else (f"python3-certbot-{challenge}",)
     return ("certbot", *plugin)
+
+
+def _has_credentials(host: Host, wanted: Certificate) -> bool:
+    if wanted.credentials:
+        return host.exists(wanted.credentials)
+    return any(f"{wanted.challenge}-credentials" in host.text(path) for path in SETTINGS)
 
 
 def answered_by(challenge: str) -> str:

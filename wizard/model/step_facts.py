@@ -239,8 +239,9 @@ class Acme:
     identities: tuple[str, ...] = ()
     """What CAA records call it, as it says itself."""
     webroot: bool = False
-    """Whether the folder is there that the settings name; the same of the file `credentials`."""
+    """Whether the folder is there that the settings name."""
     credentials: bool = False
+    """Whether the file is there that they name; where they name none, whether certbot's own do."""
     unfit_hook: str = ""
     """Why one of the hooks cannot be run that the settings name."""
     renews_by: tuple[str, ...] = ()

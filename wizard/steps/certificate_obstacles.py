@@ -49,17 +49,8 @@ def obstacle_to(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...
             f"get the certificate with that one: `{by_hand(ask, acme.beside)}`;",
             "then run the same command again: what is kept by that name is used, and nobody is asked",
         )
-    if not wanted.email:
-        return (
-            "no e-mail address is chosen for the authority",
-            "--email ADDRESS, the field E-mail address on the screen, or certificate.email in the settings",
-        )
-    if not wanted.agree_tos:
-        terms = f" They are at {acme.terms}" if acme.terms else ""
-        return (
-            f"{authority(wanted.server)} gives a certificate only to those who agree to its terms of service.{terms}",
-            "if you do: --agree-tos, the box on the screen, or certificate.agree_tos=true in the settings",
-        )
+    if obstacle := unchosen(wanted, acme):
+        return obstacle
     if acme.unreachable and acme.proxied:
         return (
             f"{acme.unreachable}. Your shell's proxy (https_proxy) is not used, since certbot.timer renews without it",
@@ -84,7 +75,7 @@ def obstacle_to(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...
             "change these records, or do as they say: with another authority (--server URL), or another way to prove the name (--challenge)",
         )
     if wanted.challenge == MANUAL:
-        return _no_hook(wanted, acme)
+        return _unfit_hook(acme)
     if wanted.challenge not in (STANDALONE, WEBROOT):
         lacks = wanted.credentials and not acme.credentials
         return (
@@ -96,13 +87,46 @@ def obstacle_to(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...
     return next(filter(None, ways), None) or _wrong_holder(facts, wanted, acme)
 
 
-def _no_hook(wanted: Certificate, acme: Acme) -> tuple[str, ...] | None:
-    """Why nobody would write the record into the DNS."""
-    if not wanted.auth_hook:
+def unchosen(wanted: Certificate, acme: Acme) -> tuple[str, str] | None:
+    """What has to be chosen besides, whatever the authority and the DNS say; and where."""
+    if not wanted.email:
+        return "no e-mail address is chosen for the authority", _where("email ADDRESS", "E-mail address")
+    if not wanted.agree_tos:
+        terms = f". They are at {acme.terms}" if acme.terms else ""
+        return (
+            f"{authority(wanted.server)} gives a certificate only to those who agree to its terms of service{terms}",
+            "if you do: --agree-tos, the box on the screen, or certificate.agree_tos=true in the settings",
+        )
+    if wanted.challenge == MANUAL and not wanted.auth_hook:
         return (
             f"with the challenge {MANUAL} a hook of yours writes certbot's record into the DNS, and none is chosen",
-            "give the program: --auth-hook FILE (certificate.auth_hook in the settings)",
+            f"give the program: {_where('auth-hook FILE', 'DNS hook')}",
         )
+    if wanted.challenge == WEBROOT and not wanted.webroot:
+        return (
+            "no folder of the web server is chosen",
+            f"give the folder that it serves for the name: {_where('webroot DIR', 'Web folder')}",
+        )
+    by_plugin = wanted.challenge not in (STANDALONE, WEBROOT, MANUAL, *_WITHOUT_FILE)
+    if by_plugin and not (wanted.credentials or acme.credentials):
+        return (
+            f"no file with the credentials of certbot's plug-in {wanted.challenge} is chosen",
+            f"give it: {_where('credentials FILE', 'DNS credentials')}",
+        )
+    return None
+
+
+_WITHOUT_FILE = ("dns-route53", "dns-google", "dns-standalone")
+"""Plug-ins that find what they log in with elsewhere, or log in nowhere."""
+
+
+def _where(option: str, field: str) -> str:
+    key = option.partition(" ")[0].replace("-", "_")
+    return f"--{option}, the field {field} on the screen, or certificate.{key} in the settings"
+
+
+def _unfit_hook(acme: Acme) -> tuple[str, ...] | None:
+    """Why nobody would write the record into the DNS."""
     if acme.unfit_hook:
         return acme.unfit_hook, (
             "give an executable program that only root can write to, as well as to every folder on its way: one in /root, say, "
@@ -146,7 +170,8 @@ def _wrong_holder(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, .
     if wanted.challenge == STANDALONE and holders:
         return (
             f"port 80 is held by {', '.join(sorted(holders))}, and certbot needs it for itself",
-            "let that web server answer: --challenge webroot --webroot DIR, the folder that it serves for the name;",
+            "let that web server answer: --challenge webroot --webroot DIR (on the screen Challenge and Web folder), the folder that it "
+            "serves for the name;",
             "or stop it for that while",
         )
     if wanted.challenge == WEBROOT:
@@ -156,10 +181,8 @@ def _wrong_holder(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, .
                 "start it, or let certbot answer: --challenge standalone",
             )
         if not acme.webroot:
-            missing = (
-                f"{wanted.webroot} is not there"
-                if wanted.webroot
-                else "no folder of the web server is chosen"
+            return (
+                f"{wanted.webroot} is not there",
+                f"give the folder that the web server serves for the name: {_where('webroot DIR', 'Web folder')}",
             )
-            return missing, "give the folder that it serves for the name: --webroot DIR"
     return None

@@ -114,6 +114,7 @@ def test_what_will_be_done_is_shown_first() -> None:
     assert len(only.commands) == 1, "of another authority no staging is known"
 
 
+UNREACHABLE = replace(FINE, unreachable="https://x cannot be reached")
 WEB = Listener("0.0.0.0", 80, "nginx", 7)
 
 
@@ -122,7 +123,7 @@ WEB = Listener("0.0.0.0", 80, "nginx", 7)
     [
         (FINE, {"email": ""}, {}, "no e-mail address"),
         (FINE, {"agree_tos": False}, {}, "https://example.org/terms"),
-        (replace(FINE, unreachable="https://x cannot be reached"), {}, {}, "cannot be reached"),
+        (UNREACHABLE, {}, {}, "cannot be reached"),
         (in_dns(forbidden="the CAA records of example.org"), {}, {}, "CAA records"),
         (
             in_dns(addresses=(), unresolved="the DNS does not know it"),
@@ -139,11 +140,17 @@ WEB = Listener("0.0.0.0", 80, "nginx", 7)
             "no IPv6 address that is reached from outside",
         ),
         (FINE, {}, {"listeners": (WEB,)}, "port 80 is held by nginx (pid 7)"),
-        (FINE, {"challenge": "webroot"}, {}, "no web server listens on port 80"),
-        (FINE, {"challenge": "webroot"}, {"listeners": (WEB,)}, "no folder of the web server is chosen"),
+        (FINE, {"challenge": "webroot", "webroot": "/srv"}, {}, "no web server listens on port 80"),
+        (
+            UNREACHABLE,
+            {"challenge": "webroot"},
+            {"listeners": (WEB,)},
+            "no folder of the web server is chosen",
+        ),
         (FINE, {"challenge": "webroot", "webroot": "/srv"}, {"listeners": (WEB,)}, "/srv is not there"),
         (FINE, {"challenge": "dns-rfc2136", "credentials": "/etc/x"}, {}, "/etc/x is not there"),
-        (FINE, {"challenge": "manual"}, {}, "and none is chosen"),
+        (UNREACHABLE, {"challenge": "dns-rfc2136"}, {}, "plug-in dns-rfc2136 is chosen"),
+        (UNREACHABLE, {"challenge": "manual"}, {}, "and none is chosen"),
         (
             replace(FINE, unfit_hook="/root/hook is not there"),
             {"challenge": "manual", "auth_hook": "/root/hook"},
@@ -331,8 +338,10 @@ def test_what_the_authority_does_not_see_is_no_reason_not_to_ask_it(addresses: t
 
 
 def test_another_way_needs_no_port() -> None:
-    made = plan(host(in_dns(addresses=()), listeners=(WEB,)), challenge="dns-rfc2136")
+    made = plan(host(in_dns(addresses=()), listeners=(WEB,)), challenge="dns-route53")
     assert made.outcome is Outcome.PENDING
+    by_cli_ini = replace(in_dns(addresses=()), credentials=True)
+    assert plan(host(by_cli_ini), challenge="dns-rfc2136").outcome is Outcome.PENDING
     made = plan(host(in_dns(addresses=()), listeners=(WEB,)), challenge="manual", auth_hook="/root/hook")
     assert made.outcome is Outcome.PENDING
     assert (
