@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shlex
 import signal
 from collections.abc import Callable, Sequence
+from pathlib import PurePath
 from typing import Any, ClassVar, Protocol
 
 DONE, FAILED, USAGE, CANNOT, CONFLICT, LOCKED, INTERRUPTED, PENDING = 0, 1, 2, 3, 4, 5, 6, 10
@@ -34,6 +37,18 @@ class WizardError(Exception):
     def sentence(self) -> str:
         """The message and what to do next. It can hold what came from outside."""
         return f"{self}. {self.next}" if self.next else str(self)
+
+
+def cause_of(error: Exception) -> str:
+    """What went wrong, in words: of the system's own errors also where, and what to do about a full disk."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error) or type(error).__name__
+    place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    words = f"{place}: {error.strerror}" if place else error.strerror
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return words
+    folder = f" {shlex.quote(str(PurePath(place).parent))}" if place else ""
+    return f"{words}. Make room on its file system (`df -h{folder}`)"
 
 
 class UsageError(WizardError):

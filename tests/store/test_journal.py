@@ -19,6 +19,7 @@ from wizard.engine.engine import Engine
 from wizard.engine.journal import Journal, Unfinished, unfinished
 from wizard.errors import JournalError
 from wizard.model.answers import Answers
+from wizard.model.events import Event, Failed
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Plan, Step
 from wizard.system.host import Host, Say
@@ -254,7 +255,8 @@ def test_no_change_is_made_whose_line_is_not_on_the_disk(
     monkeypatch.setattr(os, call, refusing)
     use_steps(monkeypatch, [Two(Host(tmp_path))])
     store = Store.open(tmp_path / "home/etc.git", root=tmp_path)
-    engine = Engine(Host(tmp_path), Answers(), lambda _: None)
+    events: list[Event] = []
+    engine = Engine(Host(tmp_path), Answers(), events.append)
     run = engine.apply(store, Journal(place), (), lambda _s, _p: True, lambda: None)
     assert not store.pending()
     assert unfinished(place) is None
@@ -262,6 +264,10 @@ def test_no_change_is_made_whose_line_is_not_on_the_disk(
     if fatal <= {"write": 4, "fsync": 5}[call]:  # the run, its folder, the step, two changes
         assert texts == ["old\n"]
         assert run.failed
+        (words,) = [event.why for event in events if isinstance(event, Failed)]
+        where = place.parent if (call, fatal) == ("fsync", 2) else place
+        assert words.startswith(f"{where}: {os.strerror(error)}"), "which file system, and what to do"
+        assert ("`df -h" in words) is (error == errno.ENOSPC)
     else:  # all was done: the line that says so need not be there
         assert texts == ["new\n", "new\n"]
         assert run.applied

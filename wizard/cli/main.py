@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     collect_seldom()
     from snapshots.errors import StoreError
     from wizard import log
-    from wizard.errors import FAILED, Interrupted, NeededError, NotRoot, WizardError
+    from wizard.errors import FAILED, Interrupted, NeededError, NotRoot, WizardError, cause_of
 
     try:
         code = _run(arguments)
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WizardError as error:
         code = _failed(arguments, error.sentence, error.exit_code)
     except (StoreError, OSError) as error:
-        code = _failed(arguments, str(error), FAILED)
+        code = _failed(arguments, cause_of(error), FAILED)
     except KeyboardInterrupt:
         code = 130
     except Exception:

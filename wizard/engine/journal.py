@@ -157,10 +157,10 @@ class Journal:
             while data:
                 data = data[os.write(self._descriptor, data) :]
             os.fsync(self._descriptor)
-        except OSError:
+        except OSError as error:
             with contextlib.suppress(OSError):  # the next line must not be joined to half of this one
                 os.ftruncate(self._descriptor, end)
-            raise
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
 
 
 def _without(declined: Sequence[str]) -> dict[str, list[str]]:
@@ -230,6 +230,8 @@ def _sync_folder(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(descriptor)
 

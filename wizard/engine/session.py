@@ -29,7 +29,7 @@ from wizard.engine.run import (
     Undecided,
 )
 from wizard.engine.undo import carry_out, undo_effects
-from wizard.errors import ChangeError, HostError, StaleError, UnconfirmedError
+from wizard.errors import ChangeError, HostError, StaleError, UnconfirmedError, cause_of
 from wizard.model.events import Checked, Failed, Output, Planned, Progress, Recorded, RolledBack
 from wizard.model.facts import Facts
 from wizard.model.plan import NOT_NOW, Check, Effect, Ending, Outcome, Plan, Sign, Step, ids
@@ -418,8 +418,7 @@ class Session:
             to_do = BY_HAND
         if self.facts.starts_later and Install.id in self.run.applied:
             to_do += ". sendmail has not been started yet"
-        why = str(error) or type(error).__name__
-        self.planner.report(Failed(step, why, undone, not_undone, to_do, rolled_back))
+        self.planner.report(Failed(step, cause_of(error), undone, not_undone, to_do, rolled_back))
 
 
 def _says(checks: Sequence[Check]) -> str:

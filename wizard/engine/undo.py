@@ -18,7 +18,7 @@ from wizard.changes.service import ServiceEffect, reload_units, stays_down
 from wizard.engine.journal import Journal
 from wizard.engine.provenance import Provenance, States
 from wizard.engine.recorder import Recorder
-from wizard.errors import ChangeError, HostError, StaleError
+from wizard.errors import ChangeError, HostError, StaleError, cause_of
 from wizard.model.claim import Owns, below
 from wizard.model.generated_files import DATED, derived
 from wizard.model.plan import Change, Effect
@@ -224,7 +224,7 @@ def undo_effects(
     try:
         undo.run(effects, roll_back)
     except (StoreError, HostError, ChangeError, OSError) as error:
-        undo.failed.append(str(error))
+        undo.failed.append(cause_of(error))
     return tuple(dict.fromkeys(undo.undone)), tuple(undo.failed)
 
 

@@ -17,7 +17,7 @@ from wizard.changes.service import ServiceChange, is_there, reload_units, stays_
 from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder, Targets
 from wizard.engine.undo import carry_out, undo_effects
-from wizard.errors import ChangeError, HostError
+from wizard.errors import ChangeError, HostError, cause_of
 from wizard.gather.host import look
 from wizard.model import facts as f
 from wizard.model.answers import Answers
@@ -124,8 +124,8 @@ class RollbackSession:
             commit = self._commit(rollback, left)
         except Exception as error:
             # Whatever it was, also a mistake of ours: it is rolled back whole, or not at all.
-            why = str(error) or type(error).__name__
-            result = RollbackResult(failed=why) if self.over else self._undo(why, facts)
+            words = cause_of(error)
+            result = RollbackResult(failed=words) if self.over else self._undo(words, facts)
             if isinstance(error, ChangeError | HostError | StoreError | OSError):
                 return result
             raise
