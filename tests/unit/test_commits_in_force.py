@@ -5,13 +5,16 @@ from __future__ import annotations
 import datetime
 import itertools
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from snapshots.store import Author, Commit
+from wizard.cli import clients
 from wizard.engine.in_force import commits_in_force
+from wizard.engine.run import Run
 from wizard.errors import NothingToRollBack
 from wizard.mends.order import extra
 from wizard.rollback.plan import REGENERATING_STEPS
@@ -174,3 +177,13 @@ def test_what_is_in_force_is_what_a_count_says(moves: list[tuple[bool, int]]) ->
     for each in history.commits:
         against = [other for other in history.commits if each.id in other.reverts and other.id in ids]
         assert (each.id in ids) == (not against)
+
+
+def test_a_step_that_is_in_force_twice_is_rolled_back_by_its_commit(
+    history: History, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(clients, "existing_store", lambda: SimpleNamespace(history=lambda: history.commits))
+    for way in ("certificate-install", None):
+        (last,) = history.applied("certificate-install")
+        clients.say_how_back(Run(applied={"certificate-install": last.id}))
+        assert capsys.readouterr().out.split()[-1] == (way or last.short)

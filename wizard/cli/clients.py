@@ -17,8 +17,10 @@ from wizard.cli.options import accepted, answers_of, ask, asks, entered, must_be
 from wizard.cli.steps import applied, exit_code, undecided_text, unsaved_note
 from wizard.client_settings import ClientSettings, check_dns, not_ready
 from wizard.console import clean, data, error, fold, out, terminal_columns
+from wizard.engine import in_force
 from wizard.engine.engine import Engine
-from wizard.engine.state_dir import must_be_root
+from wizard.engine.run import Run
+from wizard.engine.state_dir import existing_store, must_be_root
 from wizard.errors import CANNOT, DONE, FAILED, AnswersError, UsageError
 from wizard.gather.acme import directory
 from wizard.gather.certificates import details
@@ -99,7 +101,7 @@ def obtain(arguments: argparse.Namespace) -> int:
     elif run.undecided:
         error(undecided_text(run, arguments.argv), whole=True)
     elif run.applied:
-        out(f"\nDone. To roll it back:  msa-wizard rollback {CertificateObtain.id}")
+        say_how_back(run)
         unsaved_note(chosen, saved())
     elif run.skipped or run.enough:
         out("\nNothing was changed.")
@@ -182,10 +184,18 @@ def _apply(host: Host, arguments: argparse.Namespace, command: str, step: Callab
     elif run.undecided:
         error(undecided_text(run, arguments.argv), whole=True)
     elif run.applied:
-        out(f"\nDone. To roll it back:  msa-wizard rollback {next(iter(run.applied))}")
+        say_how_back(run)
     elif run.skipped or run.enough:
         out("\nNothing was changed.")
     return exit_code(run)
+
+
+def say_how_back(run: Run) -> None:
+    """By the commit where the step is in force more than once: by its name all of it would go."""
+    step, commit = next(iter(run.applied.items()))
+    store = existing_store()
+    same = [each for each in in_force.applied(store.history()) if each.step == step] if store else []
+    out(f"\nDone. To roll it back:  msa-wizard rollback {step if len(same) < 2 else commit[:10]}")
 
 
 def client_settings(arguments: argparse.Namespace) -> int:
