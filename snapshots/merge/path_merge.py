@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TypeVar
 
 from snapshots.format.layout import Owners
-from snapshots.format.secret_text import PasswordMask, hidden
+from snapshots.format.secret_text import PasswordMask, encoded, hidden
 from snapshots.live.entry import ACL, Entry, Kind, Xattrs
 from snapshots.merge.accounts import database, merge_accounts
 from snapshots.merge.three_way import Choice, merge_text, three_way
@@ -28,7 +28,8 @@ class Conflict:
     text: str
     """For people: hunks between markers, or one line. Nothing secret is in it."""
     sides: tuple[Entry, Entry] | None = None
-    """Of a deletion: what the step left or deleted, and what is there now. It may hold secrets."""
+    """Of a deletion: what the step left or deleted, and what is there now; of certificates: what is there now, and what was before.
+    They may hold secrets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,9 @@ class _FieldMerge:
         if merge.conflict:
             lines = PasswordMask(self._path).text(merge.conflict.encode("utf-8", "surrogateescape"))
             text = hidden(self._path)[1:-1] or lines.decode("utf-8", "surrogateescape")
-            self._conflicts.append(Conflict(self._path, "content", text))
+            certificates = any(map(encoded, (ours, theirs))) and not hidden(self._path, base, ours, theirs)
+            sides = self._sides[1:] if certificates else None
+            self._conflicts.append(Conflict(self._path, "content", text, sides))
         return merge.content
 
     def _xattrs(self) -> list[tuple[str, bytes]]:

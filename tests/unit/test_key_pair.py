@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from snapshots.format.layout import Owners
 from snapshots.live.entry import Entry, Kind
+from snapshots.merge.path_merge import merge_path
 from tests.authority import Authority
 from tests.unit.steps.recorded import machine
 from wizard.certificates import SOON, certificates, judge, parsed
@@ -28,6 +30,7 @@ from wizard.model.answers import Answers
 from wizard.model.facts import COMMON_KEY, SERVER_CERT, TlsRefusal
 from wizard.model.plan import Sign
 from wizard.model.step_facts import PairTrial
+from wizard.render.text import conflict_text
 from wizard.sendmail.cf_needs import TlsFiles
 from wizard.system.host import Host
 
@@ -320,3 +323,19 @@ def test_the_first_look_judges_an_own_certificate_where_sendmail_cf_names_it(
     check = next(each for each in found(look(Host(tmp_path)), Answers()) if each.id == "certificate")
     assert check.sign is Sign.FAILED
     assert "expired on" in check.says
+
+
+def test_a_conflict_of_certificates_is_told_in_words(authority: Authority) -> None:
+    """Their lines say nothing, nor does their length: what is there now, and what was before."""
+    base, ours, theirs = (
+        Entry(Kind.FILE, 0o644, 0, 0, authority.leaf(name).certificate.encode())
+        for name in ("a.test", "b.test", "c.test")
+    )
+    owners = Owners(Path("/nonexistent"))
+    merge = merge_path("etc/mail/a.crt", base, ours, theirs, choice=None, owners=owners)
+    text = conflict_text(merge.conflicts[0])
+    assert ("-certificate for b.test" in text, "+certificate for c.test" in text) == (True, True), text
+    assert "bytes" not in text
+    keys = (replace(base, content=authority.leaf().key.encode()) for _ in range(3))
+    merge = merge_path("etc/mail/a.key", *keys, choice=None, owners=owners)
+    assert "PRIVATE" not in conflict_text(merge.conflicts[0])

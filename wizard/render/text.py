@@ -211,11 +211,12 @@ _FEW = 12
 
 
 def conflict_text(conflict: Conflict) -> str:
-    """A conflict: the path, what of it, and the hunks; of a deletion what was changed there since."""
+    """A conflict: the path, what of it, and the hunks; of a deletion what was changed there since, and certificates in words."""
     path, lines = f"/{clean(conflict.path)}", conflict.text.splitlines()
     if conflict.sides:
         from wizard.changes.file import file_diff  # slow to import, seldom needed
 
+        lines = ["yours (-), as it was before (+):"] if conflict.what == "content" else lines
         lines += file_diff(f"/{conflict.path}", *conflict.sides).splitlines()
     return "\n".join([f"conflict in {path} ({conflict.what}):", *(f"  {clean(line)}" for line in lines)])
 
