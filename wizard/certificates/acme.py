@@ -168,7 +168,7 @@ def _value(variable: re.Pattern[str], hook: str) -> str:
 def authority(server: str) -> str:
     """The authority in words, by the address of its directory."""
     if server == STAGING:
-        return "Let's Encrypt's staging, which no client trusts"
+        return "Let's Encrypt's staging"
     return "Let's Encrypt" if server in ("", LETS_ENCRYPT) else urlsplit(server).hostname or server
 
 

@@ -318,7 +318,11 @@ def _obtain(add: Add) -> None:
     obtain.add_argument("--auth-hook", default="", metavar="FILE", help=words)
     words = "with --challenge manual: the program that takes the record out again"
     obtain.add_argument("--cleanup-hook", default="", metavar="FILE", help=words)
-    _flag(obtain, "--dry-run", "only try it out: no certificate is kept, and nothing is changed")
+    _flag(
+        obtain,
+        "--dry-run",
+        "only try it out, where certbot is installed: no certificate is kept, and nothing is changed",
+    )
     _answers(obtain)
     _accept(obtain)
     _yes(obtain)

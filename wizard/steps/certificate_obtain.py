@@ -14,12 +14,13 @@ from wizard.certificates.acme import (
     HOOK,
     LETS_ENCRYPT,
     PORT_HOOK,
+    STAGING,
     authority,
     reached_from_outside,
 )
 from wizard.changes.file import FileChange
 from wizard.changes.install_packages import PackagesChange
-from wizard.changes.lineage import MINUTES, LineageChange, port_script
+from wizard.changes.lineage import MINUTES, LineageChange, by_hand, port_script
 from wizard.changes.rules import LiveRule
 from wizard.errors import HostError
 from wizard.firewalls.kinds import FIREWALLS
@@ -34,7 +35,7 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
 from wizard.model.step_facts import Acme, KeptPair
 from wizard.sendmail.cf_needs import TlsFiles, certificate
-from wizard.steps.certbot_command import command_lines, server_option
+from wizard.steps.certbot_command import command_lines, obtaining, server_option
 from wizard.steps.certificate import Pair, brings, put
 from wizard.steps.certificate_endings import issuer, names_lost, only_rsa, tlsa_lost, trusted_now, with_tlsa
 from wizard.steps.certificate_install import CertificateInstall, Source, UnfitError, chosen, hook
@@ -152,7 +153,8 @@ class CertificateObtain(Step):
         ways = f"`certbot renew --cert-name {name}`, or delete it: `certbot delete --cert-name {name}`"
         again = f"certbot certonly --cert-name {name}{server_option(wanted)}"
         if acme.kept_from not in ("", server):
-            why = f"{why}. It is from {authority(acme.kept_from)}"
+            no_good = ", which no client trusts" if acme.kept_from == STAGING else ""
+            why = f"{why}. It is from {authority(acme.kept_from)}{no_good}"
             ways = f"delete it: `certbot delete --cert-name {name}`; then run the same command again"
             again = f"certbot certonly --cert-name {name} --server {shlex.quote(server)} --force-renewal"
         if acme.users:
@@ -162,7 +164,8 @@ class CertificateObtain(Step):
     def _installation(self, facts: Facts, answers: Answers, acme: Acme) -> Plan:
         plan = replace(_install(facts, acme).plan(facts, answers), step=self.id)
         if plan.outcome is Outcome.DONE:
-            return replace(plan, reason=f"sendmail has the certificate for {acme.name} that certbot keeps")
+            names = ", ".join(names_of(facts, answers.certificate))
+            return replace(plan, reason=f"sendmail has the certificate for {names} that certbot keeps")
         return plan
 
     def _obtaining(self, facts: Facts, answers: Answers, acme: Acme) -> Plan:
@@ -236,10 +239,13 @@ def _lacks(facts: Facts, wanted: Certificate, acme: Acme) -> Plan | None:
     if not lacking:
         return None
     why = f"certbot keeps a certificate by the name {acme.name} that is not for {', '.join(lacking)}"
-    domains = [word for name in names for word in ("-d", name)]
-    extend = shlex.join(["certbot", "certonly", "--cert-name", acme.name, *domains]) + server_option(wanted)
+    extend = by_hand(obtaining(wanted, names, "", rsa=only_rsa(facts)))
     return Plan.blocked(
-        CertificateObtain.id, why, f"let certbot extend it: `{extend}`, then run the same command again"
+        CertificateObtain.id,
+        why,
+        f"let certbot extend it: `{extend}`, then run the same command again;",
+        "or, if msa-wizard got it: `msa-wizard rollback certificate-obtain`, then the same command. What certbot has extended "
+        "stays at a rollback",
     )
 
 
@@ -266,6 +272,8 @@ def _install(facts: Facts, acme: Acme) -> CertificateInstall:
 
 
 def _notes(facts: Facts, wanted: Certificate, acme: Acme) -> Iterator[str]:
+    if wanted.server == STAGING:
+        yield "mail clients refuse what staging signs: to try it out, --dry-run is enough"
     if accounts := sorted({account for named in acme.names for account in named.accounts}):
         own = "`certbot register` makes one, `certbot show_account` shows it, with --staging the one of the trial"
         yield f"by the CAA records only {', '.join(accounts)} may ask the authority, so that must be certbot's account: {own}"

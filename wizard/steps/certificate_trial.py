@@ -4,6 +4,7 @@ that is known is not asked: it would make an account, and sign."""
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from pathlib import Path
 
@@ -24,7 +25,9 @@ def trial(host: Host, plan: Plan, wanted: Certificate, say: Say) -> tuple[str, b
     if packages := [
         name for change in plan.changes if isinstance(change, PackagesChange) for name in change.names
     ]:
-        return f"{', '.join(packages)} must be installed before {who} can be asked; all else is right", True
+        install = f"`apt-get install --no-install-recommends {shlex.join(packages)}`, then the same command"
+        before = f"{', '.join(packages)} must be installed before {who} can be asked"
+        return f"{before}: {install}; all else is right", True
     if not has_staging(wanted):
         why = f"of {who} no staging is known, so it is not asked for a trial"
         return f"{why}; all that can be seen from here is right", True

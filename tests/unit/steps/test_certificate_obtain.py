@@ -208,14 +208,26 @@ def test_what_is_got_by_hand_is_what_was_chosen() -> None:
     assert f"certonly --cert-name {NAME} --server {server}`" in plan(host(unfit), server=server).remedy[0]
 
 
-def test_certbot_extends_what_it_keeps_with_the_authority_that_was_chosen(tmp_path: Path) -> None:
+def test_certbot_extends_what_it_keeps_as_it_was_chosen(tmp_path: Path) -> None:
+    """With the authority and the challenge: else it asks for these."""
     leaf = Authority(tmp_path).leaf(NAME)
     kept = Acme(NAME, kept=True, pair=KeptPair(leaf.certificate.encode(), leaf.key.encode(), 0, (), ()))
-    chosen: dict[str, Any] = {"name": f"{NAME},smtp.example.org"}
-    extends = f"`certbot certonly --cert-name {NAME} -d {NAME} -d smtp.example.org"
-    assert f"{extends}`" in plan(host(kept), **chosen).remedy[0]
     server = "https://ca.example.org/acme"
-    assert f"{extends} --server {server}`" in plan(host(kept), server=server, **chosen).remedy[0]
+    chosen: dict[str, Any] = {"name": f"{NAME},smtp.example.org", "challenge": "webroot", "webroot": "/srv"}
+    for more in ({}, {"server": server}):
+        extends, else_ = plan(host(kept), **more, **chosen).remedy
+        words = f"`certbot certonly --cert-name {NAME} --domain {NAME} --domain smtp.example.org --authenticator webroot"
+        assert words in extends
+        assert "--webroot-path /srv --email" in extends
+        assert f" --server {more.get('server', LETS_ENCRYPT)}`" in extends
+        assert "`msa-wizard rollback certificate-obtain`" in else_
+
+
+def test_of_staging_it_is_told_that_no_client_trusts_it() -> None:
+    made = plan(host(), server=STAGING)
+    assert made.reason == f"Let's Encrypt's staging is to sign a certificate for {NAME}"
+    assert any("mail clients refuse what staging signs" in note for note in made.notes)
+    assert not any("staging" in note for note in plan(host()).notes)
 
 
 def test_a_proxy_that_sudo_does_not_take_along_is_thought_of() -> None:
@@ -431,7 +443,10 @@ def public_key(pem: str) -> bytes:
 def test_what_certbot_keeps_must_be_for_all_of_them(tmp_path: Path) -> None:
     made = plan(host(kept(tmp_path, NAME)), name=BOTH)
     assert (made.outcome, made.reason.endswith(f"not for {OTHER}")) == (Outcome.BLOCKED, True)
-    assert f"`certbot certonly --cert-name {NAME} -d {NAME} -d {OTHER}`" in made.remedy[0]
+    assert (
+        f"`certbot certonly --cert-name {NAME} --domain {NAME} --domain {OTHER} --authenticator "
+        in made.remedy[0]
+    )
     assert plan(host(kept(tmp_path, NAME, OTHER)), name=BOTH).outcome is Outcome.PENDING
 
 

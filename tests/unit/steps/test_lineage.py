@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.steps.recorded import machine
-from tests.unit.steps.wanted_certificate import ASKED, NAME, host, plan
+from tests.unit.steps.wanted_certificate import ASKED, FINE, NAME, host, plan
 from wizard.certificates.acme import LETS_ENCRYPT, PROGRAM, STAGING
 from wizard.changes.lineage import (
     LOG,
@@ -141,6 +141,13 @@ def test_an_authority_without_staging_is_not_asked_for_a_trial(tmp_path: Path) -
     asked = Certbot(tmp_path)
     says, good = trial(asked, plan(host(), server=server), replace(ASKED, server=server), print)
     assert (good, "no staging is known" in says, asked.asked) == (True, True, [])
+    uninstalled = plan(host(replace(FINE, missing=("certbot",))))
+    says, good = trial(asked, uninstalled, ASKED, print)
+    assert (good, "`apt-get install --no-install-recommends certbot`, then" in says, asked.asked) == (
+        True,
+        True,
+        [],
+    )
     says, good = trial(asked, plan(host()), ASKED, print)
     assert (good, "would sign" in says) == (True, True)
     assert asked.asked[0][-7] == "--dry-run"
