@@ -160,7 +160,11 @@ class ReviewAndRun(Frame[Result]):
         """Show why there is no result."""
         self.show(why)
         begun = self.query_one("#output").display
-        self.say("Esc goes back." if begun else "Nothing was changed. Esc goes back.")
+        self.say(
+            "Esc goes back."
+            if begun or "Nothing was changed" in why
+            else "Nothing was changed. Esc goes back."
+        )
 
     def interrupted(self) -> None:
         """The admin, another screen, or a signal has ended it."""

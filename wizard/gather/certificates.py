@@ -255,7 +255,16 @@ def _client(host: Host, files: TlsFiles, result: CertificateReport) -> None:
             problem = f"{files.client_key}: {error}"
     if problem:
         says = f"the certificate with which sendmail sends mail on is not usable: {problem}"
-        result.checks.append(Check("client", Sign.WARNING, says, RENEW))
+        server = result.named[0].certificate
+        remedy = RENEW
+        if server is not None and not server.self_signed:
+            pair = shlex.join((files.certificate, files.key))
+            remedy = (
+                f"`msa-wizard certificate install {pair}` puts the server's in its place"
+                if files.shared
+                else ""
+            )
+        result.checks.append(Check("client", Sign.WARNING, says, remedy))
 
 
 def _named(host: Host, option: str, path: str, key_path: str, name: str) -> Named:

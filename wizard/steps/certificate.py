@@ -366,7 +366,7 @@ def renewed(host: Host, names: Sequence[str], days: int, *, replace_authority: b
         step = replace(step, pair=pair, notes=(f"a new private key is made: {why}",))
     else:
         pair = Pair(maker.self_signed(host, private_key(kept), names, days), kept if why else None)
-        note = "the private key stays: clients that accepted the certificate by its key need not do so again"
+        note = "the private key stays, and with it what pins it (TLSA 3 1 1); each mail client asks once whether to trust the new certificate"
         if why:
             note = f"the private key stays; its owner and mode are put right: {why}"
         step = replace(step, pair=pair, key_before=kept, notes=(note,))
@@ -398,7 +398,8 @@ def _must_be_self_signed(host: Host, path: str) -> None:
     if not self_issued(own):
         raise HostError(
             f"the certificate in {path} is from an authority, and a self-signed one would take its place. Get a new one "
-            "there and use `msa-wizard certificate install`; or, if you mean it, `certificate renew --self-signed`. "
+            "from an authority (`msa-wizard certificate obtain`, or `msa-wizard certificate install`); or, if you mean it: `msa-wizard "
+            "certificate renew --self-signed`. "
             "Nothing was changed"
         )
 

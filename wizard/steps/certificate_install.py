@@ -129,9 +129,7 @@ def chosen(host: Host, source: Source) -> CertificateInstall:
     try:
         key = private_key(contents[source.key])
     except PemError as error:
-        raise UnfitError(
-            f"{source.key} {error}", "give it the key without: `openssl pkey -in KEY`"
-        ) from error
+        raise UnfitError(f"{source.key} {error}", _key_remedy(source.key, contents[source.key])) from error
     notes = [*_warnings(host, source, ders, key)]
     pair = Pair(as_pem(ders), key, as_pem(ders))
     digests = tuple(hashlib.sha256(content).hexdigest() for content in contents.values())
@@ -154,7 +152,16 @@ def _read(path: str, content: bytes) -> list[bytes]:
         return certificates(content)
     except PemError as error:
         how = "another format? `openssl x509 -inform der -in FILE -out FILE.pem`"
-        raise UnfitError(f"{path} {error}", how) from error
+        if b"-----BEGIN" in content:
+            how = "name the certificate first, then its key" if b"PRIVATE KEY-----" in content else ""
+        raise UnfitError(f"{path} {error}", how if content else "") from error
+
+
+def _key_remedy(path: str, content: bytes) -> str:
+    if b"ENCRYPTED" in content:
+        key = shlex.quote(path)
+        return f"install one without: `(umask 077; openssl pkey -in {key} -out {key}.open)`"
+    return "name the certificate first, then its key" if b"-----BEGIN CERTIFICATE-----" in content else ""
 
 
 def _warnings(host: Host, source: Source, ders: list[bytes], key: bytes) -> list[str]:
@@ -181,7 +188,10 @@ def _warnings(host: Host, source: Source, ders: list[bytes], key: bytes) -> list
 
 def _remedy(kind: str, source: Source, seen: Certificate) -> str:
     if kind == "name":
-        return f"do clients know this host by another name than {source.name}? Then say so: --name NAME"
+        return (
+            f"do clients know this host by another name than {source.name}? Then say so: --name NAME (on the screens, save it by "
+            'F2 in the field Name of "Get a certificate")'
+        )
     if kind == "chain":
         return "; or ".join(whole_chain(seen))
     return CHAIN if kind == "refused" else ""

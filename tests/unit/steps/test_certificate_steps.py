@@ -19,7 +19,7 @@ from wizard.certificates.self_signed import DAYS, new_key, self_signed
 from wizard.changes.file import FileChange
 from wizard.engine.overview import found
 from wizard.errors import HostError
-from wizard.gather.certificates import CertificateReport, _server
+from wizard.gather.certificates import CertificateReport, _client, _server
 from wizard.mends.certificate import MendCertificate
 from wizard.mends.order import extra
 from wizard.model import facts as f
@@ -127,6 +127,30 @@ def test_all_files_that_cannot_be_read_are_named_at_once(host: Host) -> None:
     with pytest.raises(HostError) as refused:
         chosen(host, Source("/root/cert.pem", "/root/key.pem", "/root/chain.pem", NAME))
     assert all(f"/root/{name}.pem cannot be read" in str(refused.value) for name in ("cert", "key", "chain"))
+
+
+def test_what_was_named_in_place_of_certificate_and_key_is_told(host: Host, authority: Authority) -> None:
+    install(host, authority)
+    cert, key, locked = "/root/fullchain.pem", "/root/privkey.pem", "/root/locked.pem"
+    host.path(locked).write_text(authority.encrypted(host.text(key)))
+    with pytest.raises(HostError, match="the certificate first, then its key") as refused:
+        chosen(host, Source(key, cert, name=NAME))
+    assert "inform der" not in str(refused.value)
+    with pytest.raises(HostError, match=rf"openssl pkey -in {locked} -out {locked}.open\)`"):
+        chosen(host, Source(cert, locked, name=NAME))
+
+
+def test_the_clients_certificate_goes_in_with_an_authoritys(host: Host, authority: Authority) -> None:
+    """Where another program puts the server's there: no self-signed one is to take its place."""
+    install(host, authority)
+    for source, path in (("fullchain", f.SERVER_CERT), ("privkey", f.COMMON_KEY)):
+        host.path(path).write_text(host.text(f"/root/{source}.pem"))
+    report, files = CertificateReport(NAME), TlsFiles.of(CF)
+    _server(host, files, report)
+    _client(host, files, report)
+    remedy = next(check.remedy for check in report.checks if check.id == "client")
+    assert f"`msa-wizard certificate install {f.SERVER_CERT} {f.COMMON_KEY}`" in remedy
+    assert written(plan(host, chosen(host, Source(f.SERVER_CERT, f.COMMON_KEY, name=NAME)))) == [CLIENT]
 
 
 def test_beside_another_certificate_nothing_is_put(host: Host, authority: Authority) -> None:
