@@ -168,20 +168,28 @@ class HeldHost:
 
         return state_dir.waiting_run() if os.geteuid() == 0 else None
 
+    def others(self) -> str:
+        """A sentence where another session is at work, as far as we may know."""
+        from wizard.engine import state_dir
+
+        return state_dir.others_at_work() if os.geteuid() == 0 else ""
+
     def overview(self) -> Overview:
         """A new look at the host, without apt's answer."""
         from wizard.engine import overview
 
-        store = self.store()
+        others, store = self.others(), self.store()
         history = store.history() if store and store.head() else ()
         return overview.overview(
-            self.host, self._guarded(self.answers), history, self.waits(), store, self._skipped
+            self.host, self._guarded(self.answers), history, self.waits(), store, self._skipped, others
         )
 
     @property
     def held(self) -> Overview | None:
-        """The host as it was seen last; None where the settings or the host may be others now."""
-        return self._seen[1] if self._seen is not None and self._seen[0] == self._moment() else None
+        """The host as it was seen last; None where the settings or the host may be others now, as after others were at work."""
+        if self._seen is None or self._seen[0] != self._moment() or self._seen[1].others:
+            return None
+        return self._seen[1]
 
     def _moment(self) -> object:
         settings, login = (self.answers, self._stored_now()), self.host.mtime(accepted_login.PATH)

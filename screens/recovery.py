@@ -72,7 +72,7 @@ recorded, and the run is closed.
         self.same("msa-wizard recover --show")
         self.over = True
         try:
-            killed = self.backend.killed()
+            killed = self.backend.waits()
             if killed is None:
                 self.show("No run is interrupted.")
                 return

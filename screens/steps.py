@@ -72,6 +72,8 @@ can be applied all the same.
 
     _interrupted = False
     """Whether an earlier run waits to be finished or undone."""
+    _others = ""
+    """A sentence where another session was at work when we looked."""
 
     def body(self) -> ComposeResult:
         """List and panes, one line of news below."""
@@ -125,7 +127,7 @@ can be applied all the same.
         after, self.ended = self.ended, None
         first, self.known = not self.known, True
         was_blocked = self._blocked
-        self._interrupted = overview.killed is not None
+        self._interrupted, self._others = overview.killed is not None, overview.others
         states = overview.states
         failed = self.failure.step.id if self.failure is not None else ""
         if failed not in self.backend.session.failed:  # applied since, tested or undone, on whichever screen
@@ -153,6 +155,8 @@ can be applied all the same.
             self.say(self._offer())
 
     def _offer(self) -> str:
+        if self._others:
+            return f"{clean(self._others)}. F5 looks again."
         if self._interrupted:
             return "A run was interrupted. First finish it or undo it (Esc, then the first line)."
         if self._blocked:

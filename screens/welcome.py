@@ -152,6 +152,8 @@ def _by_the_menu(check: Check) -> Check:
 
 
 def _summary(overview: Overview) -> str:
+    if overview.others:
+        return f"{clean(overview.others)}. F5 looks again."
     if overview.killed:
         return "A run was interrupted. First finish it or undo it: Enter on the first line."
     if any(check.sign is Sign.FAILED for check in overview.checks):

@@ -33,7 +33,7 @@ from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Plan, Sign, Step
 from wizard.system.host import Host
-from wizard.system.lock import held
+from wizard.system.lock import free, held
 from wizard.system.signals import Interrupt
 
 LOOKING = (
@@ -162,8 +162,13 @@ class Bench(Backend):
         """The journal of a killed run."""
         return unfinished(self.root / "state/journal")
 
-    waits = killed
-    """No other session is at work."""
+    def waits(self) -> Unfinished | None:
+        """As state_dir.waiting_run, below the root."""
+        return self.killed() if free(self.root / "state/lock") else None
+
+    def others(self) -> str:
+        """As state_dir.others_at_work, below the root."""
+        return state_dir.others_at_work(self.root / "state/lock")
 
     def facts(self) -> Facts:
         """A recorded host."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,9 @@ from textual.pilot import Pilot
 
 from screens.app import WizardApp
 from screens.recovery import RecoveryScreen, ways
+from screens.steps import Steps
 from snapshots.live.entry import Entry, Kind
+from tests.store.test_lock import holder
 from tests.tui.bench import Bench, apply_all, play, shows, three_steps, until
 from wizard.changes.file import FileEffect
 from wizard.changes.records import intent
@@ -43,6 +46,30 @@ def killed_in_three(bench: Bench, effect: Mapping[str, object] = HALF) -> None:
         {"change": {"touches": ["/etc/d"], "expected": effect}},
     ]  # fmt: skip
     (bench.root / "state/journal").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_who_else_is_at_work_is_said_until_he_has_ended(bench: Bench) -> None:
+    killed_in_three(bench)  # as its journal is while it is at work
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, f"alice has been running msa-wizard (pid {pid}) since "))
+        assert shows(app, "may not stay. F5 looks again.")
+        assert not shows(app, "was interrupted")
+        await pilot.press("enter")
+        await until(
+            pilot,
+            lambda: (
+                isinstance(app.screen, Steps) and shows(app, f"alice has been running msa-wizard (pid {pid})")
+            ),
+        )
+        other.close()
+        await pilot.press("escape")
+        await until(pilot, lambda: shows(app, "A run was interrupted."))
+        assert not shows(app, "alice has been")
+
+    with ExitStack() as other:
+        pid = other.enter_context(holder(bench.root / "state/lock"))
+        play(bench, story)
 
 
 async def at_the_interrupted(pilot: Pilot[int], app: WizardApp) -> None:

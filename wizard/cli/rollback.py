@@ -20,6 +20,7 @@ from wizard.engine.state_dir import (
     killed_run,
     lost_history,
     must_be_root,
+    others_at_work,
 )
 from wizard.engine.temporary import OPERATION
 from wizard.errors import CONFLICT, DONE, FAILED, NothingToRollBack, UsageError
@@ -207,6 +208,8 @@ def recover(arguments: argparse.Namespace) -> int:
         must_be_root("read what an interrupted run had done", reads=True)
     must_be_root()
     if arguments.show:
+        if others := others_at_work():  # its journal is that of a run at work
+            return _nothing(arguments, f"{clean(others)}.")
         killed = killed_run()
         if killed is None:
             return _nothing(arguments, "No run was interrupted.")

@@ -28,10 +28,10 @@ from wizard.engine.state_dir import (
     InterruptedRun,
     alone,
     at_work,
-    changed_for_a_while,
     existing_store,
     lost_history,
     must_be_root,
+    others_at_work,
     store_to_add_to,
     waiting_run,
 )
@@ -111,8 +111,8 @@ def plan(arguments: argparse.Namespace) -> int:
                 if plan.outcome is Outcome.BLOCKED:
                     error(f"`apply` stops at {name}: {clean(plan.reason)}")
         _planned_endings(plans, engine.answers.accept, arguments.accept)
-        if waits := interrupted():  # what that run has begun looks like done here
-            error(f"msa-wizard: {waits}")
+        for line in filter(None, (interrupted(), at_work_now())):  # what is begun looks like done here
+            error(f"msa-wizard: {line}")
     if unknown and not arguments.json:
         raise NotRoot("see whether anything is left to do", reads=True)
     if unknown or Outcome.BLOCKED in outcomes:
@@ -328,8 +328,8 @@ def status(arguments: argparse.Namespace) -> int:
         as_json.show(steps=rows, interrupted=interrupted(), confirmation=waits)
     else:
         out(status_lines(rows))  # first, since a journal that is damaged sends the admin here
-        temporary, lost = (clean(changed_for_a_while()), lost_history()) if os.geteuid() == 0 else ("", "")
-        for words in filter(None, (interrupted(), temporary, lost)):
+        lost = lost_history() if os.geteuid() == 0 else ""
+        for words in filter(None, (interrupted(), at_work_now(), lost)):
             error(f"msa-wizard: {words}")
     return 0
 
@@ -338,6 +338,11 @@ def interrupted() -> str | None:
     """What a killed run waits for, in words; None where none was killed, and while a run is at work."""
     waits = waiting_run() if os.geteuid() == 0 else None
     return str(InterruptedRun(waits)) if waits else None
+
+
+def at_work_now() -> str:
+    """A sentence on another session that is at work; "" without one, and where only root can know."""
+    return clean(others_at_work()) if os.geteuid() == 0 else ""
 
 
 def readable_store() -> Store | None:

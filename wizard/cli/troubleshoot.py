@@ -12,7 +12,7 @@ from wizard.cli.options import answers_of, asks, known, unasked
 from wizard.cli.steps import applied, exit_code, guarded, interrupted, readable_store, undecided_text
 from wizard.console import clean, data, error, fold, out, width
 from wizard.engine.run import Run
-from wizard.engine.state_dir import changed_for_a_while, must_be_root, must_not_wait
+from wizard.engine.state_dir import must_be_root, must_not_wait, others_at_work
 from wizard.engine.trial import CF_LINES
 from wizard.errors import AnswersError, UsageError
 from wizard.model.answers import Answers
@@ -53,7 +53,7 @@ def troubleshoot(arguments: argparse.Namespace) -> int:
     waits = interrupted()
     if wanted and waits:
         must_not_wait()
-    temporary = changed_for_a_while()
+    others = others_at_work()
     host, credentials = Host(), _credentials(arguments, answers)
     verdict = judge(take(host, answers, credentials))
     if wanted:
@@ -62,7 +62,7 @@ def troubleshoot(arguments: argparse.Namespace) -> int:
         as_json.show(**_json(host, answers, verdict, waits), interrupted=waits)
     else:
         out(report.text(verdict, width()))
-        for words in filter(None, (waits, temporary)):
+        for words in filter(None, (waits, others)):
             error(f"msa-wizard: {clean(words)}")
     return int(verdict.blamed is not None)
 

@@ -48,6 +48,8 @@ class Overview:
     answers: Answers = field(default_factory=Answers)
     skipped: frozenset[str] = frozenset()
     """The steps that are left out."""
+    others: str = ""
+    """A sentence where another session was at work on the host."""
 
     @property
     def client_name(self) -> str:
@@ -85,6 +87,7 @@ def overview(
     killed: Unfinished | None = None,
     store: Store | None = None,
     skipped: frozenset[str] = frozenset(),
+    others: str = "",
 ) -> Overview:
     """Look at the host and plan every step; nothing is changed. What follows from a `skipped` step is not planned. Apt,
     which takes its time, is not asked: where packages are missing `with_apt` puts in what it says."""
@@ -93,7 +96,7 @@ def overview(
     planned = plans(host, answers, facts, store, skipped)
     there = [_opened(each, planned) for each in found(facts, answers)]
     all_checks = (*checks(facts, answers), *there, _history(known))
-    return Overview(facts, all_checks, planned, known, killed, answers, skipped)
+    return Overview(facts, all_checks, planned, known, killed, answers, skipped, others)
 
 
 def asked_apt(host: Host, answers: Answers) -> AptPlan | None:

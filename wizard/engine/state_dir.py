@@ -15,7 +15,7 @@ from wizard.console import clean_block, error
 from wizard.delivery import replaced
 from wizard.engine.journal import Journal, Unfinished, unfinished
 from wizard.errors import INTERRUPTED, CannotHere, JournalError, NotRoot, WizardError
-from wizard.system.lock import free, held, named_work
+from wizard.system.lock import free, held, holder
 from wizard.system.signals import Interrupt, postponed
 
 if TYPE_CHECKING:
@@ -120,11 +120,11 @@ def waiting_run() -> Unfinished | None:
     return killed_run() if free(LOCK) else None
 
 
-def changed_for_a_while() -> str:
-    """A sentence where another msa-wizard has changed something for a while, which a look at the host shows; else "".
-    Raises OSError."""
-    work = named_work(LOCK)
-    return f"{work}: what is seen of the host meanwhile is not how it stays" if work else ""
+def others_at_work(lock: Path | None = None) -> str:
+    """A sentence where another msa-wizard is at work, of which a look at the host may show what is half done, or done for a
+    while; else "". Raises OSError."""
+    who = holder(lock or LOCK)
+    return f"{who}: what is seen of the host meanwhile may not stay" if who else ""
 
 
 def must_not_wait() -> None:

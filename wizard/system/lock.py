@@ -38,10 +38,11 @@ def free(path: Path) -> bool:
     return _record(path) is None
 
 
-def named_work(path: Path) -> str:
-    """Who holds the lock at `path` now, and the work that is named there, as a clause; "" where no work is. Raises OSError."""
-    record = _record(path) or b""
-    return _holder(record) if _work(record) else ""
+def holder(path: Path) -> str:
+    """Who else holds the lock at `path` now, since when, and for what, as a clause; "" where nobody does but this process.
+    Raises OSError."""
+    record = _record(path)
+    return "" if record is None or _pid(record) == os.getpid() else _holder(record)
 
 
 def _record(path: Path) -> bytes | None:
@@ -72,11 +73,11 @@ def taken(take: Callable[[], None], patience: float) -> bool:
             time.sleep(0.05)
 
 
-def _work(record: bytes) -> str:
+def _pid(record: bytes) -> object:
     try:
-        return str(json.loads(record).get("work") or "")
+        return json.loads(record).get("pid")
     except (ValueError, AttributeError):
-        return ""
+        return None
 
 
 def _holder(record: bytes) -> str:
