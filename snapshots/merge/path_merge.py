@@ -31,6 +31,11 @@ class Conflict:
     """Of a deletion: what the step left or deleted, and what is there now; of certificates: what is there now, and what was before.
     They may hold secrets."""
 
+    @property
+    def hunks(self) -> bool:
+        """Whether it is of lines alone, which are between markers."""
+        return "<<<<<<< " in self.text
+
 
 @dataclass(frozen=True, slots=True)
 class EntryMerge:

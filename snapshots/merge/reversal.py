@@ -132,6 +132,10 @@ class _Work:
             conflicts += merge.conflicts
             if merge.note:
                 self._notes[path] = merge.note
+        if conflicts and len(chain) > 1:  # shown as one: what is there now, and what comes back in the end
+            base, theirs = _dated_as(chain[0][0], self._ours[path], self._dated), chain[-1][-1]
+            whole = merge_path(path, base, self._ours[path], theirs, choice=None, owners=owners)
+            conflicts = list(whole.conflicts) or conflicts
         if conflicts or entry == self._ours[path]:
             self._conflicts += () if kept_up else conflicts
             self.leave(path)

@@ -372,7 +372,7 @@ def test_edits_that_somebody_has_changed_since_stay_with_a_word_of_it(mc: Mc, fi
     assert mc.file(MC).read_text().splitlines()[20:] == ["mend-listeners", "mc-includes edited by admin"]
     failed = next(event for event in mc.place.events if isinstance(event, Failed))
     assert failed.not_undone == (
-        "/etc/mail/sendmail.mc stays as it is where you have changed the same (content): fix it by hand",
+        "/etc/mail/sendmail.mc stays as it is where you have changed the same (content)",
     )
     assert "`msa-wizard recover`" in failed.next
     mc.steps["submission-port"].ends = ()

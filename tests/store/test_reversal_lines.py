@@ -77,3 +77,23 @@ def test_a_new_date_beside_an_edit(machine: Machine) -> None:
     )
     assert reversal.conflicts == ()
     assert content(reversal) == b"# on: Monday\nold\nx\nmine\ny\n"
+
+
+def test_a_conflict_with_two_commits_is_shown_once(machine: Machine) -> None:
+    """Yours is what is there, not what the first of them leaves; and what comes back is the oldest."""
+    path = machine.root / PATH
+    path.write_bytes(b"a\n")
+    store = machine.store()
+    made = []
+    for text in (b"b\n", b"c\n"):
+        path.write_bytes(text)
+        made.append(commit(store, "apply", step="submission-port"))
+    path.write_bytes(b"c, and mine\n")
+    commit(store, "drift")
+    first, second = made
+    assert first is not None
+    assert second is not None
+    (conflict,) = store.reverse([second, first], dated=DATED).conflicts
+    assert conflict.hunks
+    words = ("<<<<<<< yours", "c, and mine", "||||||| as the step left it", "c", "=======", "a")
+    assert conflict.text.splitlines() == [*words, ">>>>>>> as it was before"]

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests.store.machine import commit
 from tests.store.place import Answer, Place
 from wizard.cli import options, rollback
 
@@ -81,3 +82,24 @@ def test_who_keeps_what_was_changed_since_loses_nothing(
     assert [words[:12] for words in asked] == ["[k]eep as is", "roll this ba"]
     assert "that go" not in capsys.readouterr().out
     assert (place.there("one"), place.there("two")) == (False, True)
+
+
+def test_what_goes_of_a_text_are_the_lines_between_the_marks(
+    place: Place, answer: Answer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It read as if the file were removed. What is no answer to the last question is explained, too."""
+    two = place.root / "etc/two"
+    two.write_text("a\nb\n")
+    assert place.main("apply", "--yes") == 0
+    two.write_text("a\nof the step\n")
+    assert commit(place.store, "apply", step="two") is not None
+    two.write_text("mine\na\nof the step, and mine\n")
+    capsys.readouterr()
+    asks(monkeypatch, answer, "?", "r", "x", "y")
+    assert place.main("rollback", "two") == 0
+    said = capsys.readouterr().out
+    assert "   r  put back the lines between ======= and >>>>>>>; the rest of the file stays\n" in said
+    assert "the file is removed" not in said
+    assert "Changes since that go: the lines above, of /etc/two. The history keeps them." in said
+    assert "   n  change nothing; Enter does the same\n" in said
+    assert two.read_text() == "mine\na\nb\n"

@@ -313,9 +313,10 @@ def _still_there(wrote: Entry | None, now: Entry | None) -> bool:
 
 
 def kept_sentence(path: str, merge: EntryMerge) -> str:
-    """What is to be said of a path where both changed the same, and nobody could be asked."""
+    """What is to be said of a path where both changed the same, and nobody could be asked. What is to be done the caller
+    knows: a rollback asks when it is begun again."""
     places = ", ".join(dict.fromkeys(each.what for each in merge.conflicts))
-    return f"{path} stays as it is where you have changed the same ({places}): fix it by hand"
+    return f"{path} stays as it is where you have changed the same ({places})"
 
 
 def file_diff(path: str, before: Entry | None, after: Entry | None) -> str:

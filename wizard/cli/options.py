@@ -175,8 +175,14 @@ def _on_a_row_of_its_own(stream: TextIO) -> Iterator[None]:
 
 def agreed(arguments: argparse.Namespace, words: str, interrupt: Interrupt | None = None) -> bool:
     """Whether the admin wants it, before anything is changed: by --yes, or because he says so now. No is the default."""
+    if getattr(arguments, "yes", False):
+        return True
     with unchanged():
-        return bool(getattr(arguments, "yes", False)) or ask(words, interrupt) in ("y", "yes")
+        while (reply := ask(words, interrupt)) not in ("", "n", "no", "q", "quit"):
+            if reply in ("y", "yes"):
+                return True
+            out("   y  do what is shown above\n   n  change nothing; Enter does the same")
+    return False
 
 
 @contextmanager

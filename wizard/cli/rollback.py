@@ -133,11 +133,16 @@ def _decided(
             error("\n".join([_UNDECIDED, *_ways(arguments.argv)]), whole=True)
     if choice is None:
         return None
-    paths, plan = _in_conflict(plan), work.prepared(plan.target, choice)
+    paths, conflicts = _in_conflict(plan), plan.reversal.conflicts
+    plan = work.prepared(plan.target, choice)
     out(_text(arguments, plan), whole=True)
     if choice is Choice.RESTORE:
         gone = {f"/{path}" for path, (_, after) in plan.reversal.targets.items() if after is None}
-        lost = ", ".join(f"{clean(path)}{' (removed)' * (path in gone)}" for path in paths)
+        lost = ", ".join(
+            f"{'the lines above, of ' * all(each.hunks for each in conflicts if f'/{each.path}' == path)}"
+            f"{clean(path)}{' (removed)' * (path in gone)}"
+            for path in paths
+        )
         out("\n".join(["", *fold(f"Changes since that go: {lost}. The history keeps them.")]))
     return plan
 
@@ -161,9 +166,13 @@ def _text(arguments: argparse.Namespace, plan: Rollback) -> str:
     return rollback_text(plan, warn=told, whole=arguments.dry_run or arguments.verbose)
 
 
-_REPLIES = """   k  leave what was changed since as it is now
-   r  restore what was there before; where nothing was, the file is removed
-   c  change nothing; Enter does the same"""
+def _replies(plan: Rollback) -> str:
+    lines = ["   k  leave what was changed since as it is now"]
+    if any(conflict.hunks for conflict in plan.reversal.conflicts):
+        lines.append("   r  put back the lines between ======= and >>>>>>>; the rest of the file stays")
+    if not all(conflict.hunks for conflict in plan.reversal.conflicts):
+        lines.append("   r  restore what was there before; where nothing was, the file is removed")
+    return "\n".join([*lines, "   c  change nothing; Enter does the same"])
 
 
 def _choice(plan: Rollback, interrupt: Interrupt) -> Choice | None:
@@ -173,7 +182,7 @@ def _choice(plan: Rollback, interrupt: Interrupt) -> Choice | None:
     words = "[k]eep as is, [r]estore what was before, [c]ancel (the default), ?: "
     with unchanged():
         while (reply := ask(words, interrupt)) not in choices:
-            out(_REPLIES)
+            out(_replies(plan))
     return choices[reply]
 
 
