@@ -22,7 +22,7 @@ def test_who_is_asked_for_the_rest_of_a_step_learns_that_a_no_undoes_it(
 ) -> None:
     replies = iter(["?", ""])
     monkeypatch.setattr(options, "asks", lambda _: True)
-    monkeypatch.setattr(options, "ask", lambda *_: next(replies))
+    monkeypatch.setattr(options, "ask", lambda *_, **__: next(replies))
     store = Store.open(tmp_path / "etc.git", root=tmp_path)
     wants = options.decide(argparse.Namespace(yes=False), Host(tmp_path), store, Interrupt())
     step = STEPS[0]
