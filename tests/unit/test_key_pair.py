@@ -15,7 +15,7 @@ from snapshots.live.entry import Entry, Kind
 from snapshots.merge.path_merge import merge_path
 from tests.authority import Authority
 from tests.unit.steps.recorded import machine
-from wizard.certificates import SOON, certificates, judge, parsed
+from wizard.certificates import SOON, certificates, in_words, judge, parsed
 from wizard.certificates.handshake import fits, judged
 from wizard.certificates.self_signed import DAYS, link_name, new_key, self_signed
 from wizard.changes.file import FileChange
@@ -339,3 +339,20 @@ def test_a_conflict_of_certificates_is_told_in_words(authority: Authority) -> No
     keys = (replace(base, content=authority.leaf().key.encode()) for _ in range(3))
     merge = merge_path("etc/mail/a.key", *keys, choice=None, owners=owners)
     assert "PRIVATE" not in conflict_text(merge.conflicts[0])
+
+
+def test_a_fingerprint_is_shown_as_mail_clients_show_it(authority: Authority) -> None:
+    leaf = parsed(authority.leaf().certificate.encode())
+    assert leaf is not None
+    rows = details(Named("ServerCertFile", "/a", certificate=leaf))
+    (at,) = (number for number, (word, _) in enumerate(rows) if word == "SHA-256")
+    assert rows[at + 1][0] == ""
+    assert (rows[at][1] + rows[at + 1][1]).replace(":", "").lower() == leaf.fingerprint_sha256
+
+
+def test_an_authority_in_a_chain_is_no_certificate_without_a_name(authority: Authority) -> None:
+    words = in_words((authority.leaf().certificate + authority.between).encode()).decode()
+    assert [line for line in words.splitlines() if line.startswith("certificate ")] == [
+        f"certificate for {NAME}",
+        "certificate of an authority",
+    ]

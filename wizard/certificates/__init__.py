@@ -262,8 +262,11 @@ def _described(block: re.Match[bytes]) -> bytes:
         seen = read([_der(block[2])], "", None, True, visible)
     except ValueError:
         return block[0]
+    loaded = _loaded([_der(block[2])])[0]
+    of_authority = loaded.ca and not seen.self_signed  # openssl makes self-signed ones of servers so, too
+    names = ", ".join(seen.names) or "no name (no subjectAltName)"
     lines = (
-        f"certificate for {', '.join(seen.names) or 'no name (no subjectAltName)'}",
+        "certificate of an authority" if of_authority else f"certificate for {names}",
         f"  subject    {seen.subject}",
         f"  issued by  {'itself (self-signed)' if seen.self_signed else seen.issuer}",
         f"  valid      {seen.not_before:%F} to {seen.not_after:%F}",

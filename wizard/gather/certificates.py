@@ -14,16 +14,18 @@ from wizard.certificates import (
     Certificate,
     certificates,
     dh_bits,
+    fingerprint_lines,
     judge,
     key_words,
     parsed,
     private_key,
     read,
 )
+from wizard.certificates.acme import HOOK, lineage_of
 from wizard.certificates.handshake import fits, judged
 from wizard.console import clean, count
 from wizard.errors import HostError, PemError
-from wizard.gather.renewal import kept_as
+from wizard.gather.renewal import kept_as, renews
 from wizard.model import facts as f
 from wizard.model.answer_checks import certifiable
 from wizard.model.plan import Check, Sign, worst
@@ -108,6 +110,10 @@ def report(host: Host, cf: str, name: str) -> CertificateReport:
         result.named.append(_named(host, "CACertFile", files.authorities, "", name))
     result.dh, check = _dh(host, files)
     result.checks += [check, _presented(cf, result.named[0].certificate)]
+    kept = kept_as(host, files.certificate)
+    if kept and kept == lineage_of(host.text(HOOK, "utf-8")):
+        check = renews(host)
+        result.checks.append(replace(check, says=f"{check.says}; {HOOK} brings renewals to sendmail"))
     return result
 
 
@@ -328,7 +334,7 @@ def details(named: Named) -> list[tuple[str, str]]:
             *(("chain", subject) for subject in certificate.chain[1:]),
             ("valid", f"{dates}, {_left(named.days_left or 0)}"),
             ("public key", certificate.key),
-            ("SHA-256", certificate.fingerprint_sha256),
+            *zip(("SHA-256", ""), fingerprint_lines(certificate.fingerprint_sha256), strict=True),
         ]
     if named.key_path:
         key = f"{named.key or 'not readable'}; mode and owner {named.key_mode}"

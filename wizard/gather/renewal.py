@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from wizard.certificates import Certificate, certificates, parsed
 from wizard.certificates.acme import CERTBOT, HOOK, LINEAGE, lineage_behind, lineage_of
 from wizard.errors import HostError, PemError
+from wizard.model.plan import Check, Sign
 from wizard.sendmail.cf_needs import MOST, TlsFiles
 from wizard.system.host import Host
 
@@ -98,6 +99,22 @@ def runner(host: Host) -> str:
         return ""
     debians = host.exists("/etc/cron.d/certbot") and not _systemd(host)
     return "cron" if debians or any(_BY_CRON.search(host.text(path)) for path in _CRONTABS) else ""
+
+
+def renews(host: Host) -> Check:
+    """Whether something runs certbot by itself."""
+    if why := idle(host):
+        return Check(
+            "renews",
+            Sign.WARNING,
+            f"nothing renews the certificate: {why}",
+            f"systemctl enable --now {TIMER}",
+        )
+    return Check(
+        "renews",
+        Sign.OK,
+        f"{runner(host)} runs certbot twice a day; it renews a month before the end",
+    )
 
 
 def _systemd(host: Host) -> bool:

@@ -292,7 +292,7 @@ class CertificateRenew(CertificateStep):
     id = "certificate-renew"
     title = "Make a new self-signed certificate"
     why = (
-        "Debian's certificate has no subjectAltName, so today's mail clients find no name in it; and every certificate "
+        "The certificate that Debian makes has no subjectAltName, so today's mail clients find no name in it; and every certificate "
         "expires one day."
     )
 

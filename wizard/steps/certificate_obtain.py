@@ -27,7 +27,7 @@ from wizard.firewalls.kinds import FIREWALLS
 from wizard.firewalls.opening import CannotOpenError, PortRequest
 from wizard.gather.acme import keeps, kept_from, look_at_acme, they_use, users
 from wizard.gather.firewall import read_entries
-from wizard.gather.renewal import TIMER, idle, is_of, runner
+from wizard.gather.renewal import is_of, renews
 from wizard.model import facts as f
 from wizard.model.answer_checks import certifiable
 from wizard.model.answers import MANUAL, STANDALONE, WEBROOT, Answers, Certificate
@@ -58,7 +58,7 @@ class CertificateObtain(Step):
     why = (
         "Mail clients trust a certificate from an authority that they know, and ask nobody about it. Debian's certbot gets "
         "one from Let's Encrypt, or from another ACME authority, and renews it by itself; a hook brings each renewal to "
-        "sendmail. It is chosen in the settings (certificate.challenge), with your e-mail address and your consent to the "
+        "sendmail. `apply` gets one where certificate.challenge is in the settings, with your e-mail address and your consent to the "
         "authority's terms of service."
     )
     checked = "whether sendmail presents it, whether the hook runs, and whether something renews it"
@@ -274,6 +274,8 @@ def _install(facts: Facts, acme: Acme) -> CertificateInstall:
 def _notes(facts: Facts, wanted: Certificate, acme: Acme) -> Iterator[str]:
     if wanted.server == STAGING:
         yield "mail clients refuse what staging signs: to try it out, --dry-run is enough"
+    if wanted.webroot and wanted.challenge == STANDALONE:
+        yield f"{wanted.webroot} is not used: a web folder goes with the challenge {WEBROOT}"
     if accounts := sorted({account for named in acme.names for account in named.accounts}):
         own = "`certbot register` makes one, `certbot show_account` shows it, with --staging the one of the trial"
         yield f"by the CAA records only {', '.join(accounts)} may ask the authority, so that must be certbot's account: {own}"
@@ -337,17 +339,3 @@ def _hook_runs(host: Host, name: str) -> Check:
     if done.code:
         return Check("hook", Sign.FAILED, f"{HOOK} ends with status {done.code}: {done.tail(2)}")
     return Check("hook", Sign.OK, f"{HOOK} runs: it brings each renewal to sendmail")
-
-
-def renews(host: Host) -> Check:
-    """Whether something runs certbot by itself."""
-    if why := idle(host):
-        return Check(
-            "renews",
-            Sign.WARNING,
-            f"nothing renews the certificate: {why}",
-            f"systemctl enable --now {TIMER}",
-        )
-    return Check(
-        "renews", Sign.OK, f"{runner(host)} runs certbot twice a day; it renews a month before the end"
-    )

@@ -223,6 +223,13 @@ def test_certbot_extends_what_it_keeps_as_it_was_chosen(tmp_path: Path) -> None:
         assert "`msa-wizard rollback certificate-obtain`" in else_
 
 
+def test_a_web_folder_that_is_not_used_is_named() -> None:
+    notes = [
+        any("/srv is not used" in note for note in plan(host(), webroot=each).notes) for each in ("/srv", "")
+    ]
+    assert notes == [True, False]
+
+
 def test_of_staging_it_is_told_that_no_client_trusts_it() -> None:
     made = plan(host(), server=STAGING)
     assert made.reason == f"Let's Encrypt's staging is to sign a certificate for {NAME}"
