@@ -15,7 +15,7 @@ from screens.certificate_obtain import ObtainCertificate
 from screens.help import Help
 from screens.review_and_run import RunSteps
 from screens.rollback import History
-from tests.tui.bench import Bench, Writes, apply_all, at, play, shows, until, use
+from tests.tui.bench import Bench, Writes, apply_all, at, play, says, shows, until, use
 from wizard.errors import HostError
 from wizard.gather.certificates import CertificateReport, another
 from wizard.model.answers import Answers
@@ -30,7 +30,7 @@ class Certificates(Bench):
     def certificate_installation(self, cert: str, key: str, chain: str) -> Sequence[Step]:
         """A step that can be done here; files that are none are refused as the real one does."""
         if not cert.endswith(".pem"):
-            raise HostError(f"{cert} holds no certificate")
+            raise HostError(f"{cert} holds no certificate. Nothing was changed")
         return [Writes("certificate-install", self.host, "/etc/a", f"{cert} {key} {chain}\n")]
 
 
@@ -70,6 +70,7 @@ def test_a_certificate_is_asked_for_checked_shown_and_installed(bench: Certifica
         await until(pilot, lambda: shows(app, "Its private key"))
         await pilot.press(*"/k.pem", "enter", "enter")
         await until(pilot, lambda: shows(app, "/x.txt holds no certificate"))
+        await until(pilot, lambda: says(app, "Esc goes back.") and not says(app, "Nothing was changed"))
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, InstallCertificate))
         await pilot.press(*"/c.pem")  # where the focus is: in the chain

@@ -89,8 +89,13 @@ class CertificateInstall(CertificateStep):
 def installation(host: Host, cert: str, key: str, chain: str = "", name: str = "") -> Step:
     """The step `certificate-install` for these files, checked. Raises UsageError, HostError."""
     known = checked_name(name) if name else own_name(host)
-    cert, key, chain = (str(Path(path).absolute()) if path else "" for path in (cert, key, chain))
+    cert, key, chain = (_absolute(path) if path else "" for path in (cert, key, chain))
     return chosen(host, Source(cert, key, chain, known))
+
+
+def _absolute(path: str) -> str:
+    """With what a shell makes of `~/`, and a form does not."""
+    return str((Path(path).expanduser() if path.startswith("~/") else Path(path)).absolute())
 
 
 def checked_name(name: str) -> str:

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,7 +20,7 @@ from wizard.certificates.self_signed import DAYS, new_key, self_signed
 from wizard.changes.file import FileChange
 from wizard.engine.overview import found
 from wizard.errors import HostError
-from wizard.gather.certificates import CertificateReport, _client, _server
+from wizard.gather.certificates import CertificateReport, _client, _server, report
 from wizard.mends.certificate import MendCertificate
 from wizard.mends.order import extra
 from wizard.model import facts as f
@@ -32,7 +33,7 @@ from wizard.sendmail.cf_needs import TlsFiles, unsafe
 from wizard.sendmail.client_name import client_name
 from wizard.steps import certificate_endings
 from wizard.steps.certificate import CertificateRenew, CertificateStep, renewed
-from wizard.steps.certificate_install import CertificateInstall, Source, chosen
+from wizard.steps.certificate_install import CertificateInstall, Source, chosen, installation
 from wizard.steps.order import STEPS
 from wizard.system.host import Host
 
@@ -145,10 +146,10 @@ def test_the_clients_certificate_goes_in_with_an_authoritys(host: Host, authorit
     install(host, authority)
     for source, path in (("fullchain", f.SERVER_CERT), ("privkey", f.COMMON_KEY)):
         host.path(path).write_text(host.text(f"/root/{source}.pem"))
-    report, files = CertificateReport(NAME), TlsFiles.of(CF)
-    _server(host, files, report)
-    _client(host, files, report)
-    remedy = next(check.remedy for check in report.checks if check.id == "client")
+    seen, files = CertificateReport(NAME), TlsFiles.of(CF)
+    _server(host, files, seen)
+    _client(host, files, seen)
+    remedy = next(check.remedy for check in seen.checks if check.id == "client")
     assert f"`msa-wizard certificate install {f.SERVER_CERT} {f.COMMON_KEY}`" in remedy
     assert written(plan(host, chosen(host, Source(f.SERVER_CERT, f.COMMON_KEY, name=NAME)))) == [CLIENT]
 
@@ -393,10 +394,31 @@ def with_hook(host: Host, authority: Authority, days: int = 30) -> Entry:
     return hook
 
 
+def test_show_says_that_certbot_renews_it(
+    host: Host, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = SimpleNamespace(fingerprint=None, where="port 25", says="")
+    monkeypatch.setattr("wizard.gather.certificates.presented", lambda _: nobody)
+
+    def says() -> list[str]:
+        return [check.says for check in report(host, CF, NAME).checks if check.id == "renews"]
+
+    before = says()
+    with_hook(host, authority)
+    (after,) = says()
+    assert (before, HOOK in after) == ([], True)
+
+
+def test_a_home_folder_is_known_where_no_shell_was(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/alice")
+    with pytest.raises(HostError, match=r"/home/alice/x\.pem cannot be read.*; /~y cannot be read"):
+        installation(host, "~/x.pem", "/~y", name=NAME)
+
+
 def dates_remedy(host: Host) -> str:
-    report = CertificateReport(NAME)
-    _server(host, TlsFiles.of(host.text(f.SENDMAIL_CF)), report)
-    return next(check.remedy for check in report.checks if check.id == "dates")
+    seen = CertificateReport(NAME)
+    _server(host, TlsFiles.of(host.text(f.SENDMAIL_CF)), seen)
+    return next(check.remedy for check in seen.checks if check.id == "dates")
 
 
 def test_what_certbot_keeps_and_did_not_renew_is_not_to_be_got_again(
