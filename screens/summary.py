@@ -40,6 +40,7 @@ _STYLES = {
     "done": "ansi_green",
     "skipped": "ansi_yellow",
     "to do": "ansi_yellow",
+    "to do again": "ansi_yellow",
     "failed": "bold ansi_red",
     "interrupted": "bold ansi_red",
     "blocked": "bold ansi_red",

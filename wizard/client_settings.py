@@ -141,11 +141,11 @@ def mail_domain(host: str, names: Iterable[str]) -> str:
 
 
 def check_dns(settings: ClientSettings) -> list[Check]:
-    """What the DNS says now of each record; never raises for what a name server does."""
+    """What the DNS says now of the server's name and of each record; never raises for what a name server does."""
     import dns.exception
     import dns.resolver
 
-    checks = []
+    checks = [_address(settings.host)]
     for name, port, target in settings.records:
         try:
             answer = dns.resolver.resolve(name, "SRV", lifetime=PATIENCE)
@@ -160,6 +160,21 @@ def check_dns(settings: ClientSettings) -> list[Check]:
             sign, remedy = (Sign.OK, "") if right else (Sign.FAILED, "change it")
             checks.append(Check(name, sign, f"{name} says {says}", remedy))
     return checks
+
+
+def _address(name: str) -> Check:
+    """Whether mail clients find the server by its name."""
+    import dns.exception
+    import dns.resolver
+
+    try:
+        addresses = sorted(dns.resolver.resolve_name(name, lifetime=PATIENCE).addresses())
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        says = f"{name} has no address in the DNS: mail clients cannot find it"
+        return Check(name, Sign.FAILED, says, "add an A record for IPv4, an AAAA record for IPv6")
+    except (dns.exception.DNSException, OSError) as error:
+        return Check(name, Sign.UNKNOWN, f"{name} could not be asked for: {error}")
+    return Check(name, Sign.OK, f"{name} is at {', '.join(addresses)}")
 
 
 def not_ready(facts: Facts, name: str) -> str:

@@ -6,14 +6,18 @@ import dataclasses
 import plistlib
 import xml.etree.ElementTree as ElementTree
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import NoReturn
 
+import dns.resolver
 import pytest
 
 from tests.unit.steps.recorded import file, machine
 from wizard.certificates import Certificate as Seen
-from wizard.client_settings import FORMATS, ClientSettings, not_ready
+from wizard.client_settings import FORMATS, ClientSettings, check_dns, not_ready
 from wizard.model.answers import Answers, Certificate, Listen
 from wizard.model.facts import SENDMAIL_CF
+from wizard.model.plan import Check, Sign
 
 SETTINGS = ClientSettings("mail.example.test", "example.test", implicit_tls=True, imap="imap.example.test")
 
@@ -135,3 +139,22 @@ def test_what_clients_meet_before_the_host_is_ready_is_said(
     monkeypatch.setattr("wizard.certificates.parsed", lambda _: seen)
     sentence = not_ready(machine("13", files={SENDMAIL_CF: file(cf)}), "mail.example.test")
     assert (says in sentence) if says else sentence == ""
+
+
+def test_the_dns_is_asked_for_the_name_that_clients_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*_: object, **__: object) -> NoReturn:
+        raise dns.resolver.NXDOMAIN
+
+    monkeypatch.setattr("dns.resolver.resolve", nothing)
+    monkeypatch.setattr("dns.resolver.resolve_name", nothing)
+    first, *records = check_dns(SETTINGS)
+    assert (first.sign, first.says) == (
+        Sign.FAILED,
+        "mail.example.test has no address in the DNS: mail clients cannot find it",
+    )
+    assert {check.sign for check in records} == {Sign.WARNING}
+    found = SimpleNamespace(addresses=lambda: iter(["2001:db8::1", "192.0.2.1"]))
+    monkeypatch.setattr("dns.resolver.resolve_name", lambda *_, **__: found)
+    assert check_dns(SETTINGS)[0] == Check(
+        "mail.example.test", Sign.OK, "mail.example.test is at 192.0.2.1, 2001:db8::1"
+    )

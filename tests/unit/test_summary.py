@@ -143,7 +143,8 @@ def test_what_a_rollback_makes_to_do_again_is_not_done_and_what_it_means_is_said
         ("done", "mc-includes"),
         ("rolled back", "auth-options"),
         ("", "without auth-options passwords may cross the network in clear"),
-        ("to do", "auth-options, sendmailconfig, restart"),
+        ("to do", "auth-options"),
+        ("to do again", "sendmailconfig, restart"),
     )
     again["first"] = Plan.pending("mc-includes", "to do")
     assert "passwords" not in str(summary(seen(**again), session, needing).done), "there is no login at all"
@@ -230,7 +231,11 @@ def test_a_limit_on_guessing_is_advised_where_nobody_has_chosen() -> None:
 
 def test_tls_is_advised_where_a_port_takes_what_is_weak() -> None:
     unasked, session = seen(one=Plan.not_applicable("tls-policy", tls_policy.OPTIONAL)), session_of("install")
-    assert not [x for x in summary(unasked, session, needing).missing if x.id == "tls"], "nobody has seen any"
+    (unseen,) = (x for x in summary(unasked, session, needing).missing if x.id == "tls")
+    assert (unseen.sign, unseen.remedy) == (Sign.PENDING, "msa-wizard troubleshoot"), "nobody has seen any"
+    looked = session_of("install")
+    looked.heard(lambda _: None)(Checked(STEP["tls-policy"], Check("tls", Sign.OK, "nothing weaker")))
+    assert not [x for x in summary(unasked, looked, needing).missing if x.id == "tls"]
     weak = Check("tls", Sign.WARNING, "port 587 takes TLS 1.2 without forward secrecy", tls_policy.CHOOSE)
     session.heard(lambda _: None)(Checked(STEP["tls-policy"], weak))
     (tls,) = (x for x in summary(unasked, session, needing).missing if x.id == "tls")
@@ -316,7 +321,7 @@ def test_apply_ends_with_it_on_the_command_line(
 
 def test_what_was_undone_since_is_not_called_done() -> None:
     ending = summary(seen(one=Plan.pending("restart", "to do")), session_of("install", "restart"), needing)
-    assert ending.done == (("done", "install"), ("to do", "restart"))
+    assert ending.done == (("done", "install"), ("to do again", "restart"))
 
 
 @pytest.mark.parametrize(

@@ -238,7 +238,11 @@ def _client_settings(add: Add) -> None:
     words = "the IMAP server, where users read mail; autoconfig and mobileconfig need it"
     clients.add_argument("--imap", default="", metavar="HOST", help=words)
     _output(clients, "write to FILE, readable for everybody")
-    _flag(clients, "--check-dns", "ask the DNS for the SRV records; exit with 1 if one is missing or wrong")
+    _flag(
+        clients,
+        "--check-dns",
+        "ask the DNS for the name's address and the SRV records; exit with 1 if one is missing or wrong",
+    )
     _answers(clients)
 
 

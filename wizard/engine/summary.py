@@ -70,7 +70,8 @@ def summary(
     if waits:
         return Summary(tuple(rows))
     rows += [
-        *_rows("to do", [", ".join(left)] if left else []),
+        *_rows("to do", [", ".join(name for name in left if name not in session.applied)]),
+        *_rows("to do again", [", ".join(name for name in left if name in session.applied)]),
         *_rows("to do", ["`msa-wizard status` says whether anything is left"] if seen is None else []),
     ]
     return Summary(
@@ -81,7 +82,7 @@ def summary(
 
 def _rows(word: str, sentences: Iterable[str]) -> Iterator[tuple[str, str]]:
     """The word stands before the first of them alone."""
-    for number, sentence in enumerate(sentences):
+    for number, sentence in enumerate(filter(None, sentences)):
         yield "" if number else word, sentence
 
 
@@ -161,11 +162,15 @@ def _advised(overview: Overview, session: Session) -> Iterator[Check]:
         says = "advised: ban those who guess passwords, for a while; nothing ends it now"
         yield Check("guess", Sign.PENDING, says, guess_limit.CHOOSE)
     plan, weak = overview.plans.get(TlsPolicy.id), session.warnings.get(TlsPolicy.id)
-    if plan is not None and plan.reason == tls_policy.OPTIONAL and weak:
+    if plan is None or plan.reason != tls_policy.OPTIONAL:
+        return
+    if weak:
         clauses = "; ".join(dict.fromkeys(check.says for check in weak))
-        yield Check(
-            "tls", Sign.PENDING, f"advised: only TLS that is recommended today; {clauses}", tls_policy.CHOOSE
-        )
+        says = f"advised: only TLS that is recommended today; {clauses}"
+        yield Check("tls", Sign.PENDING, says, tls_policy.CHOOSE)
+    elif TlsPolicy.id not in session.looked_at:
+        says = "advised: look whether port 587 takes only TLS that is recommended today"
+        yield Check("tls", Sign.PENDING, says, "msa-wizard troubleshoot")
 
 
 def _outside(overview: Overview) -> Check:

@@ -41,6 +41,8 @@ class Session:
     """Each recovery, rollback or change for a while that failed and has left something changed, in words."""
     warnings: dict[str, list[Check]] = field(default_factory=dict)
     """By step, what its checks have warned of."""
+    looked_at: set[str] = field(default_factory=set)
+    """The steps whose checks were made."""
     events: int = 0
     """How many things have happened: what was seen of the host before the last one is outdated."""
 
@@ -81,6 +83,8 @@ class Session:
         """`report`, with each event noted here first."""
 
         def take(event: Event) -> None:
+            if isinstance(event, Checked):
+                self.looked_at.add(event.step.id)
             match event:
                 case Recorded(step, commit, _):
                     self.applied[step.id] = commit
