@@ -26,6 +26,23 @@ def test_the_hook_for_certbot(path: str) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+def test_certbot_hears_of_an_error_only_where_there_is_one() -> None:
+    """What its hooks write to standard error it calls that."""
+    values = dict.fromkeys(("name", "lineage", "certificate", "key", "client"), "x")
+    script = render(
+        "certbot_hook.sh.j2", **values, group=118, trusted=110, key_mode="0640", key_unsafe="0027"
+    )
+    says = script[script.index("say() {") : script.index("# Whoever has stopped it")]
+    for word, streams in (
+        ("say", ("msa-wizard: x\n", "")),
+        ("fail", ("", "msa-wizard: Sendmail keeps its old certificate: x\n")),
+    ):
+        done = subprocess.run(
+            ["sh", "-c", f"PATH=\n{says}\n{word} x"], capture_output=True, text=True, check=False
+        )
+        assert (done.stdout, done.stderr) == streams
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
 @pytest.mark.parametrize(
     ("mode", "owner", "group", "then"),
