@@ -187,6 +187,15 @@ OBTAIN, INSTALL = (
 RENEW = "`msa-wizard certificate renew` makes a new self-signed one"
 
 
+def test_an_expired_one_of_an_authority_is_replaced_in_the_ways_that_show_names() -> None:
+    seen = _sound(not_after=NOW - timedelta(days=1))
+    files = CertificateFiles(f.SERVER_CERT, f.COMMON_KEY, parsed=seen)
+    host = picture(now=NOW.timestamp(), talk={"certificate": seen}, files=files)
+    fault = troubleshooting.judge(host).fault("certificate-expired")
+    assert fault is not None
+    assert (OBTAIN in fault.finding.mend.text, INSTALL in fault.finding.mend.text) == (True, True)
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [

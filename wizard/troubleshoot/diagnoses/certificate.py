@@ -14,7 +14,7 @@ from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
-_INSTALL = "`msa-wizard certificate install CERT KEY`, or renew it with its authority"
+_INSTALL = "`msa-wizard certificate obtain` gets one from an authority, `msa-wizard certificate install CERT KEY` installs one that you have"
 _GET = (
     "`msa-wizard certificate obtain` gets one from an authority such as Let's Encrypt, `msa-wizard certificate install CERT KEY` "
     "installs one that you have; or let each user accept this one"
