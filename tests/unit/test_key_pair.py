@@ -90,6 +90,15 @@ def test_what_a_client_thinks(authority: Authority) -> None:
     assert signs(gone.certificate + authority.between, gone.key, root=authority.root)["dates"] is failed
 
 
+def test_no_client_knows_a_server_by_a_loopback_address(authority: Authority) -> None:
+    leaf = authority.leaf()
+    seen = judged(leaf.certificate.encode(), leaf.key.encode(), NAME, str)
+    says = {each.kind: each.says for each in judge(seen, "127.0.0.1")}
+    assert says["name"] == f"is for {NAME}: clients have to use that name"
+    says = {each.kind: each.says for each in judge(seen, "192.0.2.1")}
+    assert says["name"] == f"is for {NAME}, not for 192.0.2.1: clients that use this name ask the user"
+
+
 def test_what_openssl_completes_the_chain_with_is_not_missing(authority: Authority) -> None:
     """sendmail's CACertFile: OpenSSL sends what it finds there along."""
     leaf, name = authority.leaf(), NAME

@@ -189,7 +189,17 @@ def _of_names(seen: Certificate, name: str) -> Iterator[Property]:
     if name and name != seen.covered and not covers(names, name):
         shown = ", ".join(names[:3]) or "no name"
         says = f"is for {shown}, not for {name}: clients that use this name ask the user"
+        if names and _is_loopback(name):
+            says = f"is for {shown}: clients have to use {'that name' if len(names) == 1 else 'one of these names'}"
         yield Property("name", Sign.WARNING, says)
+
+
+def _is_loopback(name: str) -> bool:
+    """Whether it is an address that is no client's."""
+    try:
+        return ipaddress.ip_address(name.split("%")[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def common_names(subject: str) -> tuple[str, ...]:
