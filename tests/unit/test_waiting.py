@@ -150,3 +150,16 @@ def test_it_makes_way_for_the_keys_of_a_manual_login(monkeypatch: pytest.MonkeyP
     with console.making_way(line):
         assert terminal._enter(SimpleNamespace(shown="EHLO", why="say hello"))  # type: ignore[arg-type]
     assert away == [1]
+
+
+@pytest.mark.parametrize(
+    ("typed", "agreed"), [(["?\n", "\n"], True), (["n\n", "q\n"], False), ([""], False), (["\n"], True)]
+)
+def test_only_enter_sends_a_line_of_a_manual_login(
+    monkeypatch: pytest.MonkeyPatch, typed: list[str], agreed: bool
+) -> None:
+    replies = iter(typed)
+    monkeypatch.setattr(logins._Terminal, "_typed", lambda _: next(replies))
+    terminal = logins._Terminal(SimpleNamespace(yes=False, json=False), None, None)  # type: ignore[arg-type]
+    assert terminal._enter(SimpleNamespace(shown="EHLO", why="say hello")) is agreed  # type: ignore[arg-type]
+    assert next(replies, None) is None

@@ -273,8 +273,12 @@ class _Terminal:
             # In one row, whatever the width: it is drawn again each second.
             print(f"\r   Enter sends it, q ends{counted} ", end="", flush=True)
             word = self._typed()
-            if word is not None:
-                return word != "" and word.strip().lower() not in ("q", "quit")
+            if word is None:
+                continue
+            if word == "" or word.strip().lower() in ("q", "quit"):
+                return False
+            if not word.strip():
+                return True
 
     def _left(self) -> float:
         return 1e9 if self.end is None else self.end - time.monotonic()
