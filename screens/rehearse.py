@@ -92,6 +92,8 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
             def tell(message: dict[str, Any]) -> None:
                 if message["event"] in ("text", "error"):
                     job.say(message["line"])
+                    if says := message.get("explanation"):
+                        job.say(f"     {says}")
                 else:
                     job.show(self.tell, message)
 

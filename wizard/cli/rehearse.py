@@ -20,6 +20,7 @@ from wizard.rehearse.clone import Clone, end_kept
 from wizard.rehearse.outcome import shown
 from wizard.rehearse.rehearsal import rehearsed
 from wizard.render import as_json
+from wizard.render.text import explained
 from wizard.system.host import environment
 from wizard.system.output_file import check_output, save
 from wizard.system.signals import SIGNALS, handled
@@ -96,7 +97,7 @@ class Told:
                 if message["expected"]:
                     error(f"   `apply` would stop at preflight on this host: {clean(message['expected'])}")
             case "text":
-                out(clean(line))
+                out(explained(clean(line), message.get("explanation", "")))
             case "error":
                 error(clean(line))
 

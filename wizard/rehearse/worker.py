@@ -49,7 +49,7 @@ from wizard.render import as_json
 from wizard.render.text import line_text, rollback_text, show
 from wizard.rollback.rollback import EVERYTHING, RollbackRun
 from wizard.sendmail.password_source import wanted
-from wizard.smtp.login_test import Credentials, Target, converse
+from wizard.smtp.login_test import Credentials, Line, Target, converse
 from wizard.steps.login_policy import policy_of
 from wizard.steps.preflight import checks
 from wizard.system.host import PATH, Host, environment
@@ -191,10 +191,14 @@ class CloneRun:
             return
         assert user is not None
         target = target_of(self.host, "", 587, self.answers.certificate)
-        result = converse(target, user, lambda line: print(line_text(line.who, line.text, line.explanation)))
+        result = converse(target, user, self._shown)
         self.teller.tell(
             "login", tried=True, user=user.user, **result.to_json(), stranger=self._stranger(target)
         )
+
+    def _shown(self, line: Line) -> None:
+        """How wide the terminal is, only the other half knows."""
+        self.teller.tell("text", line=line_text(line.who, line.text, ""), explanation=line.explanation)
 
     def _stranger(self, target: Target) -> dict[str, object] | None:
         """What became of the login of the one whom the policy refuses; None without a policy."""

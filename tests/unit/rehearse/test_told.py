@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -16,6 +17,8 @@ from wizard.model.answers import Answers
 from wizard.rehearse import worker as in_the_clone
 from wizard.rehearse.outcome import Rehearsal
 from wizard.rehearse.worker import CloneRun
+from wizard.render import text
+from wizard.smtp.login_test import Line
 
 
 def told(lines: list[str], capsys: pytest.CaptureFixture[str], *, whole: bool = False) -> list[str]:
@@ -46,6 +49,21 @@ def test_long_output_is_counted_and_short_output_is_shown(capsys: pytest.Capture
 
 def test_all_of_it_is_shown_where_it_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert told(APT, capsys, whole=True) == APT
+
+
+def test_what_a_line_of_the_login_means_has_a_row_of_its_own_where_it_does_not_fit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(text, "terminal_columns", lambda _: 80)
+    heard: list[dict[str, Any]] = []
+    teller = SimpleNamespace(tell=lambda event, **values: heard.append({"event": event} | values))
+    run = CloneRun(cast("Any", teller), Answers(), {"steps": []})
+    run._shown(Line("client", "AUTH LOGIN", "log in: name and password are asked for one by one"))
+    Told(whole=False)(heard[0])
+    assert capsys.readouterr().out.splitlines() == [
+        "> AUTH LOGIN",
+        "     log in: name and password are asked for one by one",
+    ]
 
 
 def test_what_a_step_needs_is_rehearsed_with_it_and_not_applied(
