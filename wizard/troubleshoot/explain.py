@@ -66,6 +66,8 @@ def of_login(
     root's (others see too little to tell), or where the login was accepted and what was found beside it is not seen here."""
     if os.geteuid() != 0 or not _own(host, target.host):
         return None
+    if target.for_servers and result.layer is SmtpLayer.AUTH_OFFER:
+        return None  # that no login is offered there is as it should be, as the verdict says
     replies = tuple(f"< {line.text}" for line in result.lines if line.who == "server")
     amiss = tuple(each.id for each in result.findings if Sign(each.state) is Sign.FAILED)
     tried = Tried(credentials, target.port, began, result.layer, result.headline, replies, amiss)

@@ -265,6 +265,14 @@ def test_another_machine_or_another_user_sees_nothing(
     assert (check is not None) is asked
 
 
+def test_that_port_25_offers_no_login_has_no_cause_to_look_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(explain, "take", lambda *_: picture())
+    offer = dataclasses.replace(_result(), layer=SmtpLayer.AUTH_OFFER)
+    asked = (Host(), Answers(), Target("127.0.0.1", 25), LOGIN, offer, 1.0)
+    assert explain.of_login(*asked) is None
+
+
 @pytest.mark.parametrize("barred", ["", "alice: 3 failures"])
 def test_who_is_locked_out_is_not_called_not_locked(barred: str) -> None:
     owner = dataclasses.replace(ALICE, right=False, barred=barred)
