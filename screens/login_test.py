@@ -84,7 +84,8 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
     def body(self) -> ComposeResult:
         """Form, conversation, verdict."""
         test = self.backend.answers.test
-        known = {"host": test.host, "port": "587", "user": test.user, "send-to": test.send_to}
+        user = self.backend.session.tested or test.user
+        known = {"host": test.host, "port": "587", "user": user, "send-to": test.send_to}
         for field in FIELDS:
             yield field.line(known.get(field.id, ""))
         with VerticalScroll(id="talk"):
@@ -149,6 +150,7 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
         except ValueError as problem:
             self.say(about_input(problem))
             return
+        self.backend.session.tested = user
         self._same()
         self._lines.clear()
         self._drawn = 0

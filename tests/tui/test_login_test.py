@@ -415,3 +415,20 @@ def test_a_test_of_this_host_that_passes_ends_the_failure_of_an_earlier_one(
         assert app.backend.session.nothing is over
 
     play(bench, story)
+
+
+def test_the_user_who_was_tested_last_is_there_again_and_no_password(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "test", "A user of the server")
+        app.screen.query_one("#host", Input).value = "127.0.0.1"
+        app.screen.query_one("#port", Input).value = "1"
+        await pilot.press(*"alice", "enter", *"wrong", "enter")
+        await until(pilot, lambda: shows(app, "FAILED [tcp]"))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, LoginTest))
+        app.push_screen(LoginTest())
+        await until(pilot, lambda: shows(app, "A user of the server"))
+        assert app.screen.query_one("#user", Input).value == "alice"
+        assert app.screen.query_one("#password", Input).value == ""
+
+    play(bench, story)

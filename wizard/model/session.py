@@ -43,6 +43,8 @@ class Session:
     """By step, what its checks have warned of."""
     looked_at: set[str] = field(default_factory=set)
     """The steps whose checks were made."""
+    tested: str = ""
+    """The user whose login was tested last."""
     events: int = 0
     """How many things have happened: what was seen of the host before the last one is outdated."""
 
