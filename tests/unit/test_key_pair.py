@@ -308,6 +308,23 @@ def test_the_first_look_says_what_show_says_of_a_chain_that_leads_nowhere(
         assert (check.sign, says in check.says) == (sign, True), check
         assert says in not_ready(facts, NAME)
     assert pair_trial(host, TlsFiles.of("")) is None
+    (tmp_path / "etc/mail/a.key").unlink()
+    gone = pair_trial(host, TlsFiles.of(cf))
+    assert gone is not None
+    assert "/etc/mail/a.key cannot be read" in gone.unfit
+
+
+@pytest.mark.parametrize("odd", [".example.test", "*.example.test", "a..b", "x" * 64])
+def test_a_pair_with_an_odd_name_is_tried_all_the_same(
+    authority: Authority, tmp_path: Path, odd: str
+) -> None:
+    leaf = authority.leaf(odd)
+    (tmp_path / "a.crt").write_text(leaf.certificate)
+    (tmp_path / "a.key").write_text(leaf.key)
+    named = TlsFiles("/a.crt", "/a.key", authorities="/a.crt")
+    assert pair_trial(Host(tmp_path), named) == PairTrial(
+        refusal=20, refusal_says="unable to get local issuer certificate"
+    )
 
 
 def test_the_first_look_knows_a_key_that_sendmail_refuses(authority: Authority) -> None:
