@@ -68,6 +68,8 @@ def of_login(
         return None
     if target.for_servers and result.layer is SmtpLayer.AUTH_OFFER:
         return None  # that no login is offered there is as it should be, as the verdict says
+    if result.layer is SmtpLayer.TCP and (unserved := _no_ipv6(host, target)):
+        return unserved
     replies = tuple(f"< {line.text}" for line in result.lines if line.who == "server")
     amiss = tuple(each.id for each in result.findings if Sign(each.state) is Sign.FAILED)
     tried = Tried(credentials, target.port, began, result.layer, result.headline, replies, amiss)
@@ -138,6 +140,19 @@ def _unserved(picture: Picture, port: int) -> Check | None:
     return Check("troubleshoot", Sign.FAILED, says, to_do)
 
 
+def _no_ipv6(host: Host, target: Target) -> Check | None:
+    """That what listens on the port does so by IPv4 alone, where IPv6 was tried."""
+    there = [daemon for daemon in _daemons(host) if daemon.port == target.port]
+    if ":" not in target.host or not there or any(daemon.reachable_by("ipv6") for daemon in there):
+        return None
+    says = f"Cause: sendmail.cf has no listener of IPv6 on port {target.port}."
+    return Check("troubleshoot", Sign.FAILED, says, "msa-wizard apply --set listen.ipv6=true")
+
+
+def _daemons(host: Host) -> tuple[sendmail_cf.Daemon, ...]:
+    return sendmail_cf.daemons(host.text(f.SENDMAIL_CF) if host.exists(f.SENDMAIL_CF) else "")
+
+
 def _state(owner: Account | None) -> str:
     """What is sound about the account itself."""
     kept = owner.shadow if owner is not None else None
@@ -152,9 +167,8 @@ def _own(host: Host, name: str) -> bool:
         named = [str(address[0]) for _, address in lookup(name, 0, 0, Deadline(_NAME_WITHIN))]
     except (OSError, UnicodeError, WireError):
         return False
-    listens = sendmail_cf.daemons(host.text(f.SENDMAIL_CF) if host.exists(f.SENDMAIL_CF) else "")
     # What sendmail.cf names is meant to be here, also where the address is gone.
-    ours = {*addresses(host), *(daemon.reachable_at for daemon in listens)}
+    ours = {*addresses(host), *(daemon.reachable_at for daemon in _daemons(host))}
     return bool(named) and all(
         each.split("%")[0] in ours or ipaddress.ip_address(each).is_loopback for each in named
     )

@@ -273,6 +273,22 @@ def test_that_port_25_offers_no_login_has_no_cause_to_look_for(monkeypatch: pyte
     assert explain.of_login(*asked) is None
 
 
+@pytest.mark.parametrize(("family", "says"), [("inet", True), ("inet6", False)])
+def test_a_port_that_only_ipv4_reaches_is_the_cause_where_ipv6_was_tried(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, family: str, says: bool
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(explain, "take", lambda *_: picture())
+    (tmp_path / "etc/mail").mkdir(parents=True)
+    listener = f"O DaemonPortOptions=Family={family}, Name=MSP-v4, Port=587, M=Ea\n"
+    (tmp_path / "etc/mail/sendmail.cf").write_text(listener)
+    refused = dataclasses.replace(_result(), layer=SmtpLayer.TCP)
+    check = explain.of_login(Host(tmp_path), Answers(), Target("::1"), LOGIN, refused, 1.0)
+    assert check is not None
+    assert ("no listener of IPv6 on port 587" in check.says) is says
+    assert (check.remedy == "msa-wizard apply --set listen.ipv6=true") is says
+
+
 @pytest.mark.parametrize("barred", ["", "alice: 3 failures"])
 def test_who_is_locked_out_is_not_called_not_locked(barred: str) -> None:
     owner = dataclasses.replace(ALICE, right=False, barred=barred)
