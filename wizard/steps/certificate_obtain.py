@@ -244,7 +244,7 @@ def _lacks(facts: Facts, wanted: Certificate, acme: Acme) -> Plan | None:
         CertificateObtain.id,
         why,
         f"let certbot extend it: `{extend}`, then run the same command again;",
-        "or, if msa-wizard got it: `msa-wizard rollback certificate-obtain`, then the same command. What certbot has extended "
+        "or, if certificate-obtain got it: `msa-wizard rollback certificate-obtain`, then the same command. What certbot has extended "
         "stays at a rollback",
     )
 
