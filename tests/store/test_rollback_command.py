@@ -98,7 +98,7 @@ def test_what_goes_of_a_text_are_the_lines_between_the_marks(
     asks(monkeypatch, answer, "?", "r", "x", "y")
     assert place.main("rollback", "two") == 0
     said = capsys.readouterr().out
-    assert "   r  put back the lines between ======= and >>>>>>>; the rest of the file stays\n" in said
+    assert "   r  restore the lines between ======= and >>>>>>>; the rest of the file stays\n" in said
     assert "the file is removed" not in said
     assert "Changes since that go: the lines above, of /etc/two. The history keeps them." in said
     assert "   n  change nothing; Enter does the same\n" in said

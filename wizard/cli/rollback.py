@@ -169,7 +169,7 @@ def _text(arguments: argparse.Namespace, plan: Rollback) -> str:
 def _replies(plan: Rollback) -> str:
     lines = ["   k  leave what was changed since as it is now"]
     if any(conflict.hunks for conflict in plan.reversal.conflicts):
-        lines.append("   r  put back the lines between ======= and >>>>>>>; the rest of the file stays")
+        lines.append("   r  restore the lines between ======= and >>>>>>>; the rest of the file stays")
     if not all(conflict.hunks for conflict in plan.reversal.conflicts):
         lines.append("   r  restore what was there before; where nothing was, the file is removed")
     return "\n".join([*lines, "   c  change nothing; Enter does the same"])
