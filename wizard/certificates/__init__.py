@@ -276,7 +276,7 @@ def _described(block: re.Match[bytes]) -> bytes:
     of_authority = loaded.ca and not seen.self_signed  # openssl makes self-signed ones of servers so, too
     names = ", ".join(seen.names) or "no name (no subjectAltName)"
     lines = (
-        "certificate of an authority" if of_authority else f"certificate for {names}",
+        "an authority's certificate" if of_authority else f"certificate for {names}",
         f"  subject    {seen.subject}",
         f"  issued by  {'itself (self-signed)' if seen.self_signed else seen.issuer}",
         f"  valid      {seen.not_before:%F} to {seen.not_after:%F}",
