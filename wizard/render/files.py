@@ -17,9 +17,11 @@ from wizard.model.answers import FIREWALL_CHOICES, MECHANISMS, Answers
 from wizard.model.facts import Facts
 from wizard.render.text import SIGN_WORDS, state_word
 from wizard.sendmail.password_source import in_words
+from wizard.steps.install import Install
 from wizard.steps.order import STEPS
 
 if TYPE_CHECKING:
+    from snapshots.format.message import Commit
     from snapshots.live.entry import Entry
     from snapshots.store import Store
 
@@ -49,16 +51,19 @@ def report(form: str, overview: Overview, store: Store | None) -> str:
         release=overview.facts.release.name,
         when=_now(),
         steps=[(step, state_word(states[step.id]), overview.plans[step.id].reason) for step in STEPS],
-        done=[
-            (commit, [(f"/{path}", _diff(path, *pair)) for path, pair in store.changes(commit).items()])
-            for commit in reversed(applied(overview.commits))
-        ]
-        if store
-        else [],
+        done=[_done(store, commit) for commit in reversed(applied(overview.commits))] if store else [],
         checks=overview.checks,
         words=SIGN_WORDS,
     )
     return html_page(markdown) if form == "html" else markdown
+
+
+def _done(store: Store, commit: Commit) -> tuple[Commit, list[tuple[str, str]], str]:
+    """The commit, its files with their diffs, and how many more there are: what packages have brought is not spelt out."""
+    changes = store.changes(commit)
+    if commit.step == Install.id:
+        return commit, [], count(len(changes), "path")
+    return commit, [(f"/{path}", _diff(path, *pair)) for path, pair in changes.items()], ""
 
 
 def _now() -> str:
