@@ -193,21 +193,6 @@ def test_client_settings_as_files(bench: Bench) -> None:
     assert "imap.example.test" in (bench.root / "config-v1.1.xml").read_text()
 
 
-def test_the_report_shows_step_and_state_whole_beside_a_long_reason(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    row = f"| certificate-obtain | 3.1 | to do again | {'a reason of many words ' * 9}|"
-    table = f"| step | howto | state | why |\n|---|---|---|---|\n{row}\n"
-    monkeypatch.setattr("screens.saved_texts.report", lambda *_: table)
-
-    async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "report", "a reason of many")
-        for words in ("howto", "certificate-obtain", "to do again"):
-            assert shows(app, words), words
-
-    play(bench, story)
-
-
 @pytest.mark.parametrize("name", ["report.md", "report.html"])
 def test_the_report_holds_diffs_and_no_file_that_is_not_for_all(bench: Bench, name: str) -> None:
     (bench.root / "etc/secret").write_text("hidden before\n")
