@@ -27,6 +27,10 @@ class Help(Dialog[None]):
         super().__init__()
         self._about = about
 
+    def over(self) -> bool:
+        """It goes with the dialog that it is about."""
+        return isinstance(self._about, Dialog) and self._about.over()
+
     def compose(self) -> ComposeResult:
         """The text, then the keys."""
         with Vertical(classes="dialog tall"):

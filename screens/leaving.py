@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -21,6 +22,10 @@ _EDITS = "what was edited in sendmail.mc is rolled back, so that it is not left 
 _JOB = (
     "If you quit now, it ends where that is safe: a command at work is finished first. The terminal then says what came "
     "of it."
+)
+_UNCONFIRMED = (
+    "The firewall's new rules wait to be confirmed, for {left} s.\n\nIf you quit now, they are reverted at once, and the step "
+    "is undone."
 )
 
 
@@ -62,6 +67,9 @@ stay, and it goes on.
         step, job, edits = self._at_work()
         if not (step or job):
             return  # it has just ended
+        if (left := self.backend.confirmation()) is not None:
+            self.say(_UNCONFIRMED.format(left=math.ceil(left)))
+            return
         then = _STAYS.format(too=_undone_too(step, edits))
         if step in edits:
             then = f"Then {_EDITS.format(edits=', '.join(edits))}"

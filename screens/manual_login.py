@@ -238,6 +238,10 @@ the connection is lost or msa-wizard is killed, everything is restored.
         """The result; everything is restored by now."""
         from wizard.debug import ConversationResult
 
+        end = self._waits.end if self._waits is not None else None
+        ended = "It ended before the login was accepted."
+        if end is not None and not seconds_left(end):
+            ended = "The time was over before the login was accepted; all is restored."
         self._waits, self._asked, self._ends = None, False, False
         self.refresh_bindings()
         self.lines.draw()
@@ -256,7 +260,7 @@ the connection is lost or msa-wizard is killed, everything is restored.
                 delivery = f" {clean(result.delivery.says)}" if result.delivery else ""
                 self.say(f"✓ The login was accepted (235).{delivery}")
             case JobEnded(result=ConversationResult() as result):
-                self.say(f"✗ {clean(result.problem) or 'It ended before the login was accepted.'}")
+                self.say(f"✗ {clean(result.problem) or ended}")
         if self._leave:
             self.dismiss()
 

@@ -164,7 +164,11 @@ class StaleError(ChangeError):
 
 
 class UnconfirmedError(ChangeError):
-    """Nobody confirmed it in time, or somebody declined; the live rules are removed again."""
+    """Nobody confirmed it in time; the live rules are removed again."""
+
+
+class DeclinedError(UnconfirmedError):
+    """Somebody said no, instead of confirming it."""
 
 
 class GateError(WizardError):

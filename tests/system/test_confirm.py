@@ -132,7 +132,7 @@ def test_on_the_screens_a_countdown_waits_for_a_key(guarded: tuple[Machine, SetU
         )
         assert kept(debian, firewall) == before[1], "the files are written after the word"
         terminal.press("n")
-        terminal.until("it was reverted before anyone confirmed it", 60)
+        terminal.until("somebody said no, so the new rules were", 60)
         terminal.until("try again", 60)
         assert (live(debian), kept(debian, firewall)) == before
         terminal.press("y")

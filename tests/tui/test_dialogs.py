@@ -89,7 +89,6 @@ FULL: dict[type[Dialog[Any]], tuple[Callable[[], Dialog[Any]], str, str]] = {
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(FirewallCountdown, "over", lambda _: False)
     monkeypatch.setattr(ConfirmQuit, "over", lambda _: False)
-    monkeypatch.setattr(Bench, "confirmation", lambda _: 60.0)
     return Bench(root=tmp_path)
 
 

@@ -12,9 +12,10 @@ from textual.pilot import Pilot
 
 from screens.app import WizardApp
 from screens.dialogs import FirewallCountdown, StepFailed
+from screens.help import Help
 from screens.steps import Steps
 from screens.summary import Summary
-from tests.tui.bench import Bench, Writes, counts, play, shows, until, use
+from tests.tui.bench import Bench, Writes, counts, play, says, shows, until, use
 from wizard.changes.confirm_or_revert import Confirmation, decide
 from wizard.changes.rules import RulesChange
 from wizard.model.answers import Answers
@@ -108,8 +109,7 @@ def test_n_reverts_them_at_once(bench: Bench) -> None:
         await until(
             pilot,
             lambda: (
-                isinstance(app.screen, StepFailed)
-                and shows(app, "it was reverted before anyone confirmed it")
+                isinstance(app.screen, StepFailed) and shows(app, "somebody said no, so the new rules were")
             ),
         )
 
@@ -133,6 +133,21 @@ def test_nobody_in_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
 
     play(bench, story)
     assert bench.operations() == ["rollback", "baseline"]
+
+
+def test_its_help_goes_with_it_and_who_quits_is_told_that_the_rules_go(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_confirming(pilot, app)
+        await pilot.press("f10")
+        await until(pilot, lambda: says(app, "If you quit now, they are reverted at once"))
+        assert not shows(app, "package manager")
+        await pilot.press("escape", "f1")
+        await until(pilot, lambda: isinstance(app.screen, Help))
+        assert decide(Decision.REVERTED) is Decision.REVERTED
+        await until(pilot, lambda: isinstance(app.screen, StepFailed))
+        assert not any(isinstance(each, Help) for each in app.screen_stack)
+
+    play(bench, story)
 
 
 def test_a_word_from_another_session_closes_the_dialog(bench: Bench) -> None:

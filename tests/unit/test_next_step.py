@@ -11,7 +11,7 @@ from tests.unit.steps.recorded import machine
 from wizard.changes.file import FileChange
 from wizard.engine.engine import Engine
 from wizard.engine.journal import Journal
-from wizard.errors import ChangeError, UnconfirmedError
+from wizard.errors import ChangeError, DeclinedError, UnconfirmedError
 from wizard.model.answers import Answers
 from wizard.model.events import Event, Failed
 from wizard.model.facts import Facts
@@ -40,6 +40,7 @@ class Fails(Step):
     ("error", "then"),
     [
         (UnconfirmedError("nobody confirmed it"), "confirm while it waits"),
+        (DeclinedError("somebody said no"), "find out what keeps a login out, then apply it again"),
         (ChangeError("no"), "fix the cause and run the same command again"),
     ],
 )

@@ -76,7 +76,7 @@ def test_afterwards_only_what_is_off_since_then_is_said() -> None:
     gone = Target((), ("smtp-port",), ("saslauthd-start",))
     plan = dataclasses.replace(rollback(None, None), target=gone)
     (check,) = _checks(plan, applied, found)
-    assert check.says.startswith("smtp-port is off now: port 25 would offer AUTH")
+    assert check.says.startswith("the step smtp-port is not in force now: port 25 would offer AUTH")
     assert not _checks(plan, found, found)
     everything = dataclasses.replace(plan, target=Target((), ("install", "smtp-port")))
     assert not _checks(everything, applied, found), "it was asked for"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from wizard.console import alone
 from wizard.delivery import from_anywhere
-from wizard.errors import UnconfirmedError
+from wizard.errors import DeclinedError, UnconfirmedError
 from wizard.system.guard import Decision, Guard, Revert, settle_guards
 from wizard.system.host import Host, Say
 
@@ -59,7 +59,7 @@ class Confirmation:
             guard.stop_timer(host)
         if decision is not Decision.CONFIRMED:
             if time.monotonic() < end - 1:
-                raise UnconfirmedError("it was reverted before anyone confirmed it")
+                raise DeclinedError("somebody said no, so the new rules were reverted")
             raise UnconfirmedError(f"nobody confirmed the firewall's new rules within {self.seconds} s")
         say("confirmed")
 

@@ -29,7 +29,7 @@ from wizard.engine.run import (
     Undecided,
 )
 from wizard.engine.undo import carry_out, undo_effects
-from wizard.errors import ChangeError, HostError, StaleError, UnconfirmedError, cause_of
+from wizard.errors import ChangeError, DeclinedError, HostError, StaleError, UnconfirmedError, cause_of
 from wizard.model.events import Checked, Failed, Output, Planned, Progress, Recorded, RolledBack
 from wizard.model.facts import Facts
 from wizard.model.plan import NOT_NOW, Check, Effect, Ending, Outcome, Plan, Sign, Step, ids
@@ -409,7 +409,9 @@ class Session:
         to_do = AGAIN if self.resume is None else "fix the cause"  # recover says how it goes on then
         if any(each.id == step.id for each in STEPS):  # `plan` knows no others
             to_do += f" (`msa-wizard plan {step.id}` shows what it would do)"
-        if unconfirmed:
+        if isinstance(error, DeclinedError):
+            to_do = "find out what keeps a login out, then apply it again"
+        elif unconfirmed:
             to_do = (
                 f"apply it again, and confirm while it waits, here or with `{from_anywhere('confirm')}` from another session; "
                 "--confirm-within gives more time"

@@ -400,7 +400,11 @@ def _checks(rollback: Rollback, before: Facts, now: Facts) -> list[Check]:
     off = [(step.id, plan) for step in steps if _to_do(plan := step.plan(now, Answers()))]
     was_off = {step.id for step in steps if _to_do(step.plan(before, Answers()))}
     return [
-        Check(name, Sign.WARNING, f"{name} is {'off' if name in gone else 'to do'} now: {plan.reason}")
+        Check(
+            name,
+            Sign.WARNING,
+            f"the step {name} is {'not in force' if name in gone else 'to do'} now: {plan.reason}",
+        )
         for name, plan in off
         if name not in was_off
     ]
