@@ -299,7 +299,10 @@ def test_packages_that_cannot_be_had_leave_nothing_half_made(fresh: Checkout) ->
     assert failed.returncode == 1
     assert "could not install the packages" in failed.stderr
     assert "requirements.txt" in failed.stderr
+    assert "no-such-thing" in failed.stderr.partition("msa-wizard: pip could not")[0], "pip's own words"
+    assert "https_proxy=http://HOST:PORT names a proxy" in failed.stderr
     assert fresh.venvs() == []
+    assert [each.name for each in (fresh.cache / "msa-wizard").iterdir() if "words" in each.name] == []
 
 
 def test_interrupted_first_run_leaves_nothing_half_made(fresh: Checkout) -> None:
@@ -316,6 +319,9 @@ def test_interrupted_first_run_leaves_nothing_half_made(fresh: Checkout) -> None
         assert fresh.venvs()
         os.killpg(running.pid, signal.SIGINT)
         assert running.wait(20) != 0
+        assert running.stderr.read() == b"msa-wizard: interrupted. Nothing half-made was left.\n", (
+            "no traceback"
+        )
     assert fresh.venvs() == []
     assert fresh.run("quick").returncode == 0
 
