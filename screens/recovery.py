@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -238,12 +238,7 @@ def ways(killed: Unfinished, commits: Sequence[Commit]) -> dict[str, Way]:
 def _begun(killed: Unfinished) -> list[str]:
     if not killed.step:
         return []
-    begun = [
-        part
-        for change in killed.changes
-        for part in cast("list[str]", change["touches"]) or [begun_text(change)]
-    ]
     return [
-        f"\nIn hand: {clean(killed.step)}. It may have changed:\n",
-        *([f"  {clean(part)}\n" for part in dict.fromkeys(begun)] or ["  nothing yet\n"]),
+        f"\nIn hand: {clean(killed.step)}, with these changes begun:\n",
+        *([f"  {begun_text(change)}\n" for change in killed.changes] or ["  none yet\n"]),
     ]

@@ -58,18 +58,21 @@ and Esc stay on the settings with all that you have typed.
         Binding("n,escape,enter", "dismiss(None)", "Stay"),
     ]
 
-    def __init__(self, wrong: bool = False) -> None:
+    def __init__(self, wrong: bool = False, used: bool = False) -> None:
         super().__init__()
         self._wrong = wrong
         """Whether something in them is wrong, so that they cannot be saved."""
+        self._used = used
+        """Whether they are used all the same, since saving them has failed."""
 
     def compose(self) -> ComposeResult:
         """The question and its answers."""
         but = ", and something in them is wrong" if self._wrong else " but not saved them"
         save = [] if self._wrong else [("y", "save them")]
+        leave = f"leave without saving{' (they are used here until you quit)' * self._used}"
         with Vertical(classes="dialog tall"):
             yield headline(f"! You have changed settings{but}")
-            yield keys(*save, ("d", "leave without saving"), ("Enter", "stay here (n and Esc too)"))
+            yield keys(*save, ("d", leave), ("Enter", "stay here (n and Esc too)"))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What is wrong cannot be saved."""
@@ -195,7 +198,9 @@ class SettingsForm(Frame[None]):
 
         if self.changed:
             self.wizard.go(self.PLACE)  # here is what it is about, and what is wrong with it
-            self.app.push_screen(Unsaved(self.check() is None), decided)
+            answers = self.check()
+            used = answers is not None and self.own(answers) == self.own(self.backend.answers)
+            self.app.push_screen(Unsaved(answers is None, used), decided)
         else:
             go_on()
 

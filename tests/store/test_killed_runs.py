@@ -62,8 +62,32 @@ def test_what_was_declined_stays_left_out_of_a_killed_run_and_the_rest_is_asked_
     assert place.main("recover", "--finish") == 0
     assert asked == ["   apply three? [y]es, [n]o (the default), [a]ll, [q]uit, ?: "]
     assert place.commits() == applied
-    assert says in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert says in text
+    assert ("Left out: three: no other step needs it." in text) is (reply == "n")
     assert unfinished(place.at) is None
+
+
+@pytest.mark.parametrize("asked_by", ["n", "y", "--yes", "nobody"])
+def test_recover_shows_what_it_undoes_and_asks_where_somebody_can_be_asked(
+    place: Place,
+    answer: Answer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    asked_by: str,
+) -> None:
+    killed_in(place, "two", "--yes")
+    capsys.readouterr()
+    asked = answer(asked_by)
+    monkeypatch.setattr("wizard.cli.rollback.asks", lambda _: asked_by != "nobody")
+    assert place.main("recover", *(["--yes"] if asked_by == "--yes" else [])) == 0
+    text = capsys.readouterr().out
+    assert text.index("In hand: two, with these changes begun:") < text.index(
+        "undone: " if asked_by != "n" else "Nothing was"
+    )
+    assert asked == (["undo this run? [y]es, [n]o (the default): "] if asked_by in ("n", "y") else [])
+    assert (unfinished(place.at) is None) is (asked_by != "n")
+    assert place.there("one") is (asked_by == "n")
 
 
 def test_where_nobody_can_be_asked_a_killed_run_ends_before_what_nobody_was_asked_about(

@@ -454,6 +454,7 @@ def test_settings_that_cannot_be_saved_are_used_and_the_command_line_says_them(b
         await until(pilot, lambda: says(app, "used here until you quit, but are not saved"))
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, Unsaved))
+        await until(pilot, lambda: shows(app, "d leave without saving (they are used here until you quit)"))
         await pilot.press("d")
         await until(pilot, lambda: isinstance(app.screen, Welcome))
         app.go("set-up")

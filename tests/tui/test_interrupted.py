@@ -204,8 +204,8 @@ def test_a_service_in_hand_is_named_though_no_file_of_it_is_touched(bench: Bench
     assert killed is not None
     change: dict[str, object] = {"touches": [], "expected": {"kind": "service", "name": "sendmail"}}
     for way in ways(replace(killed, changes=[change]), ())["finish"], ways(killed, ())["undo"]:
-        assert "In hand: three. It may have changed:\n" in way.preview.plain
-        assert "nothing yet" not in way.preview.plain
+        assert "In hand: three, with these changes begun:\n" in way.preview.plain
+        assert "none yet" not in way.preview.plain
     assert "  service sendmail\n" in ways(replace(killed, changes=[change]), ())["undo"].preview.plain
 
 

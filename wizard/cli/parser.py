@@ -223,6 +223,7 @@ def _history(add: Add) -> None:
     _flag(which, "--finish", "finish the interrupted run")
     _flag(which, "--accept", "keep the host as it is now, and close the run: for what cannot be undone")
     _flag(which, "--show", "only show what it had done")
+    _yes(recover)
 
 
 def _remove(add: Add) -> None:

@@ -48,8 +48,13 @@ def rehearse(arguments: argparse.Namespace) -> int:
         check_output(Path(arguments.output), force=arguments.force)
     silent = arguments.json or (arguments.format != "text" and not arguments.output)
     tell = _log if silent else Told(whole=arguments.verbose)
-    with handled(_at_once):
-        rehearsal = rehearsed(answers, steps, tell, keep=_keep if arguments.keep else None)
+    try:
+        with handled(_at_once):
+            rehearsal = rehearsed(answers, steps, tell, keep=_keep if arguments.keep else None)
+    except Interrupted as stopped:
+        gone = "" if arguments.keep else "Nothing is left of the clone. "
+        stopped.next = f"{gone}This host was not changed"
+        raise
     log.note(f"rehearsal: {rehearsal.verdict}")
     if rehearsal.refused:
         raise rehearsal.refused

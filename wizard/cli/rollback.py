@@ -48,10 +48,11 @@ from wizard.system.host import Host
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from snapshots.store import Commit
+    from snapshots.store import Commit, Store
     from wizard.model import documents
     from wizard.system.signals import Interrupt
 
+_UNDO = "undo this run? [y]es, [n]o (the default): "
 _UNDECIDED = "msa-wizard: what is rolled back has been changed since (see above); nothing was changed."
 
 
@@ -225,13 +226,7 @@ def recover(arguments: argparse.Namespace) -> int:
         if arguments.json:
             _show_recovery("shown", killed)
         else:
-            store = existing_store()
-            out(
-                _killed_text(
-                    killed,
-                    [commit for commit in store.history() if commit.run == killed.run] if store else [],
-                )
-            )
+            out(_killed_text(killed, _commits_of(killed, existing_store())))
         return DONE
     events: list[Event] = []
     shown = Shown(whole=arguments.verbose)
@@ -242,7 +237,14 @@ def recover(arguments: argparse.Namespace) -> int:
         if arguments.json:
             recovery = Recovery(Host(), store, journal, killed, collector(events), lambda _: None, interrupt)
         else:
-            out(clean(f"{killed.words()}."))
+            undoes = not (arguments.finish or arguments.accept)
+            words = (
+                _killed_text(killed, _commits_of(killed, store)) if undoes else f"{clean(killed.words())}."
+            )
+            out(words)
+            if undoes and asks(arguments) and not agreed(arguments, _UNDO, interrupt):
+                out("Nothing was changed.")
+                return DONE
             recovery = Recovery(Host(), store, journal, killed, watched(shown.report), shown.say, interrupt)
         if arguments.accept:
             commit = recovery.accept()
@@ -287,8 +289,16 @@ def _finished(arguments: argparse.Namespace, killed: Unfinished, run: Run, event
         if run.stopped:
             error("\n".join([*fold(stopped_text(run)), *_then(killed)]), whole=True)
         else:
-            out(ended_text(run, _goes_on(killed)) if run.enough else "Finished.", whole=True)
+            out(ended_text(run, _goes_on(killed)) if run.enough else _finished_text(run), whole=True)
     return FAILED if run.stopped else DONE
+
+
+def _finished_text(run: Run) -> str:
+    from wizard.engine.summary import follows
+    from wizard.rollback.rollback import needing
+
+    left = (f"Left out: {name}: {follows(name, needing)}." for name in run.skipped)
+    return "\n".join(["Finished.", *(line for words in left for line in fold(words))])
 
 
 def _then(killed: Unfinished) -> list[str]:
@@ -349,6 +359,10 @@ def _show_recovery(
         finished=finished,
         undone=undone,
     )
+
+
+def _commits_of(killed: Unfinished, store: Store | None) -> list[Commit]:
+    return [commit for commit in store.history() if commit.run == killed.run] if store else []
 
 
 def _killed_text(killed: Unfinished, commits: Sequence[Commit]) -> str:

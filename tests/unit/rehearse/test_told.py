@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ import pytest
 from wizard.cli import main, rehearse
 from wizard.cli.rehearse import Told
 from wizard.engine.run import Run
-from wizard.errors import USAGE, NeededError
+from wizard.errors import USAGE, Interrupted, NeededError
 from wizard.model.answers import Answers
 from wizard.rehearse import worker as in_the_clone
 from wizard.rehearse.outcome import Rehearsal
@@ -30,6 +31,18 @@ def told(lines: list[str], capsys: pytest.CaptureFixture[str], *, whole: bool = 
 
 
 APT = [f"   | Setting up package-{number} ..." for number in range(300)]
+
+
+def test_a_rehearsal_that_is_interrupted_has_changed_nothing_on_this_host(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise Interrupted(signal.SIGINT)
+
+    monkeypatch.setattr(rehearse, "rehearsed", interrupted)
+    assert main.main(["rehearse"]) == 128 + signal.SIGINT
+    says = "msa-wizard: interrupted by SIGINT. Nothing is left of the clone. This host was not changed\n"
+    assert capsys.readouterr().err == says
 
 
 def test_long_output_is_counted_and_short_output_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
