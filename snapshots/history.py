@@ -22,7 +22,10 @@ from snapshots.visible import visible, visible_bytes
 Key = TypeVar("Key")
 Answer = TypeVar("Answer")
 
-_ID = re.compile(r"[0-9a-f]{4,40}\Z")
+SHORTEST_ID = 4
+"""Digits of the id of a commit that are enough to name it, where no other begins with them."""
+_ID = re.compile(rf"[0-9a-f]{{{SHORTEST_ID},40}}\Z")
+_SHORT_ID = re.compile(r"[0-9a-f]+\Z")
 _WHOLE_ID = re.compile(r"[0-9a-f]{40}\Z")
 _SHOWN = 8
 """How many commits an error names."""
@@ -96,8 +99,14 @@ class History:
                 f"{ref!r} is the beginning of {len(matches)} commits: {_names(matches)}. Give more digits."
             )
         steps = sorted({one.step for one in commits if one.step and one.operation == "apply"})
+        import difflib  # for an error alone
+
+        near = difflib.get_close_matches(ref, steps, n=1)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        if len(ref) < SHORTEST_ID and _SHORT_ID.match(ref.lower()):
+            hint = f": of the id of a commit at least {SHORTEST_ID} digits are needed."
         raise StoreError(
-            f"there is no commit or applied step {ref!r}. Applied steps: {', '.join(steps) or 'none'}."
+            f"there is no commit or applied step {ref!r}{hint} Applied steps: {', '.join(steps) or 'none'}."
         )
 
     def diff(self, ref: str | Commit, in_words: Callable[[bytes], bytes] = bytes) -> str:

@@ -127,6 +127,14 @@ def test_find_says_what_there_is(machine: Machine) -> None:
     assert store.find("restart") == second
     assert first is not None
     assert store.find(first.id[:7]) == first
+    with pytest.raises(
+        StoreError, match=r"no commit or applied step 'restar'; did you mean restart\? Applied"
+    ):
+        store.find("restar")
+    with pytest.raises(
+        StoreError, match=r"'a2': of the id of a commit at least 4 digits are needed\. Applied"
+    ):
+        store.find("a2")
     with pytest.raises(StoreError, match=r"no commit or applied step 'nope\\x1b'. Applied steps: restart"):
         store.find("nope\x1b")
     with pytest.raises(StoreError, match="no commit"):

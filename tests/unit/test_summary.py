@@ -334,7 +334,7 @@ def test_what_was_undone_since_is_not_called_done() -> None:
             "--set guess.never=192.0.2.0/24,10.0.0.0/8",
         ),
         (["login.policy=everybody"], ["login.policy=no-system-accounts"], "--set login.policy=everybody"),
-        (["listen.ipv6=true", "accept=ldap-logins"], ["listen.ipv6=true"], ""),
+        (["listen.ipv6=true", "accept=logins"], ["listen.ipv6=true"], ""),
         ([], [], ""),
     ],
 )

@@ -13,7 +13,17 @@ from pathlib import Path
 from wizard.certificates.acme import LETS_ENCRYPT, authority
 from wizard.certificates.self_signed import MOST_DAYS
 from wizard.changes.lineage import LineageChange
-from wizard.cli.options import accepted, answers_of, ask, asks, entered, must_be_asked, saved_to_look, say
+from wizard.cli.options import (
+    accepted,
+    answers_now,
+    answers_of,
+    ask,
+    asks,
+    entered,
+    must_be_asked,
+    saved_to_look,
+    say,
+)
 from wizard.cli.steps import applied, exit_code, undecided_text, unsaved_note
 from wizard.client_settings import ClientSettings, check_dns, not_ready
 from wizard.console import clean, data, error, fold, out, terminal_columns
@@ -99,7 +109,7 @@ def obtain(arguments: argparse.Namespace) -> int:
     if arguments.json:
         as_json.show(**as_json.run(run, events))
     elif run.undecided:
-        error(undecided_text(run, arguments.argv), whole=True)
+        error(undecided_text(run, arguments.argv, answered=answers_now(arguments)), whole=True)
     elif run.applied:
         say_how_back(run)
         unsaved_note(chosen, saved())
@@ -182,7 +192,7 @@ def _apply(host: Host, arguments: argparse.Namespace, command: str, step: Callab
     if arguments.json:
         as_json.show(**as_json.run(run, events))
     elif run.undecided:
-        error(undecided_text(run, arguments.argv), whole=True)
+        error(undecided_text(run, arguments.argv, answered=answers_now(arguments)), whole=True)
     elif run.applied:
         say_how_back(run)
     elif run.skipped or run.enough:

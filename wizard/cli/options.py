@@ -132,6 +132,11 @@ def asks(arguments: argparse.Namespace) -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and not arguments.json and not arguments.quiet
 
 
+def answers_now(arguments: argparse.Namespace) -> bool:
+    """Whether somebody is asked about each thing, and has answered."""
+    return asks(arguments) and not getattr(arguments, "yes", False)
+
+
 def must_be_asked(arguments: argparse.Namespace, command: str, instead: str = "") -> None:
     """Raises UsageError where nobody can be asked, and `--yes` was not given."""
     if not arguments.yes and not asks(arguments):

@@ -133,7 +133,7 @@ def _yes(command: Parser, words: str = "do not ask") -> None:
 def _answers(command: Parser) -> None:
     words = "settings in TOML, over those in /etc/msa-wizard/answers.toml"
     command.add_argument("--answers", metavar="FILE", help=words)
-    words = "one setting, such as listen.ipv6=true, over those of all files; may be repeated"
+    words = "one setting, such as listen.ipv6=true, over those of all files; several values with commas; may be repeated"
     command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=words)
 
 
@@ -265,8 +265,16 @@ def _export(add: Add) -> None:
     _answers(ansible)
 
 
+def _file(name: str) -> str:
+    if name == "-":
+        raise argparse.ArgumentTypeError(
+            "without --output it is printed; for a file of that name: --output ./-"
+        )
+    return name
+
+
 def _output(command: Parser, words: str) -> None:
-    command.add_argument("--output", metavar="FILE", help=words)
+    command.add_argument("--output", metavar="FILE", type=_file, help=words)
     _flag(command, "--force", "replace the file of --output when it is there already")
 
 

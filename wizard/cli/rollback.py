@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from snapshots.merge.three_way import Choice
-from wizard.cli.options import agreed, ask, asks, consent, decide, must_be_asked, unchanged
+from wizard.cli.options import agreed, answers_now, ask, asks, consent, decide, must_be_asked, unchanged
 from wizard.cli.steps import ended_text, exit_code, stopped_text, undecided_text
 from wizard.console import clean, clean_block, error, fold, out, own_command
 from wizard.engine.in_force import Target
@@ -283,7 +283,7 @@ def _finished(arguments: argparse.Namespace, killed: Unfinished, run: Run, event
     if arguments.json:
         _show_recovery(as_json.run_outcome(run), killed, finished=as_json.run(run, events))
     if run.undecided:
-        error(undecided_text(run, _goes_on(killed)), whole=True)
+        error(undecided_text(run, _goes_on(killed), answered=answers_now(arguments)), whole=True)
         return exit_code(run)
     if not arguments.json:
         if run.stopped:

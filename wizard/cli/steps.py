@@ -17,7 +17,17 @@ from snapshots.errors import StoreError
 from wizard import log
 from wizard.changes import confirm_or_revert
 from wizard.changes.confirm_or_revert import DEFAULT, SHORTEST
-from wizard.cli.options import answers_of, asks, between, consent, decide, known, must_be_asked, steps_of
+from wizard.cli.options import (
+    answers_now,
+    answers_of,
+    asks,
+    between,
+    consent,
+    decide,
+    known,
+    must_be_asked,
+    steps_of,
+)
 from wizard.console import clean, count, data, error, fold, out, own_command, page, terminal_columns
 from wizard.engine import in_force
 from wizard.engine.edits import may_be_left_out
@@ -132,7 +142,7 @@ def apply(arguments: argparse.Namespace) -> int:
     elif not run.undecided:
         _summary(run, answers, arguments)
     if run.undecided:
-        error(undecided_text(run, arguments.argv), whole=True)
+        error(undecided_text(run, arguments.argv, answered=answers_now(arguments)), whole=True)
     elif not run.stopped and not arguments.json:
         _unused(run.plans, arguments.accept)
         if run.applied:
@@ -176,8 +186,9 @@ def exit_code(run: Run) -> int:
     return codes.get(as_json.run_outcome(run), DONE)
 
 
-def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
-    """Why a run ended before a step: what would end with it, and the command that goes on; empty where nobody knows it."""
+def undecided_text(run: Run, command: Sequence[str] = ("apply",), *, answered: bool = False) -> str:
+    """Why a run ended before a step: what would end with it, unless it was just shown and `answered`, and the command that
+    goes on; empty where nobody knows it."""
     names = [part for name in ids(run.ends) for part in ("--accept", name)]
     first = "If that may end" if names else "To go on"
     if command:
@@ -193,10 +204,10 @@ def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
         done += f" To leave out {later}, press s on it on the screens (`msa-wizard`)."
     after = "\n".join(fold(done))
     by = ", ".join(dict.fromkeys(ending.step or "it" for ending in run.ends))
+    shown = "" if answered else f"{endings_text(run.ends)}\n"
     return (
         f"Stopped before {run.undecided}: something that works on this host would end with {by}.\n"
-        f"{endings_text(run.ends)}\n"
-        f"{after}\n"
+        f"{shown}{after}\n"
     ) + "\n".join(goes_on)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from wizard.cli import options
-from wizard.cli.options import answers_of, asks, known, unasked
+from wizard.cli.options import answers_now, answers_of, asks, known, unasked
 from wizard.cli.steps import applied, exit_code, guarded, interrupted, readable_store, undecided_text
 from wizard.console import clean, data, error, fold, out, width
 from wizard.engine.run import Run
@@ -145,7 +145,7 @@ def _fixed(
         for line in _came_of_it(faults, before, after, every):
             out(line)
     if run is not None and run.undecided:
-        error(undecided_text(run, arguments.argv), whole=True)
+        error(undecided_text(run, arguments.argv, answered=answers_now(arguments)), whole=True)
         return exit_code(run)
     # Whoever names a fault that only a person can fix is not told that it is done.
     left = any(fault.id in wanted and not fault.finding.mend.steps for fault in faults)

@@ -140,8 +140,10 @@ def lost(facts: Facts) -> tuple[Ending, ...]:
     if not (lines or back):
         return ()
     again = "sendmailconfig, or a start of sendmail, makes it again"
-    goes = f"{count(len(lines), 'line')} of {f.SENDMAIL_CF} not made from sendmail.mc. They are lost when {again}. "
-    comes = f"{count(len(back), 'line')} that sendmail.mc gives and {f.SENDMAIL_CF} lacks. They come back when {again}. "
+    goes = f"{count(len(lines), 'line')} of {f.SENDMAIL_CF} not made from sendmail.mc: lost when {again}. "
+    comes = (
+        f"{count(len(back), 'line')} that sendmail.mc gives and {f.SENDMAIL_CF} lacks: back when {again}. "
+    )
     says = (goes if lines else "") + (comes if back else "")
     to_do = "To keep it as it is, put that into sendmail.mc"
     return (Ending(CF_LINES, says + to_do, (*lines, *(f"comes back: {line}" for line in back))),)
@@ -203,7 +205,7 @@ def _lost_of_submit(facts: Facts, given: str | None) -> tuple[Ending, ...]:
         return ()
     source = "submit.mc" if facts.files.get(f.SUBMIT_MC) else "Debian's submit.mc (there is none here)"
     says = (
-        f"{count(len(lines), 'line')} of {f.SUBMIT_CF} not made from {source}. They are lost when it is rebuilt. To keep them, put "
-        "them into submit.mc"
+        f"{count(len(lines), 'line')} of {f.SUBMIT_CF} not made from {source}: lost when it is rebuilt. To keep it as it is, put "
+        "that into submit.mc"
     )
     return (Ending(SUBMIT_CF_LINES, says, lines),)

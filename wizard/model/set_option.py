@@ -16,6 +16,7 @@ from wizard.errors import AnswersError
 from wizard.model.answer_checks import CHECKS
 from wizard.model.answers import Answers, Auth
 from wizard.model.answers_file import parse
+from wizard.model.plan import ENDINGS
 
 KEYS = ("accept", *map(".".join, CHECKS))
 """What can be set, as the option names it."""
@@ -64,6 +65,16 @@ def _split(option: str) -> tuple[str, str]:
         near = difflib.get_close_matches(key, KEYS, n=1)
         guess = f"; did you mean {near[0]}?" if near else "."
         raise AnswersError(f"--set {visible(key, 80)}: unknown key{guess} The keys: {', '.join(KEYS)}.")
+    for name in value.split(",") if key == "accept" else ():
+        if name.strip() and name.strip() not in ENDINGS:
+            raise AnswersError(
+                f"--set accept={visible(value, 80)}: nothing that could end is called {visible(name.strip(), 80)}. The names: "
+                f"{', '.join(ENDINGS)}."
+            )
+    if value.startswith("["):
+        raise AnswersError(
+            f"--set {key}={visible(value, 80)}: several values are separated by commas, and `{key}=` is none."
+        )
     return key, value
 
 

@@ -227,8 +227,9 @@ def _smtp(picture: Picture) -> Finding | None:
     if not there:
         return None
     generated = [daemon for daemon in picture.from_mc if daemon.port == 25]
+    inside = all(is_loopback(talk.daemon.address) for talk in there)
     return Finding(
-        "a login is also offered on port 25, where passwords are guessed all day",
+        f"a login is also offered on port 25{'' if inside else ', where passwords are guessed all day'}",
         tuple(Evidence(f"AUTH {' '.join(talk.offered)}", talk.source) for talk in there),
         Mend(
             REGENERATED
@@ -338,7 +339,7 @@ DIAGNOSES = (
     Diagnosis(
         "auth-on-smtp",
         _A,
-        "passwords are guessed on port 25",
+        "passwords can be tried on port 25",
         "3.5",
         "EHLO on port 25",
         _smtp,
