@@ -66,6 +66,7 @@ what real mail clients still need, with a way to each. These lines are printed o
 
     _test = ""
     """The command that tests a login, of whoever logged in last."""
+    _shown = False
 
     def body(self) -> ComposeResult:
         """What was done and what is missing, then the offers."""
@@ -77,11 +78,12 @@ what real mail clients still need, with a way to each. These lines are printed o
         self.look(self.backend.summary, self._show)
 
     def on_screen_resume(self) -> None:
-        """What was missing may be there now."""
-        if self.query_one("#offers", OptionList).option_count and not self.desk.busy:
+        """What was missing may be there now. The first one may come before there are any offers."""
+        if self._shown and not self.desk.busy:
             self.look(self.backend.summary, self._show)
 
     def _show(self, ending: Ending) -> None:
+        self._shown = True
         self.query_one(Fitted).show(lambda width: Content("\n").join(_lines(ending, width)))
         offers = self.query_one("#offers", OptionList)
         signs = {check.id: check.sign for check in ending.missing}

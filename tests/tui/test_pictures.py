@@ -105,7 +105,10 @@ class Recorded(Bench):
 
     def killed(self) -> Unfinished | None:
         """A run that was killed."""
-        change: dict[str, object] = {"touches": ["/etc/mail/sendmail.mc"], "expected": {"kind": "file"}}
+        change: dict[str, object] = {
+            "touches": ["/etc/mail/sendmail.mc"],
+            "expected": {"kind": "file", "path": "/etc/mail/sendmail.mc"},
+        }
         return Unfinished("apply", "f" * 12, "carol", 1.0, "0" * 40, {}, "smtp-port", "", [change])
 
     def commits(self) -> tuple[Commit, ...]:

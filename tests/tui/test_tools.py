@@ -300,7 +300,9 @@ def test_without_tls_the_time_is_counted_and_ends_it(bench: Tools) -> None:
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "s left, then all is restored."))
         assert app.desk.changing, "nothing else may be done before it is put back"
-        await until(pilot, lambda: shows(app, "✗ It ended before the login was accepted."))
+        await until(
+            pilot, lambda: shows(app, "✗ The time was over before the login was accepted; all is restored.")
+        )
         assert not app.desk.busy
 
     with serving(Script(clear_auth="LOGIN PLAIN", offers_starttls=False)) as bench.port:
@@ -321,7 +323,9 @@ def test_escape_ends_the_conversation_and_forgets_the_password(bench: Tools) -> 
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, "Enter sends: EHLO"))
         await pilot.press("escape")
-        await until(pilot, lambda: shows(app, "✗ It ended before the login was accepted."))
+        await until(
+            pilot, lambda: shows(app, "✗ It ended before the login was accepted.")
+        )
         assert bench.ended == ["changed", "put back"]
         await pilot.press("enter")
         await pilot.pause(0.3)
