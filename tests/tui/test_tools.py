@@ -323,9 +323,7 @@ def test_escape_ends_the_conversation_and_forgets_the_password(bench: Tools) -> 
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, "Enter sends: EHLO"))
         await pilot.press("escape")
-        await until(
-            pilot, lambda: shows(app, "✗ It ended before the login was accepted.")
-        )
+        await until(pilot, lambda: shows(app, "✗ It ended before the login was accepted."))
         assert bench.ended == ["changed", "put back"]
         await pilot.press("enter")
         await pilot.pause(0.3)
