@@ -26,6 +26,13 @@ def test_where_there_was_none_only_the_step_in_hand_is_named() -> None:
     assert "`msa-wizard recover` undoes it;" in text
 
 
+def test_a_watch_in_hand_is_no_package() -> None:
+    watch: dict[str, object] = {"touches": [], "expected": {"kind": "watch", "seconds": 60}}
+    text = _killed_text(replace(KILLED, changes=[watch]), [])
+    assert "a look at the listeners, which changes nothing" in text
+    assert "packages" not in text
+
+
 def test_certbot_is_waited_for_as_long_as_it_is_given() -> None:
     assert patience({"certbot", "sh"}) == DEADLINE
     assert patience({"apt-get", "certbot"}) == APT_PATIENCE

@@ -466,5 +466,7 @@ def begun_text(change: dict[str, object]) -> str:
             return clean(f"a certificate for {expected['name']}, by certbot")
         case "rules":
             return "live firewall rules"
+        case "watch":
+            return "a look at the listeners, which changes nothing"
         case _:
             return "packages, by apt"
