@@ -21,6 +21,7 @@ from wizard.errors import NotRoot
 from wizard.model.answers import Answers
 from wizard.model.facts import Process
 from wizard.model.plan import Plan
+from wizard.system.sockets import Listener
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,14 @@ def test_daemons_that_only_root_can_ask_are_not_said_to_be_silent() -> None:
     said = {check.id: check.says for check in found(facts, Answers())}
     assert said["saslauthd"] == "saslauthd runs; only root can see whether it answers"
     assert said["sendmail"] == "sendmail runs; only root can see on which ports"
+
+
+def test_a_port_is_said_once() -> None:
+    own = tuple(Listener("0.0.0.0", port, "sendmail-mta", 2) for port in (25, 465, 587))
+    for implicit_tls, says in ((False, ["sendmail listens on port 465, too"]), (True, [])):
+        answers = replace(Answers(), listen=replace(Answers().listen, implicit_tls=implicit_tls))
+        facts = replace(machine("12"), listeners=own)
+        assert [each.says for each in found(facts, answers) if each.id == "sendmail"] == says
 
 
 def test_what_is_in_the_way_stays_said_in_a_window_of_another_width(

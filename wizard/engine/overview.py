@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from wizard.certificates import judge_file
 from wizard.certificates.acme import HOOK, lineage_behind
 from wizard.console import count, numbered
-from wizard.editors.daemon_options import is_loopback
 from wizard.engine.asked_for import asked_for
 from wizard.engine.in_force import applied
 from wizard.engine.planner import Planner
@@ -23,7 +22,7 @@ from wizard.model.step_facts import AptPlan
 from wizard.sendmail.cf_needs import certificate, certificate_is_there
 from wizard.sendmail.client_name import client_name
 from wizard.steps.certificate import brings
-from wizard.steps.preflight import checks
+from wizard.steps.preflight import checks, ports
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
@@ -133,7 +132,13 @@ def plans(
 def found(facts: Facts, answers: Answers) -> tuple[Check, ...]:
     """What is there of an MSA: packages, daemons, certificate, firewall."""
     certificate = _certificate(facts, answers)
-    return (_packages(facts), _sendmail(facts), _saslauthd(facts), certificate, _firewall(facts))
+    return (
+        _packages(facts),
+        *_sendmail(facts, answers),
+        _saslauthd(facts),
+        certificate,
+        _firewall(facts),
+    )
 
 
 def _packages(facts: Facts) -> Check:
@@ -146,17 +151,20 @@ def _packages(facts: Facts) -> Check:
     return Check("packages", Sign.PENDING, says)
 
 
-def _sendmail(facts: Facts) -> Check:
-    own = [listener for listener in facts.listeners if listener.process == "sendmail-mta"]
+def _sendmail(facts: Facts, answers: Answers) -> tuple[Check, ...]:
+    """What the checks of the ports do not say of it."""
+    own = {listener.port for listener in facts.listeners if listener.process == "sendmail-mta"}
     if own:
-        ports = numbered(sorted({listener.port for listener in own}), "port")
-        if all(is_loopback(listener.address) for listener in own):
-            return Check("sendmail", Sign.PENDING, f"sendmail listens on {ports}, for this host alone")
-        return Check("sendmail", Sign.OK, f"sendmail listens on {ports}")
+        more = sorted(own - set(ports(answers)))
+        return (
+            (Check("sendmail", Sign.OK, f"sendmail listens on {numbered(more, 'port')}, too"),)
+            if more
+            else ()
+        )
     if facts.process("sendmail-mta") is not None:
         unseen = "" if facts.euid == 0 else "; only root can see on which ports"
-        return Check("sendmail", Sign.UNKNOWN, f"sendmail runs{unseen}")
-    return Check("sendmail", Sign.PENDING, "sendmail is not running")
+        return (Check("sendmail", Sign.UNKNOWN, f"sendmail runs{unseen}"),)
+    return (Check("sendmail", Sign.PENDING, "sendmail is not running"),)
 
 
 def _saslauthd(facts: Facts) -> Check:
@@ -238,5 +246,10 @@ def _history(commits: Sequence[Commit]) -> Check:
         ever = any(commit.operation == "apply" for commit in commits)
         none = "nothing that msa-wizard applied is in force: all of it was rolled back"
         return Check("history", Sign.OK, none if ever else "nothing was applied by msa-wizard so far")
-    last = f"the last by {force[0].author.name} on {force[0].time.astimezone():%F %R}"
-    return Check("history", Sign.OK, f"{count(len(force), 'change')} in force, {last}")
+    last = next(commit for commit in commits if commit.operation in ("apply", "rollback"))
+    when = f"{last.time.astimezone():%F %R} by {last.author.name}"
+    return Check(
+        "history",
+        Sign.OK,
+        f"{count(len(force), 'change')} in force; the last entry of the history, {when}: {last.subject}",
+    )

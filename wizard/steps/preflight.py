@@ -159,11 +159,15 @@ def _elsewhere(facts: Facts, answers: Answers) -> list[Check]:
     ]
 
 
+def ports(answers: Answers) -> tuple[int, ...]:
+    """The ports that sendmail is to serve."""
+    return (25, 587, 465) if answers.listen.implicit_tls else (25, 587)
+
+
 def _ports(facts: Facts, answers: Answers) -> list[Check]:
-    ports = (25, 587, 465) if answers.listen.implicit_tls else (25, 587)
     others = set(f.MTA_PACKAGES) & set(facts.packages) if answers.replace_mta else set()
     checks = []
-    for port in ports:
+    for port in ports(answers):
         wanted = _wanted(port, facts, answers)
         listeners = [
             each
