@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 
 from wizard.certificates.acme import CERTBOT, authority, reached_from_outside
 from wizard.changes.lineage import by_hand
@@ -87,33 +88,37 @@ def obstacle_to(facts: Facts, wanted: Certificate, acme: Acme) -> tuple[str, ...
     return next(filter(None, ways), None) or _wrong_holder(facts, wanted, acme)
 
 
-def unchosen(wanted: Certificate, acme: Acme) -> tuple[str, str] | None:
-    """What has to be chosen besides, whatever the authority and the DNS say; and where."""
+def unchosen(wanted: Certificate, acme: Acme) -> tuple[str, ...] | None:
+    """All that has to be chosen besides, whatever the authority and the DNS say; and where, a line each."""
+    lacks = tuple(_lacks(wanted, acme))
+    return ("; ".join(why for why, _ in lacks), *(way for _, way in lacks)) if lacks else None
+
+
+def _lacks(wanted: Certificate, acme: Acme) -> Iterator[tuple[str, str]]:
     if not wanted.email:
-        return "no e-mail address is chosen for the authority", _where("email ADDRESS", "E-mail address")
+        yield "no e-mail address is chosen for the authority", _where("email ADDRESS", "E-mail address")
     if not wanted.agree_tos:
-        terms = f". They are at {acme.terms}" if acme.terms else ""
-        return (
+        terms = f" ({acme.terms})" if acme.terms else ""
+        yield (
             f"{authority(wanted.server)} gives a certificate only to those who agree to its terms of service{terms}",
             "if you do: --agree-tos, the box on the screen, or certificate.agree_tos=true in the settings",
         )
     if wanted.challenge == MANUAL and not wanted.auth_hook:
-        return (
+        yield (
             f"with the challenge {MANUAL} a hook of yours writes certbot's record into the DNS, and none is chosen",
             f"give the program: {_where('auth-hook FILE', 'DNS hook')}",
         )
     if wanted.challenge == WEBROOT and not wanted.webroot:
-        return (
+        yield (
             "no folder of the web server is chosen",
             f"give the folder that it serves for the name: {_where('webroot DIR', 'Web folder')}",
         )
     by_plugin = wanted.challenge not in (STANDALONE, WEBROOT, MANUAL, *_WITHOUT_FILE)
     if by_plugin and not (wanted.credentials or acme.credentials):
-        return (
+        yield (
             f"no file with the credentials of certbot's plug-in {wanted.challenge} is chosen",
             f"give it: {_where('credentials FILE', 'DNS credentials')}",
         )
-    return None
 
 
 _WITHOUT_FILE = ("dns-route53", "dns-google", "dns-standalone")

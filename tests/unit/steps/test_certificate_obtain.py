@@ -174,6 +174,15 @@ def test_the_authority_is_not_asked_in_vain(
     assert made.remedy
 
 
+def test_all_that_is_to_be_chosen_is_said_at_once() -> None:
+    made = plan(host(UNREACHABLE), email="", agree_tos=False, challenge="webroot")
+    assert all(why in made.reason for why in ("no e-mail address", "terms of service", "no folder")), (
+        made.reason
+    )
+    ways = zip(("--email ADDRESS", "--agree-tos", "--webroot DIR"), made.remedy, strict=True)
+    assert all(option in way for option, way in ways)
+
+
 def test_behind_a_proxy_certbot_can_get_it_itself() -> None:
     made = plan(host(replace(FINE, unreachable="https://x cannot be reached", proxied=True)))
     assert (made.outcome, "https_proxy" in made.reason) == (Outcome.BLOCKED, True)
