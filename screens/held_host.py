@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
-from wizard.errors import CannotHere
+from wizard.errors import CannotHere, WizardError
 from wizard.model.answers import Answers
 from wizard.model.answers_file import SAVED, saved
 from wizard.model.session import Session
@@ -267,17 +267,23 @@ class HeldHost:
             return self.waits()
         return None
 
-    def parting_words(self) -> str:
-        """What stays on the terminal when the screens end: the summary, without another look at the host."""
+    def parting_words(self, look: bool = False) -> str:
+        """What stays on the terminal when the screens end: the summary. To `look` at a host that may be another one since
+        takes its time; Ctrl-C ends it, and so does a host that cannot be looked at."""
         self._tested_elsewhere()
         if self.session.nothing:
             from wizard.engine.state_dir import WAYS
 
             waits = self._known_to_wait()
             return "msa-wizard: nothing was changed." + (f" {waits.words()}: {WAYS}." if waits else "")
+        from snapshots.errors import StoreError
         from wizard.render.text import summary_text
 
-        return summary_text(self._summary_of(self.held))
+        seen = self.held
+        if look and seen is None:
+            with suppress(WizardError, StoreError, OSError, KeyboardInterrupt):
+                seen = self.seen()
+        return summary_text(self._summary_of(seen))
 
     def facts(self) -> Facts:
         """The host as it is now."""

@@ -36,7 +36,11 @@ def launch() -> int:
     if app.crash is not None:
         error(crash_words(app.crash))
         return 1
-    out(app.backend.parting_words())
+    from wizard.render.waiting import LOOKING, waiting
+
+    with waiting(LOOKING):
+        words = app.backend.parting_words(look=not app.signal)
+    out(words)
     if app.signal:
         return 128 + app.signal
     return code or 0

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from textual.pilot import Pilot
@@ -22,6 +23,7 @@ from wizard.changes.file import FileChange
 from wizard.debug import ConversationResult, DebugResult, PlaintextOffer
 from wizard.engine.summary import Summary as Ending
 from wizard.engine.temporary import ForAWhile
+from wizard.errors import HostError
 from wizard.model.events import Failed
 from wizard.model.plan import Check, Plan, Sign
 from wizard.smtp.connection import Target
@@ -183,6 +185,23 @@ def test_who_only_looks_is_told_that_nothing_was_changed(bench: Bench) -> None:
         await until(pilot, lambda: shows(app, "Set up, step by step"))
 
     assert play(bench, story).backend.parting_words() == "msa-wizard: nothing was changed."
+
+
+def test_the_terminal_gets_what_is_left_though_nobody_has_looked_since(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unseen = "`msa-wizard status` says whether anything is left"
+    bench.session.applied["other"] = "abc"
+    bench.seen()
+    assert unseen not in bench.parting_words()
+    bench.changed()
+    assert unseen in bench.parting_words()
+    assert "What mail clients need:" in bench.parting_words(look=True)
+    for error in (HostError("m4 took longer than 30 s."), KeyboardInterrupt()):
+        bench.changed()
+        with monkeypatch.context() as patch:
+            patch.setattr(bench, "overview", Mock(side_effect=error))
+            assert unseen in bench.parting_words(look=True)
 
 
 def test_who_saved_the_settings_is_not_told_that_nothing_was_changed(bench: Bench) -> None:
