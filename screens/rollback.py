@@ -52,13 +52,13 @@ First you see what the rollback would do: the steps that go too because they nee
 what is generated again, what is restarted. Nothing is changed before you press y.
 
 Your own later work in the same files stays. Where what the step wrote has been changed since, the three
-versions are shown: yours, as the step left it, as it was before. k keeps yours there, r restores what was
+versions are shown: as it is now, as the step left it, as it was before. k keeps what is there now, r restores what was
 before, e opens your file in your editor and then prepares the rollback again, Esc leaves everything as it is. A
 rollback is a commit too and can itself be rolled back.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "go", "Roll back", tooltip="Roll back as shown"),
-        Binding("k", "choose('keep')", "Keep mine", tooltip="Keep your version"),
+        Binding("k", "choose('keep')", "Keep", tooltip="Keep what is there now"),
         Binding("r", "choose('restore')", "Restore", tooltip="Restore what was before"),
         Binding("e", "edit", "Edit", tooltip="Edit the file, then look again"),
         *PAGES,
@@ -116,7 +116,9 @@ rollback is a commit too and can itself be rolled back.
         self.add_to_title(f"  {rollback.target.words}{back_to}")
         words = "y rolls this back. Enter and Esc cancel: nothing is changed."
         if conflicts:
-            words = "k keeps yours there, r restores what was before, e edits; Esc cancels (the default)."
+            words = (
+                "k keeps what is there now, r restores what was before, e edits; Esc cancels (the default)."
+            )
         self.ask(words)
 
     def answer(self, reply: Reply) -> None:
@@ -212,6 +214,8 @@ maps) in full, or folds them again.
     _commits: tuple[Commit, ...] = ()
     _unfolded = False
     """Whether generated files are shown in full."""
+    _foldable = False
+    """Whether the chosen row has any."""
 
     def body(self) -> ComposeResult:
         """Rows above, diff below."""
@@ -250,7 +254,9 @@ maps) in full, or folds them again.
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What is done to a row waits for one."""
-        return bool(self._commits) if action in ("read", "roll_back", "unfold") else True
+        if action == "unfold":
+            return self._foldable
+        return bool(self._commits) if action in ("read", "roll_back") else True
 
     @property
     def _rows(self) -> DataTable[str]:
@@ -274,15 +280,19 @@ maps) in full, or folds them again.
         if commit is None:
             return
 
-        def take() -> Content:
+        def take() -> tuple[Content, bool]:
             diff = self.backend.diff(commit)
+            short = folded(diff)
             lines = commit_text(commit, self._commits).splitlines()
             words = "\n".join(hanging(line, width()) for line in lines)
             head = Content.styled(f"{words}\n\n", "bold")
-            return head + diff_content(diff if self._unfolded else folded(diff), columns=width())
+            shown = diff_content(diff if self._unfolded else short, columns=width())
+            return head + shown, short.splitlines() != diff.splitlines()
 
-        def show(content: Content) -> None:
+        def show(seen: tuple[Content, bool]) -> None:
             if (chosen := self._chosen()) is not None and chosen.id == commit.id:
+                content, self._foldable = seen
+                self.refresh_bindings()
                 self.say(content)
                 self.query_one("#difference").scroll_home(animate=False)
 

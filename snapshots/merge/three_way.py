@@ -18,7 +18,7 @@ from snapshots.visible import visible_bytes
 
 _T = TypeVar("_T")
 
-LABELS = ("yours", "as the step left it", "as it was before")
+LABELS = ("as it is now", "as the step left it", "as it was before")
 """What the three sides of a conflict are called: ours, the base, theirs."""
 
 _MANY_LINES = 400

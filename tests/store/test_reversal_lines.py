@@ -95,5 +95,5 @@ def test_a_conflict_with_two_commits_is_shown_once(machine: Machine) -> None:
     assert second is not None
     (conflict,) = store.reverse([second, first], dated=DATED).conflicts
     assert conflict.hunks
-    words = ("<<<<<<< yours", "c, and mine", "||||||| as the step left it", "c", "=======", "a")
+    words = ("<<<<<<< as it is now", "c, and mine", "||||||| as the step left it", "c", "=======", "a")
     assert conflict.text.splitlines() == [*words, ">>>>>>> as it was before"]

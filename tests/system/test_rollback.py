@@ -218,7 +218,7 @@ def test_a_conflict_changes_nothing_until_it_is_decided(machine: BootMachine) ->
     done = wizard(debian, "rollback", "auth-options", "--yes")
     assert done.returncode == 4
     assert "conflict in /etc/mail/sendmail.mc" in done.stderr
-    assert "<<<<<<< yours" in done.stderr
+    assert "<<<<<<< as it is now" in done.stderr
     assert "`A p y'" in done.stderr
     assert differences(before, picture(debian, "/etc")) == []
     assert wizard(debian, "rollback", "auth-options", "--yes", "--on-conflict=abort").returncode == 4

@@ -16,7 +16,7 @@ from textual.widgets import DataTable
 from screens.app import WizardApp
 from screens.rollback import History, RollbackScreen
 from snapshots.store import Commit
-from tests.tui.bench import Bench, apply_all, counts, play, shows, three_steps, until
+from tests.tui.bench import Bench, Writes, apply_all, counts, play, shows, three_steps, until, use
 from wizard.errors import HostError
 from wizard.rollback.rollback import RollbackRun
 
@@ -170,7 +170,7 @@ def test_a_conflict_shows_both_and_the_admin_chooses(bench: Bench, key: str, lef
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_history(pilot, app)
         await pilot.press("down", "down", "r")
-        await until(pilot, lambda: shows(app, "k keeps yours there"))
+        await until(pilot, lambda: shows(app, "k keeps what is there now"))
         await until(pilot, lambda: shows(app, "new a, mine"))
         await pilot.press("y")
         assert bench.text("/etc/a") == "old a\nnew a, mine\n", "y is no answer to a conflict"
@@ -370,3 +370,22 @@ def test_without_a_history_no_key_is_shown_that_needs_a_row(tmp_path: Path) -> N
         assert not shows(app, "Full or folded")
 
     play(Bench(root=tmp_path), story)
+
+
+def test_what_is_generated_is_folded_and_the_key_is_shown_where_something_is(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bench.root / "etc/mail").mkdir()
+    use(monkeypatch, bench, Writes("four", bench.host, "/etc/mail/sendmail.cf", "V10/Debian\n"))
+    apply_all(bench)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_history(pilot, app)
+        await until(pilot, lambda: shows(app, "1 line added, 0 removed; generated, f shows all of it"))
+        await until(pilot, lambda: shows(app, "f Full or folded"))
+        await pilot.press("f")
+        await until(pilot, lambda: shows(app, "+V10/Debian"))
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, "/etc/mail: created") and not shows(app, "f Full or folded"))
+
+    play(bench, story, size=(100, 40))

@@ -281,7 +281,7 @@ def rollback_waits(*conflicts: Conflict) -> Screen[None]:
 def rollback_conflict() -> Screen[None]:
     """The three versions that git's merge shows."""
     marked = (
-        "<<<<<<< yours",
+        "<<<<<<< as it is now",
         MINE,
         "||||||| as the step left it",
         LEFT,

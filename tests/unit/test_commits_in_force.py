@@ -151,7 +151,9 @@ def test_a_commit_goes_alone_or_with_what_needs_its_step(history: History) -> No
     assert of_commit(history.commits, includes).commits == (port, includes)
     gone = history.add("rollback", "mc-includes", port, includes)
     assert of_commit(history.commits, gone).commits == (gone,)
-    with pytest.raises(NothingToRollBack, match="`rollback --all` goes back to it"):
+    with pytest.raises(
+        NothingToRollBack, match="`msa-wizard rollback --all` goes back to it, or g in the history"
+    ):
         of_commit(history.commits, history.commits[-1])
 
 

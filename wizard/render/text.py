@@ -216,7 +216,7 @@ def conflict_text(conflict: Conflict) -> str:
     if conflict.sides:
         from wizard.changes.file import file_diff  # slow to import, seldom needed
 
-        lines = ["yours (-), as it was before (+):"] if conflict.what == "content" else lines
+        lines = ["as it is now (-), as it was before (+):"] if conflict.what == "content" else lines
         lines += file_diff(f"/{conflict.path}", *conflict.sides).splitlines()
     return "\n".join([f"conflict in {path} ({conflict.what}):", *(f"  {clean(line)}" for line in lines)])
 

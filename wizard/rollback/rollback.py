@@ -153,7 +153,9 @@ def of_commit(history: Sequence[Commit], commit: Commit) -> Target:
     force = commits_in_force(history)
     if commit.operation == "baseline":
         baseline = f"{commit.short} is the host as it was found"
-        raise NothingToRollBack(f"{baseline}; `rollback --all` goes back to it")
+        raise NothingToRollBack(
+            f"{baseline}: `msa-wizard rollback --all` goes back to it, or g in the history"
+        )
     if commit.id not in {each.id for each in force}:
         by = next((each for each in history if commit.id in each.reverts), None)
         by_which = f", by {by.short} ({by.subject})" if by else ""

@@ -134,7 +134,7 @@ def test_conflicting_hunks_are_shown_and_chosen_one_by_one() -> None:
     ours = b"mine\x1b\n2\n3\n4\n5\n6\n<<<<<<< not a marker\nmore\n"
     theirs = b"old\n2\n3\nolder\n5\n6\n<<<<<<< not a marker\n"
     assert merge_text(base, ours, theirs, None).conflict == (
-        "<<<<<<<< yours\nmine\\x1b\n|||||||| as the step left it\n1\n========\nold\n>>>>>>>> as it was before"
+        "<<<<<<<< as it is now\nmine\\x1b\n|||||||| as the step left it\n1\n========\nold\n>>>>>>>> as it was before"
     )
     keep = merge_text(base, ours, theirs, Choice.KEEP)
     assert keep == ContentMerge(b"mine\x1b\n2\n3\nolder\n5\n6\n<<<<<<< not a marker\nmore\n")
@@ -153,7 +153,8 @@ def test_what_two_have_added_in_the_same_place_can_both_stay() -> None:
 def test_binaries_are_not_merged() -> None:
     sides = (b"a\nb\n", b"a\nb\n\0", b"A\nb\n")
     assert merge_text(*sides, None) == ContentMerge(
-        sides[1], "content, binary: 5 bytes yours, 4 bytes as the step left it, 4 bytes as it was before"
+        sides[1],
+        "content, binary: 5 bytes as it is now, 4 bytes as the step left it, 4 bytes as it was before",
     )
     assert merge_text(*sides, Choice.KEEP).content == sides[1]
     assert merge_text(*sides, Choice.RESTORE).content == sides[2]
@@ -236,13 +237,13 @@ def test_a_record_that_both_changed_is_a_conflict_that_shows_no_password(tmp_pat
     sides = [Entry(Kind.FILE, 0o640, 0, 42, side.encode()) for side in (base, ours, theirs)]
     merge = merge_path("etc/shadow", *(sides[0], sides[1], sides[2]), choice=None, owners=Owners(tmp_path))
     assert merge.conflicts[0].text == (
-        "<<<<<<< yours\nalice:[password 1]:1:\n||||||| as the step left it\nalice:[password 2]:1:\n"
+        "<<<<<<< as it is now\nalice:[password 1]:1:\n||||||| as the step left it\nalice:[password 2]:1:\n"
         "=======\nalice:!:1:\n>>>>>>> as it was before"
     )
     assert accounts("shadow", base, ours, theirs, Choice.KEEP) == ours
     assert accounts("shadow", base, ours, theirs, Choice.RESTORE) == theirs + "eve:x:1\n"
     assert accounts("passwd", "a:1\n", "", "a:2\n") == (
-        "<<<<<<< yours\n||||||| as the step left it\na:1\n=======\na:2\n>>>>>>> as it was before"
+        "<<<<<<< as it is now\n||||||| as the step left it\na:1\n=======\na:2\n>>>>>>> as it was before"
     )
 
 
