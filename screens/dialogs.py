@@ -184,7 +184,7 @@ password from a server that does not work. The password stays in memory and is w
     def compose(self) -> ComposeResult:
         """Two fields; the password is masked."""
         with Vertical(classes="dialog tall"):
-            yield Field("user", "User name").line()
+            yield Field("user", "User name").line(self.backend.user)
             yield Field("password", "Password").line()
             yield Static(
                 "A login is tried once, as a mail client would. Enter continues.", id="asked", markup=False
@@ -203,9 +203,12 @@ password from a server that does not work. The password stays in memory and is w
                 break
         else:
             try:
-                self.dismiss(Credentials(user.value.strip(), password.value))
+                credentials = Credentials(user.value.strip(), password.value)
             except ValueError as problem:
                 self.say(about_input(problem))
+                return
+            self.backend.session.tested = credentials.user
+            self.dismiss(credentials)
 
 
 class LocalEdits(Dialog[str | None]):

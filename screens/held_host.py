@@ -242,6 +242,11 @@ class HeldHost:
                 self._apt_said = question, plan
             return plan
 
+    @property
+    def user(self) -> str:
+        """Whose login is tried: of the last one, or of the settings."""
+        return self.session.tested or self.answers.test.user
+
     def summary(self) -> Summary:
         """What was done since the screens were started, and what is still missing."""
         return self._summary_of(self.seen())

@@ -84,8 +84,7 @@ Enter begins the test; from a user name it goes to the password first. F5 begins
     def body(self) -> ComposeResult:
         """Form, conversation, verdict."""
         test = self.backend.answers.test
-        user = self.backend.session.tested or test.user
-        known = {"host": test.host, "port": "587", "user": user, "send-to": test.send_to}
+        known = {"host": test.host, "port": "587", "user": self.backend.user, "send-to": test.send_to}
         for field in FIELDS:
             yield field.line(known.get(field.id, ""))
         with VerticalScroll(id="talk"):

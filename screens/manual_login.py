@@ -74,8 +74,9 @@ the connection is lost or msa-wizard is killed, everything is restored.
 
     def body(self) -> ComposeResult:
         """Form, conversation, what comes next."""
+        known = {"user": self.backend.user, "send-to": self.backend.answers.test.send_to}
         for field in FIELDS:
-            yield field.line()
+            yield field.line(known.get(field.id, ""))
         yield ExplainedLines(MODES[0][2])
         yield Static("", id="says", markup=False)
 
@@ -156,6 +157,7 @@ the connection is lost or msa-wizard is killed, everything is restored.
         except ValueError as problem:
             self.say(about_input(problem))
             return
+        self.backend.session.tested = self.entered("user")
         request = ManualLoginRequest(
             credentials, send_to=self.entered("send-to"), encrypted=self._mode == 0, loopback=self._mode == 1
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from screens.app import WizardApp
-from screens.dialogs import AskCertificate
+from screens.dialogs import AskCertificate, AskCredentials
 from screens.login_test import LoginTest
+from screens.manual_login import ManualLogin
 from tests.authority import Authority
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.smtp.server import PASSWORD, USER, Script, serving
@@ -426,9 +428,15 @@ def test_the_user_who_was_tested_last_is_there_again_and_no_password(bench: Benc
         await until(pilot, lambda: shows(app, "FAILED [tcp]"))
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, LoginTest))
-        app.push_screen(LoginTest())
-        await until(pilot, lambda: shows(app, "A user of the server"))
-        assert app.screen.query_one("#user", Input).value == "alice"
-        assert app.screen.query_one("#password", Input).value == ""
+        forms = (
+            (LoginTest(), "A user of the server"),
+            (ManualLogin(), "F6"),
+            (AskCredentials(), "is tried once"),
+        )
+        for form, words in forms:
+            app.push_screen(form)
+            await until(pilot, partial(shows, app, words))
+            assert app.screen.query_one("#user", Input).value == "alice"
+            assert app.screen.query_one("#password", Input).value == ""
 
     play(bench, story)

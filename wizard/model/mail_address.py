@@ -18,5 +18,5 @@ def mailbox(address: str) -> str:
         hint = (
             "" if address.isascii() else " Non-ASCII addresses need SMTPUTF8, which sendmail on Debian lacks."
         )
-        raise ValueError(f"{visible(address, 80)} is not a mail address: write user@domain.{hint}")
+        raise ValueError(f"'{visible(address, 80)}' is not a mail address: write user@domain.{hint}")
     return address

@@ -44,7 +44,7 @@ class Session:
     looked_at: set[str] = field(default_factory=set)
     """The steps whose checks were made."""
     tested: str = ""
-    """The user whose login was tested last."""
+    """The user whose login was tried last."""
     events: int = 0
     """How many things have happened: what was seen of the host before the last one is outdated."""
 
