@@ -1,4 +1,4 @@
-"""Every dialog at 80x24, however much it has to say: its headline and its last line of keys are in sight, and a long line goes
+"""Every dialog in the smallest window, however much it has to say: its headline and its last line of keys are in sight, and a long line goes
 on below its own beginning."""
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 import screens
+from screens import SMALLEST
 from screens.app import WizardApp
 from screens.dialog import Dialog
 from screens.dialogs import (
@@ -121,7 +122,7 @@ def test_the_headline_and_the_keys_are_in_sight(bench: Bench, dialog: type[Dialo
             assert goes_on
             assert all("│    " in row for row in goes_on), "below its own beginning"
 
-    play(bench, story)
+    play(bench, story, SMALLEST)
 
 
 def test_what_was_undone_of_a_failed_step_stands_above_its_output(bench: Bench) -> None:

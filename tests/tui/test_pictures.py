@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input
 
+from screens import SMALLEST
 from screens.app import WizardApp
 from screens.certificate import Certificate as CertificateScreen
 from screens.certificate import InstallCertificate
 from screens.certificate_obtain import ObtainCertificate
+from screens.dialog import Dialog
 from screens.dialogs import FirewallCountdown, LocalEdits, StepFailed
 from screens.help import Help
 from screens.jobs import Job, JobEnded, MoveWaits, RollbackWaits
@@ -406,3 +409,19 @@ def test_pictures(tmp_path: Path, name: str, size: tuple[int, int], monkeypatch:
     assert drawn[0] == path.read_text(), (
         f"the screen looks otherwise: compare {path} and {tmp_path / path.name}"
     )
+
+
+def test_each_screen_fits_the_smallest_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wizard.gather.certificates.Named.days_left", 3650)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "steps have something to do") and shows(app, "F1 Help"))
+        for name, (make, words) in SCREENS.items():
+            if name in ("welcome", "help"):  # what scrolls is looked at with the dialogs
+                continue
+            app.push_screen(screen := make())
+            await until(pilot, partial(shows, app, words))
+            await until(pilot, partial(shows, app, "└" if isinstance(screen, Dialog) else "F1 Help"))
+            app.pop_screen()
+
+    play(Recorded(root=tmp_path, steps=STEPS), story, SMALLEST)

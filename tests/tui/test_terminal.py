@@ -14,7 +14,7 @@ from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from screens import launch
+from screens import SMALLEST, launch
 from screens.app import WizardApp
 from screens.jobs import Desk
 from screens.launch import plain, trouble
@@ -32,7 +32,7 @@ TOP = Path(__file__).resolve().parents[2]
         ("", (80, 24), "TERM=not set"),
         ("xterm", (0, 0), "does not tell its size"),
         ("xterm", (79, 24), "79x24"),
-        ("linux", (80, 23), "80x23"),
+        ("linux", (80, 21), "80x21"),
     ],
 )
 def test_a_terminal_that_cannot_gets_a_sentence(term: str, size: tuple[int, int], words: str) -> None:
@@ -43,7 +43,7 @@ def test_a_terminal_that_cannot_gets_a_sentence(term: str, size: tuple[int, int]
     "term", ["xterm-256color", "screen-256color", "linux", "vt100", "tmux-256color", "putty"]
 )
 def test_all_others_are_taken(term: str) -> None:
-    assert trouble({"TERM": term}, (80, 24)) is None
+    assert trouble({"TERM": term}, SMALLEST) is None
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_window_that_becomes_too_small_says_so_and_comes_back(
         await until(pilot, lambda: shows(app, "1 of 1 step has"))
         await pilot.resize_terminal(60, 20)
         await until(pilot, lambda: shows(app, "This window is too small"))
-        for size in ((80, 24), (132, 43), (200, 60)):
+        for size in (SMALLEST, (132, 43), (200, 60)):
             await pilot.resize_terminal(*size)
             await until(pilot, lambda: shows(app, "Set up, step by step"))
             assert not shows(app, "too small")
