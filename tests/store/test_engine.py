@@ -260,6 +260,13 @@ def test_a_mistake_of_ours_undoes_the_step_and_is_not_hidden(bench: Bench) -> No
     assert bench.operations() == ["baseline"]
 
 
+def test_many_paths_that_were_undone_are_counted(bench: Bench) -> None:
+    new = {f"/etc/new{number}": "new\n" for number in range(13)}
+    bench.apply(Made("one", bench.host, {"/etc/b": "new b\n", **new}, verify=lambda: False))
+    assert bench.failure().undone == ("13 paths (removed)", "/etc/b (as before)")
+    assert not (bench.root / "etc/new0").exists()
+
+
 def test_an_earlier_step_is_rolled_back_when_a_later_one_needs_it(bench: Bench) -> None:
     one = Made("one", bench.host, {"/etc/mail/a": "new a\n"})
     two = Made("two", bench.host, {"/etc/b": "new b\n"}, verify=lambda: False)

@@ -37,6 +37,9 @@ _NAMES = {
 }
 """By kind of effect what was undone, in words; of the others nothing is said."""
 
+FEW = 12
+"""Paths that are named, and not counted, in what was undone: packages leave some hundred."""
+
 
 @dataclass
 class Undo:
@@ -191,12 +194,16 @@ class Undo:
     ) -> None:
         """Each path from what it is to what it is to be, with what others write at this very moment."""
         effects = []
+        paths: dict[str, list[str]] = {"removed": [], "as before": []}
         for change in in_turn({path: pair for path, pair in targets.items() if pair[0] != pair[1]}, dates):
             try:
                 effects.append(change.apply(self.recorder.host, self.say))
-                self.undone.append(f"{change.path} ({'removed' if change.after is None else 'as before'})")
+                paths["removed" if change.after is None else "as before"].append(change.path)
             except ChangeError as error:
                 self.failed.append(str(error))
+        for word, done in paths.items():
+            few = [f"{path} ({word})" for path in done]
+            self.undone += few if len(few) <= FEW else [f"{len(few)} paths ({word})"]
         self._settle(effects)
 
     def _settle(self, effects: Sequence[Effect]) -> None:
