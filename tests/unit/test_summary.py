@@ -511,11 +511,12 @@ def test_what_was_rolled_back_was_applied_once() -> None:
     history = History()
     assert _history(history.commits).says == "nothing was applied by msa-wizard so far"
     (commit,) = history.applied("install")
-    assert "1 change in force; the last entry of the history, " in _history(history.commits).says
+    assert "1 change in force; the last entry: apply install (alice, " in _history(history.commits).says
     (later,) = history.applied("mc-includes")
     history.add("rollback", "mc-includes", later)
-    assert _history(history.commits).says.startswith("1 change in force; the last entry of the history, ")
-    assert _history(history.commits).says.endswith(f" by alice: {history.commits[0].subject}")
+    assert _history(history.commits).says.startswith(
+        f"1 change in force; the last entry: {history.commits[0].subject} (alice, "
+    )
     history.add("drift")
     assert history.commits[1].subject in _history(history.commits).says
     history.add("rollback", "install", commit)

@@ -247,9 +247,5 @@ def _history(commits: Sequence[Commit]) -> Check:
         none = "nothing that msa-wizard applied is in force: all of it was rolled back"
         return Check("history", Sign.OK, none if ever else "nothing was applied by msa-wizard so far")
     last = next(commit for commit in commits if commit.operation in ("apply", "rollback"))
-    when = f"{last.time.astimezone():%F %R} by {last.author.name}"
-    return Check(
-        "history",
-        Sign.OK,
-        f"{count(len(force), 'change')} in force; the last entry of the history, {when}: {last.subject}",
-    )
+    last_words = f"{last.subject} ({last.author.name}, {last.time.astimezone():%F %R})"
+    return Check("history", Sign.OK, f"{count(len(force), 'change')} in force; the last entry: {last_words}")
