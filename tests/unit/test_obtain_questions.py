@@ -36,7 +36,7 @@ class Admin:
 def admin(monkeypatch: pytest.MonkeyPatch) -> Admin:
     one = Admin(iter(()), [], [])
 
-    def ask(words: str) -> str:
+    def ask(words: str, *_: object) -> str:
         one.asked.append(words)
         return next(one.replies)
 
@@ -48,8 +48,8 @@ def admin(monkeypatch: pytest.MonkeyPatch) -> Admin:
     monkeypatch.setattr(clients, "asks", lambda _: True)
     monkeypatch.setattr(clients, "answers_of", lambda _: Answers())
     monkeypatch.setattr(clients, "directory", lambda _: Acme(terms=TERMS))
-    for name in ("ask", "entered"):
-        monkeypatch.setattr(clients, name, ask)
+    monkeypatch.setattr(options, "ask", ask)
+    monkeypatch.setattr(clients, "entered", ask)
     monkeypatch.setattr(clients, "_tried", tried)
     return one
 
@@ -65,11 +65,15 @@ def test_address_and_consent_are_asked_for_where_they_are_not_given(
     assert len(admin.asked) == 2, "nothing that was given"
 
 
-@pytest.mark.parametrize("reply", ["", "no", "n", "what?"])
-def test_whoever_does_not_agree_has_not_agreed(admin: Admin, reply: str) -> None:
-    admin.replies = iter(["", reply])
+@pytest.mark.parametrize("replies", [[""], ["no"], ["n"], ["what?", ""]])
+def test_whoever_does_not_agree_has_not_agreed(
+    admin: Admin, capsys: pytest.CaptureFixture[str], replies: list[str]
+) -> None:
+    admin.replies = iter(["", *replies])
     assert cli.main(["certificate", "obtain", "--dry-run"]) == 0
     assert admin.got[0].certificate == Certificate("standalone")
+    explained = "   y  agree to them\n   n  get no certificate; Enter does the same\n"
+    assert (explained in capsys.readouterr().out) is (len(replies) > 1)
 
 
 FORM = dict.fromkeys((field.id for field in FIELDS), "") | {"email": "a@b.org", "challenge": "standalone"}

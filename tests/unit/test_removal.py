@@ -18,6 +18,7 @@ from tests import stand_ins
 from tests.json_documents import document
 from wizard.certificates.acme import HOOK, PORT_HOOK
 from wizard.cli import main as cli
+from wizard.cli import options
 from wizard.cli import remove as command
 from wizard.engine import state_dir
 from wizard.engine.removal import CHECKOUT, take_away, what_is_there, why_it_stays
@@ -104,6 +105,7 @@ def test_without_a_terminal_it_needs_yes(here: Host, capsys: pytest.CaptureFixtu
         (["y", "y", ""], HISTORY),
         (["y", "y", "y"], HISTORY),
         (["y", "y", "forget"], []),
+        (["?", "y", "what", "n"], HISTORY),
     ],
 )
 def test_the_history_goes_only_when_it_was_said_twice(
@@ -112,7 +114,8 @@ def test_the_history_goes_only_when_it_was_said_twice(
     before, waiting = left(here), iter(replies)
     monkeypatch.setattr(command, "asks", lambda _: True)
     monkeypatch.setattr("wizard.cli.options.asks", lambda _: True)
-    monkeypatch.setattr(command, "ask", lambda _words: next(waiting))
+    for module in (command, options):
+        monkeypatch.setattr(module, "ask", lambda *_: next(waiting))
     assert cli.main(["remove"]) == 0
     assert left(here) == (before if stays is None else STAY + stays)
     assert list(waiting) == []
@@ -148,7 +151,8 @@ def test_nothing_is_removed_and_nobody_asked_while_another_one_is_open(
     put(marker)
     before = left(here)
     monkeypatch.setattr("wizard.cli.options.asks", lambda _: True)
-    monkeypatch.setattr(command, "ask", lambda words: pytest.fail(words))
+    for module in (command, options):
+        monkeypatch.setattr(module, "ask", lambda words, *_: pytest.fail(words))
     with marker.open() as own:
         if ours:
             fcntl.flock(own, fcntl.LOCK_SH)
@@ -167,12 +171,12 @@ def test_who_opens_one_while_somebody_is_asked_is_not_kept_out(
     before = left(here)
     with ExitStack() as meanwhile:
 
-        def answer(_words: str) -> str:
+        def answer(*_: object) -> str:
             meanwhile.enter_context(opened(marker))
             return "y"
 
         monkeypatch.setattr("wizard.cli.options.asks", lambda _: True)
-        monkeypatch.setattr(command, "ask", answer)
+        monkeypatch.setattr(options, "ask", answer)
         assert cli.main(["remove"]) == 5
     assert "another msa-wizard is open" in capsys.readouterr().err
     assert left(here) == before

@@ -17,12 +17,12 @@ from wizard.cli.options import (
     accepted,
     answers_now,
     answers_of,
-    ask,
     asks,
     entered,
     must_be_asked,
     saved_to_look,
     say,
+    yes,
 )
 from wizard.cli.steps import applied, exit_code, undecided_text, unsaved_note
 from wizard.client_settings import ClientSettings, check_dns, not_ready
@@ -161,7 +161,7 @@ def _agrees(wanted: Certificate) -> bool:
     out(
         f"{who} gives a certificate only to those who agree to its terms of service{f': {seen.terms}' if seen.terms else ''}"
     )
-    return ask("Do you agree to them? [y]es, [n]o (the default): ") in ("y", "yes")
+    return yes("Do you agree to them? [y]es, [n]o (the default): ", "agree to them", "get no certificate")
 
 
 def _tried(host: Host, arguments: argparse.Namespace, answers: Answers) -> int:

@@ -183,10 +183,15 @@ def agreed(arguments: argparse.Namespace, words: str, interrupt: Interrupt | Non
     if getattr(arguments, "yes", False):
         return True
     with unchanged():
-        while (reply := ask(words, interrupt)) not in ("", "n", "no", "q", "quit"):
-            if reply in ("y", "yes"):
-                return True
-            out("   y  do what is shown above\n   n  change nothing; Enter does the same")
+        return yes(words, "do what is shown above", "change nothing", interrupt)
+
+
+def yes(words: str, if_yes: str, if_no: str, interrupt: Interrupt | None = None) -> bool:
+    """Whether the admin answers a question with yes; no is the default. Any other answer is told what these two do."""
+    while (reply := ask(words, interrupt)) not in ("", "n", "no", "q", "quit"):
+        if reply in ("y", "yes"):
+            return True
+        out(f"   y  {if_yes}\n   n  {if_no}; Enter does the same")
     return False
 
 
@@ -203,7 +208,8 @@ def unchanged() -> Iterator[None]:
 def accept(certificate: Certificate, why: str) -> bool:
     """Ask on the terminal whether the server with this certificate may have the password; no is the default."""
     out("\n" + question(certificate, why))
-    return ask("Send the password to this server? [y]es, [n]o (the default): ") in ("y", "yes")
+    words = "Send the password to this server? [y]es, [n]o (the default): "
+    return yes(words, "send it, whoever that server is", "end here, without a login")
 
 
 def say(line: str) -> None:
@@ -219,8 +225,8 @@ def consent(arguments: argparse.Namespace, interrupt: Interrupt) -> Consent:
     def agrees(_step: Step, _plan: Plan, ends: tuple[Ending, ...]) -> bool:
         for ending in ends:
             out(endings_text((ending,)), whole=True)
-            reply = ask(f"   may this end ({ending.id})? [y]es, [n]o (the default): ", interrupt)
-            if reply not in ("y", "yes"):
+            words = f"   may this end ({ending.id})? [y]es, [n]o (the default): "
+            if not yes(words, "do the step, and let it end", "stop before the step", interrupt):
                 return False
         return True
 

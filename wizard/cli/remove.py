@@ -10,7 +10,7 @@ from pathlib import Path
 import wizard
 from snapshots.errors import StoreError
 from wizard import log
-from wizard.cli.options import ask, asks, must_be_asked
+from wizard.cli.options import ask, asks, must_be_asked, yes
 from wizard.console import clean, command, error, out
 from wizard.delivery import delivery
 from wizard.engine import state_dir
@@ -49,7 +49,7 @@ def remove(arguments: argparse.Namespace) -> int:
     _must_be_the_only_one(removal, hold=False)  # before somebody has answered for nothing
     if not arguments.json:
         out(_shown(removal, _in_force()))
-    if not arguments.yes and ask(_AGREE) not in ("y", "yes"):
+    if not arguments.yes and not yes(_AGREE, "remove what is listed first", "remove nothing"):
         out("Nothing was removed.")
         return DONE
     forget = bool(removal.history) and _forgets(arguments)
@@ -76,7 +76,7 @@ def _forgets(arguments: argparse.Namespace) -> bool:
     """Whether the history goes: by its option, or because it was said twice."""
     if arguments.forget_history or not asks(arguments) or arguments.yes:
         return bool(arguments.forget_history)
-    return ask(_FORGET) in ("y", "yes") and ask(_SURE) == "forget"
+    return yes(_FORGET, "remove them, once you say so again", "keep them") and ask(_SURE) == "forget"
 
 
 def _in_force() -> bool:
