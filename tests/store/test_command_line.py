@@ -63,7 +63,7 @@ def test_a_question_mark_tells_what_each_letter_does(
     answer("?", "q")
     place.main("apply")
     text = capsys.readouterr().out
-    assert "   q  end here: what was applied stays, and nothing else is changed; Ctrl-D does the same" in text
+    assert "   q  end here: what was applied stays; Ctrl-D does the same" in text
     assert "Ended before one. No step was applied.\nTo go on:  msa-wizard apply\n" in text
 
 

@@ -64,7 +64,8 @@ def test_what_was_declined_stays_left_out_of_a_killed_run_and_the_rest_is_asked_
     assert place.commits() == applied
     text = capsys.readouterr().out
     assert says in text
-    assert ("Left out: three: no other step needs it." in text) is (reply == "n")
+    skipped = "Done         two\nSkipped      one: no other step needs it\n             three: no other step needs it\n"
+    assert (skipped in text) is (reply == "n")
     assert unfinished(place.at) is None
 
 

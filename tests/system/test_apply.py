@@ -298,7 +298,7 @@ child = pexpect.spawn({WIZARD!r}, ["apply", "mc-includes", "submission-port", "a
 child.expect_exact("+include(`/etc/mail/tls/starttls.m4')dnl")
 child.expect_exact("apply mc-includes? [y]es, [n]o (the default), [a]ll, [q]uit, ?: ")
 child.sendline("?")
-child.expect_exact("q  end here: what was applied stays, and nothing else is changed")
+child.expect_exact("q  end here: what was applied stays")
 child.expect_exact("apply mc-includes? ")
 child.sendline("y")
 child.expect_exact("apply submission-port? ")

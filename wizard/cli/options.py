@@ -236,7 +236,7 @@ def consent(arguments: argparse.Namespace, interrupt: Interrupt) -> Consent:
 _REPLIES = """   y  apply this step
    n  leave it out, and go on with the next one; Enter does the same
    a  apply this step and all that follow, without asking again
-   q  end here: what was applied stays, and nothing else is changed; Ctrl-D does the same"""
+   q  end here: what was applied stays; Ctrl-D does the same"""
 _REPLIES_BEGUN = """   y  apply the rest of this step
    n  undo what is done of it, and go on with the next one; Enter does the same
    a  apply the rest, and all steps that follow, without asking again

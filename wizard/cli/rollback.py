@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from snapshots.merge.three_way import Choice
 from wizard.cli.options import agreed, answers_now, ask, asks, consent, decide, must_be_asked, unchanged
-from wizard.cli.steps import ended_text, exit_code, stopped_text, undecided_text
+from wizard.cli.steps import ended_text, ending, exit_code, stopped_text, undecided_text
 from wizard.console import clean, clean_block, error, fold, out, own_command
 from wizard.engine.in_force import Target
 from wizard.engine.journal import Unfinished
@@ -289,11 +289,17 @@ def _finished(arguments: argparse.Namespace, killed: Unfinished, run: Run, event
         if run.stopped:
             error("\n".join([*fold(stopped_text(run)), *_then(killed)]), whole=True)
         else:
-            out(ended_text(run, _goes_on(killed)) if run.enough else _finished_text(run), whole=True)
+            out(ended_text(run, _goes_on(killed)) if run.enough else _finished_text(killed, run), whole=True)
     return FAILED if run.stopped else DONE
 
 
-def _finished_text(run: Run) -> str:
+def _finished_text(killed: Unfinished, run: Run) -> str:
+    """How it ends, as one that nobody has interrupted."""
+    if killed.of_the_howto:
+        commits = reversed(_commits_of(killed, existing_store()))
+        before = {commit.step: commit.id for commit in commits if commit.step and commit.operation == "apply"}
+        whole = replace(run, applied={**before, **run.applied})
+        return f"Finished.\n\n{ending(whole, answers_from(killed.request['answers']))}"
     from wizard.engine.summary import follows
     from wizard.rollback.rollback import needing
 

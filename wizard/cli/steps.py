@@ -255,7 +255,7 @@ def _summary(run: Run, answers: Answers, arguments: argparse.Namespace) -> None:
         out(f"\n{ended_text(run, arguments.argv)}", whole=True)
     elif run.applied or run.skipped:
         if not arguments.quiet:  # it takes its time
-            out(f"\n{_ending(run, answers)}")
+            out(f"\n{ending(run, answers)}")
     else:
         out("\nNothing to do: no step has anything to change. `msa-wizard test --user NAME` proves a login.")
 
@@ -280,7 +280,7 @@ def stopped_text(run: Run) -> str:
     return f"{where} {rolled_back_text(run.rolled_back)}{_applied_text(run.applied)}"
 
 
-def _ending(run: Run, answers: Answers) -> str:
+def ending(run: Run, answers: Answers) -> str:
     """What was done and skipped, and what mail clients still need; a look at the host that fails does not fail the run."""
     from wizard.engine.summary import summary
     from wizard.rollback.rollback import needing
