@@ -15,6 +15,7 @@ from wizard.changes.file import Dates, FileEffect, dates_of, in_turn, kept_sente
 from wizard.changes.packages import EVERYWHERE, Packages, PackagesBefore, PackagesReversal
 from wizard.changes.records import dates_before, intent
 from wizard.changes.service import ServiceEffect, reload_units, stays_down
+from wizard.console import count
 from wizard.engine.journal import Journal
 from wizard.engine.provenance import Provenance, States
 from wizard.engine.recorder import Recorder
@@ -203,7 +204,7 @@ class Undo:
                 self.failed.append(str(error))
         for word, done in paths.items():
             few = [f"{path} ({word})" for path in done]
-            self.undone += few if len(few) <= FEW else [f"{len(few)} paths ({word})"]
+            self.undone += few if len(few) <= FEW else [f"{count(len(few), 'path')} ({word})"]
         self._settle(effects)
 
     def _settle(self, effects: Sequence[Effect]) -> None:
