@@ -20,7 +20,7 @@ from wizard.engine.overview import found
 from wizard.errors import NotRoot
 from wizard.model.answers import Answers
 from wizard.model.facts import Process
-from wizard.model.plan import Plan
+from wizard.model.plan import Plan, Sign
 from wizard.system.sockets import Listener
 
 
@@ -70,6 +70,8 @@ def test_daemons_that_only_root_can_ask_are_not_said_to_be_silent() -> None:
     said = {check.id: check.says for check in found(facts, Answers())}
     assert said["saslauthd"] == "saslauthd runs; only root can see whether it answers"
     assert said["sendmail"] == "sendmail runs; only root can see on which ports"
+    seen = {check.id: check for check in found(replace(facts, euid=0), Answers())}["sendmail"]
+    assert (seen.sign, seen.says) == (Sign.WARNING, "sendmail runs, but listens on no port")
 
 
 def test_a_port_is_said_once() -> None:

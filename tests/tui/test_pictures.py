@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,7 @@ from wizard.smtp.login_test import Finding, Result
 from wizard.smtp.transcript import Credentials
 from wizard.steps.order import STEPS
 from wizard.steps.preflight import checks
+from wizard.system.sockets import Listener
 from wizard.troubleshoot.verdict import Verdict, judge
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -88,7 +89,8 @@ class Recorded(Bench):
 
     def facts(self) -> Facts:
         """Debian 13 as apt leaves it."""
-        facts: Facts = machine("13")
+        own = tuple(Listener("127.0.0.1", port, "sendmail-mta", 1) for port in (25, 587))
+        facts: Facts = replace(machine("13"), listeners=own)
         return facts
 
     def overview(self) -> Overview:

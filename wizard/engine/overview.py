@@ -162,8 +162,10 @@ def _sendmail(facts: Facts, answers: Answers) -> tuple[Check, ...]:
             else ()
         )
     if facts.process("sendmail-mta") is not None:
-        unseen = "" if facts.euid == 0 else "; only root can see on which ports"
-        return (Check("sendmail", Sign.UNKNOWN, f"sendmail runs{unseen}"),)
+        unseen = Check("sendmail", Sign.UNKNOWN, "sendmail runs; only root can see on which ports")
+        remedy = "`msa-wizard troubleshoot` says why"
+        silent = Check("sendmail", Sign.WARNING, "sendmail runs, but listens on no port", remedy)
+        return (silent if facts.euid == 0 else unseen,)
     return (Check("sendmail", Sign.PENDING, "sendmail is not running"),)
 
 
