@@ -133,14 +133,14 @@ _BY_THE_PORT = (Layer.GREETING, Layer.STARTTLS, Layer.CERTIFICATE, Layer.AUTH_OF
 
 
 def _not_looked_at(picture: Picture) -> Iterable[Layer]:
-    """What holds for the layers behind the one where every conversation ended is not known."""
+    """What holds for the layer where every conversation ended is not known, unless a fault of it is; nor for those behind it."""
     for layer in _BY_THE_PORT:
-        reached = (
-            talk.stopped is None or ORDER.index(talk.stopped) >= ORDER.index(layer)
+        passed = (
+            talk.stopped is None or ORDER.index(talk.stopped) > ORDER.index(layer)
             for talk in picture.submissions
             if talk.daemon.port not in picture.taken
         )
-        if not any(reached) and (layer is not Layer.CERTIFICATE or picture.files.parsed is None):
+        if not any(passed) and (layer is not Layer.CERTIFICATE or picture.files.parsed is None):
             yield layer
     if "sendmail-bin" not in picture.facts.packages:
         yield from (Layer.SASLAUTHD, Layer.PAM, Layer.RELAY)

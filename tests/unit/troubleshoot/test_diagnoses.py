@@ -270,18 +270,24 @@ def test_a_picture_of_nothing_at_all_can_be_judged() -> None:
     ("stopped", "unknown"),
     [
         (Layer.LISTENER, {Layer.GREETING, Layer.STARTTLS, Layer.AUTH_OFFER}),
-        (Layer.GREETING, {Layer.STARTTLS, Layer.AUTH_OFFER}),
-        (Layer.STARTTLS, {Layer.AUTH_OFFER}),
+        (Layer.GREETING, {Layer.GREETING, Layer.STARTTLS, Layer.AUTH_OFFER}),
+        (Layer.STARTTLS, {Layer.STARTTLS, Layer.AUTH_OFFER}),
         (None, set()),
     ],
 )
-def test_behind_the_layer_where_a_conversation_ends_nothing_is_said_to_be_well(
+def test_from_the_layer_on_where_a_conversation_ends_nothing_is_said_to_be_well(
     stopped: Layer | None, unknown: set[Layer]
 ) -> None:
     """The certificate on the disk is judged all the same."""
     talks = (conversation(25), conversation(587, stopped=stopped, why="it ended"))
     signs = judge(picture(conversations=talks), ()).signs
     assert {layer for layer, sign in signs.items() if sign is Sign.UNKNOWN} == unknown | {Layer.ACCOUNT}
+
+
+def test_a_layer_that_a_fault_of_another_one_ended_is_not_well() -> None:
+    full = judge(picture(**_stopped(Layer.STARTTLS, "STARTTLS got 452 4.4.5 Insufficient disk space")))
+    assert full.signs[Layer.STARTTLS] is Sign.UNKNOWN
+    assert full.signs[Layer.QUEUE] is Sign.FAILED
 
 
 def test_a_user_who_is_not_there_is_named_in_the_command_that_makes_one() -> None:
