@@ -22,6 +22,7 @@ from wizard.model.step_facts import AptPlan
 from wizard.sendmail.cf_needs import certificate, certificate_is_there
 from wizard.sendmail.client_name import client_name
 from wizard.steps.certificate import brings
+from wizard.steps.install import missing_words
 from wizard.steps.preflight import checks, ports
 from wizard.system.host import Host
 
@@ -147,6 +148,8 @@ def _packages(facts: Facts) -> Check:
     ]
     if len(named) == 2:
         return Check("packages", Sign.OK, f"{' and '.join(named)} are installed")
+    if facts.half_way:
+        return Check("packages", Sign.PENDING, missing_words(facts, tuple(facts.half_way)))
     says = f"{named[0]} alone is installed" if named else "sendmail is not installed yet"
     return Check("packages", Sign.PENDING, says)
 

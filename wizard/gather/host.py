@@ -11,7 +11,7 @@ import re
 import shutil
 import tarfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -132,7 +132,8 @@ def look(
         files |= firewall.files
         unreadable |= firewall.unreadable
         processes = running(host)
-        packages, (fqdn, resolves) = asked_packages.result(), asked_name.result()
+        dpkg, (fqdn, resolves) = asked_packages.result(), asked_name.result()
+        packages = installed(dpkg)
         missing = packages_missing(packages)
         apt = pool.submit(apt_simulation, host, recommends) if ask_apt and missing else None
     at_start = (*READ_AT_START, *_tls_files(files), *plugin_folders(host), *([conf] if conf else []))
@@ -150,6 +151,7 @@ def look(
         ipv6=ipv6_available(host),
         any_address=any_address(host),
         packages=packages,
+        half_way=half_way(dpkg),
         services=asked_services.result(),
         processes=processes,
         listeners=asked_listeners.result(),
@@ -207,17 +209,30 @@ def release(os_release: str) -> Release:
     return Release(values.get("ID", ""), version, name)
 
 
-def _packages(host: Host) -> Mapping[str, str]:
+def _packages(host: Host) -> str:
     try:
-        return installed(host.run([*ASK_DPKG, *PACKAGES], timeout=30).stdout)
+        return host.run([*ASK_DPKG, *PACKAGES], timeout=30).stdout
     except HostError:
-        return {}
+        return ""
 
 
 def installed(dpkg_query: str) -> dict[str, str]:
     """Version by name of what is installed, out of the rows that ASK_DPKG prints."""
-    rows = (line.split() for line in dpkg_query.splitlines())
-    return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] == "installed"}
+    whole = ("installed", "triggers-awaited", "triggers-pending")
+    return {name: version for name, version, state in _rows(dpkg_query) if state in whole}
+
+
+def half_way(dpkg_query: str) -> dict[str, str]:
+    """By name the state of what dpkg has begun and not finished, out of the same rows (dpkg(1), PACKAGE STATES)."""
+    begun = ("half-installed", "unpacked", "half-configured")
+    return {name: state for name, _, state in _rows(dpkg_query) if state in begun}
+
+
+def _rows(dpkg_query: str) -> Iterator[tuple[str, str, str]]:
+    for line in dpkg_query.splitlines():
+        row = line.split()
+        if len(row) == 3:
+            yield row[0], row[1], row[2]
 
 
 def _services(host: Host) -> dict[str, Service]:

@@ -211,6 +211,8 @@ class Facts:
     """The families (inet, inet6) in which the kernel lets a program listen at an address that is not this host's."""
     packages: Mapping[str, str] = field(default_factory=dict)
     """Installed packages of interest: name to version."""
+    half_way: Mapping[str, str] = field(default_factory=dict)
+    """Those that dpkg has begun and not finished: name to its state, such as half-configured."""
     services: Mapping[str, Service] = field(default_factory=dict)
     processes: tuple[Process, ...] = ()
     listeners: tuple[Listener, ...] = ()
@@ -326,6 +328,10 @@ class Facts:
         service = self.services.get("sendmail")
         counted = service is not None and service.active == "active (running)"
         return counted or self.process("sendmail-mta") is not None
+
+    def has(self, package: str) -> bool:
+        """Whether its files are there, though dpkg may not have finished with it."""
+        return package in self.packages or package in self.half_way
 
     def process(self, name: str) -> Process | None:
         """The process called `name` that listens, else the oldest: a child busy with a connection outlives a restart."""

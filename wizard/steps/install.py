@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wizard.changes.install_packages import PackagesChange
 from wizard.changes.service import ServiceChange
 from wizard.gather.host import WANTED
@@ -34,9 +36,10 @@ class Install(Step):
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """What is missing of the wanted packages, and openssl, which makes the certificate."""
-        missing = [name for name in (*WANTED, "openssl") if name not in facts.packages]
-        if "sendmail" in missing and "sendmail-bin" in facts.packages:
-            missing.remove("sendmail")  # the metapackage only: the MTA itself is here
+        missing = [name for name in (*WANTED, "sendmail-bin", "openssl") if name not in facts.packages]
+        if "sendmail" in missing and "sendmail" not in facts.half_way:
+            # It is the metapackage only: where the MTA itself is here it is not needed, and else it brings that.
+            missing.remove("sendmail" if facts.has("sendmail-bin") else "sendmail-bin")
         if not missing:
             named = ", ".join(f"{name} {facts.packages[name]}" for name in _PROVEN)
             return Plan.done(self.id, f"{named} are installed")
@@ -62,7 +65,7 @@ class Install(Step):
             notes += (_AS_ASKED,)
         return Plan.pending(
             self.id,
-            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed",
+            missing_words(facts, missing),
             *stops,
             change,
             notes=notes,
@@ -79,6 +82,15 @@ class Install(Step):
             sign, word = (Sign.OK, "there") if tool in facts.tools else (Sign.FAILED, "missing")
             checks.append(Check(tool, sign, f"{tool} is {word}"))
         return checks
+
+
+def missing_words(facts: Facts, missing: Sequence[str]) -> str:
+    """What is wrong with packages that are not installed, or not wholly."""
+    half = [f"{name} ({facts.half_way[name]})" for name in missing if name in facts.half_way]
+    gone = [name for name in missing if name not in facts.half_way]
+    begun = f"dpkg has not finished with {', '.join(half)}" if half else ""
+    absent = f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} not installed" if gone else ""
+    return "; ".join(filter(None, (begun, absent)))
 
 
 def _service(package: str) -> str:

@@ -15,7 +15,7 @@ from tests.unit.steps.recorded import file, machine
 from wizard.firewalls.kinds import FIREWALLS
 from wizard.firewalls.opening import PortRequest
 from wizard.gather.firewall import JUDGES, Evidence, default_devices
-from wizard.gather.host import SERVICES, daemon, groups, installed, may_be_daemon, release, services
+from wizard.gather.host import SERVICES, daemon, groups, half_way, installed, may_be_daemon, release, services
 from wizard.model import firewall_names as n
 from wizard.model.facts import Firewall, Release
 from wizard.system.host import Host
@@ -164,3 +164,9 @@ def test_a_firewall_beside_the_rules_of_another(debian: str, name: str, tmp_path
     firewall = JUDGES[name](Evidence(Host(tmp_path), {}, rules, {}))
     assert firewall is not None
     assert not firewall.active
+
+
+def test_what_dpkg_has_not_finished_is_not_installed_and_not_gone() -> None:
+    rows = "sendmail-bin 8.18 triggers-pending\nsasl2-bin 2.1 half-configured\nm4 1.4 config-files\nx  not-installed\n"
+    assert installed(rows) == {"sendmail-bin": "8.18"}
+    assert half_way(rows) == {"sasl2-bin": "half-configured"}

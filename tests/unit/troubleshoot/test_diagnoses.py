@@ -26,8 +26,9 @@ from wizard.mends.order import find
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Service
-from wizard.model.plan import Sign
+from wizard.model.plan import Outcome, Sign
 from wizard.smtp.handshakes import RSA, TLS10, Handshake
+from wizard.steps.order import step
 from wizard.steps.restart import WEDGED
 from wizard.system.sockets import Listener
 from wizard.troubleshoot.confinement import Confined
@@ -394,3 +395,39 @@ def test_a_complaint_names_who_logged_it_and_when(tags: list[str], program: str,
     assert look in fault.finding.mend.text
     when = datetime.fromtimestamp(2e9).strftime("%F %T")
     assert [piece.source for piece in fault.finding.evidence] == [f"journal, {tag}, {when}" for tag in tags]
+
+
+@pytest.mark.parametrize("package", ["sasl2-bin", "libsasl2-modules", "sendmail-bin"])
+def test_a_package_that_dpkg_has_not_finished_is_not_called_missing_while_all_works(package: str) -> None:
+    found = picture()
+    whole = {**found.facts.packages, "openssl": "3", "sendmail": "8"}
+    whole.pop(package, None)
+    facts = dataclasses.replace(found.facts, packages=whole, half_way={package: "half-configured"})
+    assert judge(dataclasses.replace(found, facts=facts)).blamed is None
+    plan = step("install").plan(facts, Answers())
+    assert (plan.outcome, plan.reason) == (
+        Outcome.PENDING,
+        f"dpkg has not finished with {package} (half-configured)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("there", "half", "reason"),
+    [
+        ((), (), "sendmail, sasl2-bin, libsasl2-modules, openssl are not installed"),
+        (("sendmail", "sasl2-bin", "libsasl2-modules", "openssl"), (), "sendmail-bin is not installed"),
+        (("sendmail-bin", "sasl2-bin", "libsasl2-modules"), (), "openssl is not installed"),
+        (
+            ("sasl2-bin", "openssl"),
+            ("sendmail", "sendmail-bin"),
+            "dpkg has not finished with sendmail (unpacked), sendmail-bin (unpacked); libsasl2-modules is not installed",
+        ),
+    ],
+)
+def test_the_mta_is_asked_for_by_the_package_that_is_missing(
+    there: tuple[str, ...], half: tuple[str, ...], reason: str
+) -> None:
+    facts = dataclasses.replace(
+        picture().facts, packages=dict.fromkeys(there, "1"), half_way=dict.fromkeys(half, "unpacked")
+    )
+    assert step("install").plan(facts, Answers()).reason == reason

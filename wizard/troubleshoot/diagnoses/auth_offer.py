@@ -26,7 +26,7 @@ SERVABLE = ("LOGIN", "PLAIN")
 
 
 def _modules(picture: Picture) -> Finding | None:
-    if "libsasl2-modules" in picture.facts.packages or "sendmail-bin" not in picture.facts.packages:
+    if picture.facts.has("libsasl2-modules") or "sendmail-bin" not in picture.facts.packages:
         return None
     return Finding(
         "libsasl2-modules is not installed: no AUTH is offered, and nothing is logged",

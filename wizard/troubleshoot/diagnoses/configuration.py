@@ -27,7 +27,7 @@ def in_place(place: tuple[Evidence, ...], steps: dict[str, str], act: str) -> Me
 
 
 def _missing(picture: Picture) -> Finding | None:
-    gone = [name for name in ("sendmail-bin", "sendmail-cf") if name not in picture.facts.packages]
+    gone = [name for name in ("sendmail-bin", "sendmail-cf") if not picture.facts.has(name)]
     if not gone:
         return None
     others = [name for name in f.MTA_PACKAGES if name in picture.facts.packages]

@@ -35,7 +35,7 @@ USERS_OF_THIS_HOST = ("pam", "shadow", "getpwent")
 
 
 def _missing(picture: Picture) -> Finding | None:
-    if "sasl2-bin" in picture.facts.packages or not picture.asks_saslauthd:
+    if picture.facts.has("sasl2-bin") or not picture.asks_saslauthd:
         return None
     if "sendmail-bin" not in picture.facts.packages:
         return None
