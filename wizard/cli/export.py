@@ -15,7 +15,8 @@ from wizard.render import as_json
 from wizard.system.host import Host
 
 _NEEDED = (
-    "the hosts get the one file, from which this was not started: name it by --program. Nothing was written"
+    "the hosts get the one file, from which this was not started. Name that of this version, which its release has: "
+    "--program msa-wizard.pyz. Nothing was written"
 )
 
 
