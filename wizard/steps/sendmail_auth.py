@@ -26,7 +26,8 @@ class SendmailAuth(Step):
     howto = "3.1"
     title = "Teach Sendmail SASL2"
     why = (
-        "Sendmail must know who checks the passwords: saslauthd, unless this host keeps them elsewhere. saslauthd cannot do "
+        "Sendmail must know who checks the passwords: saslauthd, unless this host keeps them elsewhere. Its SASL library reads that "
+        "in Sendmail.conf.2, to which /usr/lib/sasl2/Sendmail.conf leads. saslauthd cannot do "
         "DIGEST-MD5 and CRAM-MD5: where these are offered, clients that prefer them cannot log in."
     )
     checked = "what update_auth makes, who checks passwords, and which ways to log in are offered"
