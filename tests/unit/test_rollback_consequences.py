@@ -45,16 +45,36 @@ def made_of(mc: str) -> str:
 def test_what_clients_and_servers_meet_no_more(before: str, after: str, words: list[str]) -> None:
     cf = made_of(before)
     facts = machine("13", files={f.SENDMAIL_CF: file(cf)}, cf_from_mc=cf)
-    assert list(consequences(facts, file(before), file(after), ())) == words
+    targets = {f.SENDMAIL_MC.lstrip("/"): (file(before), file(after))}
+    assert list(consequences(facts, targets, ())) == words
     assert sendmail_cf.daemons(cf)
     never_made = dataclasses.replace(facts, files={**facts.files, f.SENDMAIL_CF: file(made_of(after))})
-    assert not consequences(never_made, file(before), file(after), ()), "it was never in force"
+    assert not consequences(never_made, targets, ()), "it was never in force"
 
 
 def test_a_service_that_is_stopped_ends_logins() -> None:
-    assert consequences(machine("13"), None, None, ("saslauthd",)) == (
+    assert consequences(machine("13"), {}, ("saslauthd",)) == (
         "saslauthd is stopped: users whose passwords it checks can no longer log in",
     )
+
+
+def test_who_may_log_in_where_passwords_come_from_elsewhere_then() -> None:
+    """By PAM to shadow: a policy there counts no more. To a directory: nobody of this host logs in any more."""
+    limits = "account required pam_succeed_if.so user ingroup mail\n"
+    files = {f.SASLAUTHD_DEFAULT: file('MECHANISMS="pam"\n'), f.PAM_SMTP: file(limits)}
+    facts = machine("13", files=files)
+
+    def words(after: str) -> list[str]:
+        targets = {f.SASLAUTHD_DEFAULT.lstrip("/"): (files[f.SASLAUTHD_DEFAULT], file(after))}
+        return list(consequences(facts, targets, ()))
+
+    assert words('MECHANISMS="pam"\n# more\n') == []
+    (limit,) = words('MECHANISMS="shadow"\n')
+    assert limit.startswith(f"{f.PAM_SMTP} will no longer limit who may log in")
+    login, _ = words('MECHANISMS="ldap"\n')
+    assert login.endswith("passwords come from pam now, and would come from ldap")
+    gone = {f.SASLAUTHD_DEFAULT.lstrip("/"): (files[f.SASLAUTHD_DEFAULT], None)}
+    assert not consequences(facts, gone, ()), "its package goes"
 
 
 def test_it_stands_right_above_the_question_and_what_is_restarted_is_named() -> None:

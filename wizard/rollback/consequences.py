@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wizard.console import numbered
@@ -11,20 +12,35 @@ from wizard.editors.daemon_options import is_loopback
 from wizard.model import facts as f
 from wizard.model.facts import Facts
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.asked_saslauthd import defaults_file
+from wizard.sendmail.password_source import changed_ends
 from wizard.steps.mc_edit import included_daemons, own_daemons
 
 if TYPE_CHECKING:
     from snapshots.live.entry import Entry
+    from wizard.engine.recorder import Targets
     from wizard.sendmail.cf import Daemon
 
 _FOR_CLIENTS = (465, 587)
 
 
-def consequences(
-    facts: Facts, before: Entry | None, after: Entry | None, stopped: Collection[str]
-) -> tuple[str, ...]:
-    """Sentences without their full stop; `before` and `after` are the sendmail.mc, `stopped` the services."""
-    return (*_of_listeners(facts, before, after), *_of_services(stopped))
+def consequences(facts: Facts, targets: Targets, stopped: Collection[str]) -> tuple[str, ...]:
+    """Sentences without their full stop; `targets` is what becomes of files, `stopped` the services."""
+    mc = targets.get(f.SENDMAIL_MC.lstrip("/"), (None, None))
+    of_passwords = () if stopped else _of_passwords(facts, targets)
+    return (*_of_listeners(facts, *mc), *of_passwords, *_of_services(stopped))
+
+
+def _of_passwords(facts: Facts, targets: Targets) -> Iterator[str]:
+    """Unless a file goes that says where passwords come from, and its package with it."""
+    named = (f.SASL_CONF.lstrip("/"), defaults_file(facts).lstrip("/"))
+    if any(path in targets and targets[path][1] is None for path in named):
+        return
+    files = {f"/{path}": after for path, (_, after) in targets.items()}
+    try:
+        yield from (each.says for each in changed_ends(facts, replace(facts, files={**facts.files, **files})))
+    except PermissionError:
+        return
 
 
 def _of_services(stopped: Collection[str]) -> Iterator[str]:

@@ -211,7 +211,6 @@ def prepare(
     made_again = regenerate and not _whole(store, target, reversal)
     stops = tuple(_stops(host, wanted, facts))
     written = {*reversal.targets, *(path.lstrip("/") for path in FROM_MC if made_again)}
-    mc = reversal.targets.get(f.SENDMAIL_MC.lstrip("/"), (None, None))
     return Rollback(
         target,
         reversal,
@@ -224,7 +223,9 @@ def prepare(
         dates=dates_before(store, target.commits),
         may_stay_down=target.everything and record_of(store, target.commits[-1]).get("started_with") is False,
         gate=_gate(facts) if regenerate else None,
-        ends=consequences(facts, *mc, [stop.name for stop in stops if stop.was_running]) if remains else (),
+        ends=consequences(facts, reversal.targets, [stop.name for stop in stops if stop.was_running])
+        if remains
+        else (),
         restarts=tuple(_restarts(host, facts, wanted, written)) if remains else (),
     )
 

@@ -264,6 +264,13 @@ def running_ends(facts: Facts, then: PasswordSource) -> tuple[Ending, ...]:
     return (_login_ending(now, then, facts), *_limit_ends(now, then, facts))
 
 
+def changed_ends(facts: Facts, then: Facts) -> tuple[Ending, ...]:
+    """The same, where the host becomes `then`, whoever asked for it. Raises as `of_host`."""
+    old, new = of_host(facts), of_host(then)
+    login = () if _same_users(old, new) else (_login_ending(old, new, facts),)
+    return (*login, *_limit_ends(old, new, then))
+
+
 def _same_users(now: PasswordSource, then: PasswordSource) -> bool:
     return now == then or (now.asks in _LOCAL and then.asks in _LOCAL)
 

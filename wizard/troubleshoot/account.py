@@ -9,6 +9,7 @@ import re
 import struct
 import time
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 from wizard.console import count
 from wizard.errors import HostError
@@ -16,6 +17,7 @@ from wizard.gather.pam import Pam
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
 
+_EPOCH = date(1970, 1, 1).toordinal()
 _DAY = 86400
 SHADOW = "/etc/shadow"
 _FOREIGN = 2.0
@@ -86,7 +88,15 @@ class Account:
         state = "locked" if kept.locked else "no password" if kept.empty else "a password"
         if kept.malformed:
             return f"the line of {self.user} holds no hash (crypt(5)); it is not shown"
-        return f"{self.user}, {state}, changed on day {kept.changed}, expires on day {kept.expires}"
+        changed = "to be changed" if kept.changed == 0 else f"changed on {_date(kept.changed)}"
+        return f"{self.user}, {state}, {changed}; the account expires on {_date(kept.expires)}"
+
+
+def _date(day: int | None) -> str:
+    """A day of shadow(5); one that no calendar has by its number."""
+    if day is None or day < 0:
+        return "no day"
+    return f"{date.fromordinal(_EPOCH + day):%F}" if day <= date.max.toordinal() - _EPOCH else f"day {day}"
 
 
 def look(host: Host, credentials: Credentials, joined: bool = False, own: bool = True) -> Account:

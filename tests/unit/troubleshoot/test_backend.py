@@ -234,7 +234,15 @@ def test_a_line_of_shadow_is_shown_without_its_hash_and_not_masked() -> None:
     kept = dataclasses.replace(SHADOW, locked=True)
     blamed = judge(picture(account=dataclasses.replace(ALICE, shadow=kept))).blamed
     assert blamed is not None
-    assert "locked, changed on day 20000" in blamed.finding.evidence[0].says
+    assert (
+        "alice, locked, changed on 2024-10-04; the account expires on no day"
+        in blamed.finding.evidence[0].says
+    )
+    assert dataclasses.replace(ALICE, shadow=dataclasses.replace(SHADOW, changed=0, expires=1)).line == (
+        "alice, a password, to be changed; the account expires on 1970-01-02"
+    )
+    far = dataclasses.replace(SHADOW, expires=99999999)
+    assert dataclasses.replace(ALICE, shadow=far).line.endswith("expires on day 99999999")
 
 
 def _put(root: Path, path: str, content: str | bytes) -> None:
