@@ -366,9 +366,11 @@ it: y, or in another session the command that is shown. Its files are written af
         return self.ending or self.backend.confirmation() is None or not self.desk.changing
 
     def say_now(self) -> None:
-        """Count down."""
+        """Count down, in a window that is too small, too."""
         if (left := self.backend.confirmation()) is not None:
             self.say(Content("\n").join([_time_left(left), *self._problem]))
+            words = "\nThis window is too small to answer: make it larger."
+            self.query_one("#small", Static).update(_time_left(left) + words)
 
     def action_decide(self, yes: bool) -> None:
         """Whoever was first has decided; the result is on the screen below."""

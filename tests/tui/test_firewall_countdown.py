@@ -63,6 +63,19 @@ async def at_confirming(pilot: Pilot[int], app: WizardApp) -> None:
     )
 
 
+def test_a_window_that_is_too_small_goes_on_counting(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_confirming(pilot, app)
+        await pilot.resize_terminal(70, 20)
+        await until(pilot, lambda: shows(app, "This window is too small to answer: make it larger."))
+        assert counts(app, "The firewall gets new rules: ", " left to confirm them")
+        await pilot.resize_terminal(80, 24)
+        await pilot.press("n")
+        await until(pilot, lambda: not isinstance(app.screen, FirewallCountdown))
+
+    play(bench, story)
+
+
 def test_y_keeps_the_rules_and_enter_decides_nothing(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_confirming(pilot, app)
