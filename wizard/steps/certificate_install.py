@@ -169,6 +169,16 @@ def _key_remedy(path: str, content: bytes) -> str:
     return "name the certificate first, then its key" if b"-----BEGIN CERTIFICATE-----" in content else ""
 
 
+def _pair_remedy(why: str, source: Source) -> str:
+    if not why.startswith("the key is not"):
+        return "have another one made, with a key of RSA 2048 or EC 256 bits"
+    certificate, key = shlex.quote(source.certificate), shlex.quote(source.key)
+    return (
+        "give the key that this certificate was asked for with: of a pair these two print the same, "
+        f"`openssl x509 -in {certificate} -noout -pubkey` and `openssl pkey -in {key} -pubout`"
+    )
+
+
 def _warnings(host: Host, source: Source, ders: list[bytes], key: bytes) -> list[str]:
     """What is worth saying of a pair that clients will take. Raises HostError when they will not."""
     if why := chain_error(ders):
@@ -178,7 +188,8 @@ def _warnings(host: Host, source: Source, ders: list[bytes], key: bytes) -> list
         rooted = self_issued(ders[-1]) and len(ders) > 1
         own = judged(as_pem(ders), key, source.name, clean, root=ders[-1]) if rooted else seen
     except PemError as error:
-        raise UnfitError(f"{source.certificate} with {source.key}: {error}", "") from error
+        pair = f"{source.certificate} with {source.key}"
+        raise UnfitError(f"{pair}: {error}", _pair_remedy(str(error), source)) from error
     objections = judge(seen if own.trusted else own, source.name)
     for each in objections:
         if each.kind not in _TAKEN:

@@ -301,6 +301,17 @@ def test_install_writes_three_files_and_then_has_nothing_to_do(host: Host, autho
         step.rebuild(host, step.request())
 
 
+def test_whoever_gives_another_key_is_told_how_the_right_one_is_found(
+    host: Host, authority: Authority
+) -> None:
+    install(host, authority)
+    host.path("/root/privkey.pem").write_text(authority.leaf().key)
+    with pytest.raises(
+        HostError, match=r"the key is not the key of this certificate\. What to do: give the key"
+    ):
+        chosen(host, Source("/root/fullchain.pem", "/root/privkey.pem", name=NAME))
+
+
 def test_names_that_the_certificate_has_now_are_asked_about(host: Host, authority: Authority) -> None:
     """Also where a self-signed one takes the place of an authority's."""
     host.path(f.SERVER_CERT).write_text(authority.leaf(NAME, "smtp.example.test").certificate)
