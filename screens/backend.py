@@ -246,10 +246,11 @@ class Backend(HeldHost):
                 return None
             result = work.do(rollback, job.say, job.interrupt)
             target = rollback.target
-            if result.failed is not None and result.not_undone:
-                self.session.half_way.append(
-                    f"rolling back {target.words}: {result.failed}; NOT undone: {', '.join(result.not_undone)}"
-                )
+            came_to = (
+                f"NOT undone: {', '.join(result.not_undone)}" if result.not_undone else "all of it was undone"
+            )
+            if result.failed is not None:
+                self.session.half_way.append(f"rolling back {target.words}: {result.failed}; {came_to}")
             if result.failed is None:
                 back = [commit for commit in applied(store.history()) if commit.id not in before]
                 again = {commit.step: commit.id for commit in reversed(back) if commit.step}

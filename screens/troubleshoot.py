@@ -151,6 +151,9 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
         def look(credentials: Credentials | None) -> None:
             if credentials is not None:
                 self._credentials = credentials
+                self.query_one(
+                    "#rows", OptionList
+                ).highlighted = 0  # what comes of the login is the first row
                 self.action_look()
 
         self.app.push_screen(AskCredentials(), look)

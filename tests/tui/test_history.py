@@ -130,6 +130,24 @@ def test_a_rollback_that_is_undone_in_part_leads_to_the_recovery(
     assert "Rolled back" not in words
 
 
+def test_a_rollback_that_failed_and_was_undone_is_told_on_the_terminal(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object) -> None:
+        raise HostError("port 587 does not answer")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_history(pilot, app)
+        await pilot.press("r")
+        await until(pilot, lambda: shows(app, "y rolls this back"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "The rollback failed"))
+
+    monkeypatch.setattr("wizard.rollback.apply.RollbackSession._listens", silent)
+    words = " ".join(play(bench, story).backend.parting_words().split())
+    assert "Failed rolling back three: port 587 does not answer; all of it was undone" in words
+
+
 @pytest.mark.parametrize("key", ["enter", "escape"])
 def test_cancelling_is_the_default(bench: Bench, key: str) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:

@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
 from screens.app import WizardApp
+from screens.dialogs import AskCredentials
 from screens.review_and_run import RunSteps
 from screens.troubleshoot import Troubleshoot
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
@@ -85,6 +86,21 @@ def test_a_login_is_asked_for_and_forgotten(bench: Broken) -> None:
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is not screen)
         assert screen._credentials is None
+
+    play(bench, story)
+    assert bench.asked == Credentials("alice", "s3cret")
+
+
+def test_what_comes_of_a_login_is_explained_whatever_row_was_read(bench: Broken) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "troubleshoot", "Cause: saslauthd")
+        await pilot.press("end")
+        await until(pilot, lambda: shows(app, "provider's firewall"))
+        await pilot.press("u")
+        await until(pilot, lambda: isinstance(app.screen, AskCredentials))
+        await pilot.press(*"alice", "enter", *"s3cret", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Troubleshoot) and shows(app, "Users say: "))
+        assert not shows(app, "provider's firewall")
 
     play(bench, story)
     assert bench.asked == Credentials("alice", "s3cret")

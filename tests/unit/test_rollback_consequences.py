@@ -12,9 +12,10 @@ from tests.unit.test_exposes import rollback
 from wizard.editors import sendmail_mc
 from wizard.engine.in_force import Target
 from wizard.model import facts as f
+from wizard.model.facts import Process
 from wizard.render.text import rollback_summary, rollback_text
 from wizard.rollback.apply import _checks
-from wizard.rollback.consequences import consequences
+from wizard.rollback.consequences import consequences, of_removal
 from wizard.sendmail import cf as sendmail_cf
 
 FOUND = """DAEMON_OPTIONS(`Family=inet,  Name=MTA-v4, Port=smtp, Addr=127.0.0.1')dnl
@@ -56,6 +57,14 @@ def test_a_service_that_is_stopped_ends_logins() -> None:
     assert consequences(machine("13"), {}, ("saslauthd",)) == (
         "saslauthd is stopped: users whose passwords it checks can no longer log in",
     )
+
+
+def test_packages_that_go_take_the_mail_server_along() -> None:
+    runs = dataclasses.replace(machine("13"), processes=(Process(2, "sendmail-mta", ("sendmail",), 1.0),))
+    assert of_removal(runs) == (
+        "sendmail goes: no mail comes in or goes out, and mail clients can no longer log in",
+    )
+    assert of_removal(dataclasses.replace(runs, processes=())) == ()
 
 
 def test_who_may_log_in_where_passwords_come_from_elsewhere_then() -> None:

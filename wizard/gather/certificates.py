@@ -146,13 +146,17 @@ CHAIN = (
     "install it with the intermediate certificates: `msa-wizard certificate install CERT KEY --chain FILE` (for an "
     "authority of your own, with its root)"
 )
+ROOT = (
+    "install it with the root of that authority: `msa-wizard certificate install CERT KEY --chain ROOT` (on the screens the "
+    "field Chain)"
+)
 TODAYS = "`apt-get install ca-certificates`, if this host does not know today's authorities"
 
 
 def whole_chain(seen: Certificate) -> tuple[str, ...]:
     """The ways to one that clients can trace to its authority."""
     if not (seen.public and seen.chain):
-        return (CHAIN,)
+        return (ROOT if seen.chain else CHAIN,)
     return CHAIN, "get one from the authority itself, if this one is from its staging environment", TODAYS
 
 

@@ -38,7 +38,7 @@ class Session:
     debugged: list[str] = field(default_factory=list)
     """Each time that something was changed for a while, in words."""
     half_way: list[str] = field(default_factory=list)
-    """Each recovery, rollback or change for a while that failed and has left something changed, in words."""
+    """Each recovery, rollback or change for a while that failed, in words: what it came to, too."""
     warnings: dict[str, list[Check]] = field(default_factory=dict)
     """By step, what its checks have warned of."""
     looked_at: set[str] = field(default_factory=set)

@@ -31,6 +31,16 @@ def consequences(facts: Facts, targets: Targets, stopped: Collection[str]) -> tu
     return (*_of_listeners(facts, *mc), *of_passwords, *_of_services(stopped))
 
 
+def of_removal(facts: Facts) -> tuple[str, ...]:
+    """The same, where Sendmail's packages go."""
+    runs = facts.process("sendmail-mta") is not None
+    return (
+        ("sendmail goes: no mail comes in or goes out, and mail clients can no longer log in",)
+        if runs
+        else ()
+    )
+
+
 def _of_passwords(facts: Facts, targets: Targets) -> Iterator[str]:
     """Unless a file goes that says where passwords come from, and its package with it."""
     named = (f.SASL_CONF.lstrip("/"), defaults_file(facts).lstrip("/"))

@@ -31,7 +31,7 @@ from wizard.model.facts import Facts
 from wizard.model.generated_files import DATED, KEPT_UP, derived, same_but_dated, source_of
 from wizard.model.plan import Change
 from wizard.rollback import services
-from wizard.rollback.consequences import consequences
+from wizard.rollback.consequences import consequences, of_removal
 from wizard.rollback.renewed import Renewals, has_lineage, in_part, staying
 from wizard.sendmail.cf import auth_flags
 from wizard.sendmail.mc_gate import Gate
@@ -225,7 +225,7 @@ def prepare(
         gate=_gate(facts) if regenerate else None,
         ends=consequences(facts, reversal.targets, [stop.name for stop in stops if stop.was_running])
         if remains
-        else (),
+        else of_removal(facts),
         restarts=tuple(_restarts(host, facts, wanted, written)) if remains else (),
     )
 

@@ -145,8 +145,8 @@ class CertificateStep(Step):
         contents = {self.files.certificate: (self.pair.certificate, 0o644)}
         if self.pair.key is not None:
             contents[self.files.key] = (self.pair.key, key_mode)
-            if self.files.shared and self.pair.client is not None:
-                contents[self.files.client_certificate] = (self.pair.client, 0o644)
+        if self.files.shared and self.pair.client is not None:
+            contents[self.files.client_certificate] = (self.pair.client, 0o644)
         return {path: self._dressed(facts, path, *each) for path, each in contents.items()}
 
     def _dressed(self, facts: Facts, path: str, pem: bytes, mode: int) -> Entry:
@@ -306,7 +306,12 @@ class CertificateRenew(CertificateStep):
             "names": list(self.names),
             "days": self.days,
             "certificate": self.pair.certificate.decode(),
-            "key": "stays" if self.pair.key is None else "is new" if self.pair.client else "is put right",
+            "key": "stays"
+            if self.pair.key is None
+            else "is new"
+            if self.key_before is None
+            else "is put right",
+            "client": self.pair.client.decode() if self.pair.client else "",
         }
 
     def rebuild(self, host: Host, request: Mapping[str, object]) -> Step:
@@ -320,7 +325,8 @@ class CertificateRenew(CertificateStep):
         step = _shaped(host, tuple(map(str, names)), int(str(request["days"])))
         key = host.small_file(step.files.key, MOST)[0]
         repaired = key if request["key"] == "is put right" else None
-        pair = Pair(str(request["certificate"]).encode(), repaired)
+        client = str(request.get("client", "")).encode() or None
+        pair = Pair(str(request["certificate"]).encode(), repaired, client)
         if why := fits(pair.certificate, private_key(key)):
             raise HostError(why)
         return _linked(host, replace(step, pair=pair, key_before=key))
@@ -365,12 +371,25 @@ def renewed(host: Host, names: Sequence[str], days: int, *, replace_authority: b
         pair = Pair(maker.self_signed(host, key, names, days), key, client)
         step = replace(step, pair=pair, notes=(f"a new private key is made: {why}",))
     else:
-        pair = Pair(maker.self_signed(host, private_key(kept), names, days), kept if why else None)
+        own, client = private_key(kept), None
+        if step.files.shared and _is_of_another(host, step.files.client_certificate, own):
+            client = maker.self_signed(host, own, names, days, client=True)
+        pair = Pair(maker.self_signed(host, own, names, days), kept if why else None, client)
         note = "the private key stays, and with it what pins it (TLSA 3 1 1); each mail client asks once whether to trust the new certificate"
         if why:
             note = f"the private key stays; its owner and mode are put right: {why}"
         step = replace(step, pair=pair, key_before=kept, notes=(note,))
     return _linked(host, step)
+
+
+def _is_of_another(host: Host, path: str, key: bytes) -> bool:
+    """Whether there is a certificate that this key does not belong to."""
+    try:
+        return bool(fits(host.small_file(path, MOST)[0], key))
+    except HostError:
+        return False
+    except PemError:
+        return True
 
 
 def _shaped(host: Host, names: tuple[str, ...], days: int) -> CertificateRenew:

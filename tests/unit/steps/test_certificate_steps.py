@@ -15,7 +15,9 @@ import pytest
 from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority
 from tests.unit.steps.recorded import file, machine
+from wizard.certificates import private_key
 from wizard.certificates.acme import HOOK
+from wizard.certificates.handshake import fits
 from wizard.certificates.self_signed import DAYS, new_key, self_signed
 from wizard.changes.file import FileChange
 from wizard.engine.overview import found
@@ -168,7 +170,10 @@ def test_beside_another_certificate_nothing_is_put(host: Host, authority: Author
             in made.reason
         )
         there = replace(
-            step, pair=replace(step.pair, certificate=host.small_file(f.SERVER_CERT, 9999)[0], key=None)
+            step,
+            pair=replace(
+                step.pair, certificate=host.small_file(f.SERVER_CERT, 9999)[0], key=None, client=None
+            ),
         )
         known = replace(there, key_before=host.small_file(f.COMMON_KEY, 9999)[0], beside=())
         assert plan(host, known).outcome is Outcome.DONE, "as long as there is nothing to put"
@@ -204,6 +209,20 @@ def test_renew_keeps_a_good_key(host: Host) -> None:
     assert [path for path in written(made) if path.startswith("/etc/mail")] == [f.SERVER_CERT]
     assert any(path.startswith("/etc/ssl/certs/") for path in written(made))
     assert "key stays" in " ".join(made.notes)
+
+
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_renew_mends_a_client_certificate_of_another_key(host: Host, spoilt: bool) -> None:
+    """Somebody has put another pair there, and left the certificate with which sendmail sends mail on."""
+    other = self_signed(host, new_key(host), ["old.example.test"], 9, client=True)
+    host.path(CLIENT).write_bytes(b"spoilt\n" if spoilt else other)
+    step = renewed(host, [NAME], DAYS, replace_authority=False)
+    assert written(plan(host, step))[:2] == [f.SERVER_CERT, CLIENT]
+    assert step.pair.client is not None
+    assert not fits(step.pair.client, private_key(host.path(f.COMMON_KEY).read_bytes()))
+    rebuilt = step.rebuild(host, json.loads(json.dumps(step.request())))
+    assert isinstance(rebuilt, CertificateRenew)
+    assert rebuilt.pair == step.pair
 
 
 def test_renew_replaces_a_key_that_cannot_serve(host: Host) -> None:

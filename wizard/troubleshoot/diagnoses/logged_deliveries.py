@@ -105,7 +105,7 @@ _KINDS = (
         "mail is accepted, but does not arrive",
         rf"{NO_DNS}|^queued 4\.4\.3$",
         "the name servers do not answer",
-        "`getent hosts example.org`; `cat /etc/resolv.conf`; then `sendmail -q -v`",
+        "`getent hosts example.org`; `cat /etc/resolv.conf`; then `sendmail -q -v` and `sendmail -Ac -q -v`",
         hosts=2,
     ),
     _Kind(
