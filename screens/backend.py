@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from screens.held_host import HeldHost
-from wizard.errors import NotPutBackError
+from wizard.errors import NotPutBackError, cause_of
 from wizard.model.answers import Answers
 from wizard.model.session import TakenBack
 
@@ -244,18 +244,25 @@ class Backend(HeldHost):
                 rollback = work.prepared(rollback.target, answer)
             if not answer:
                 return None
-            result = work.do(rollback, job.say, job.interrupt)
-            target = rollback.target
-            came_to = (
-                f"NOT undone: {', '.join(result.not_undone)}" if result.not_undone else "all of it was undone"
-            )
+            target, undone = rollback.target, "all of it was undone"
+            try:
+                result = work.do(rollback, job.say, job.interrupt)
+            except Exception as error:
+                came_to = undone if self.killed() is None else "it waits to be finished or undone"
+                self._failed_rollback(target, cause_of(error), came_to)
+                raise
             if result.failed is not None:
-                self.session.half_way.append(f"rolling back {target.words}: {result.failed}; {came_to}")
-            if result.failed is None:
+                left = f"NOT undone: {', '.join(result.not_undone)}" if result.not_undone else undone
+                self._failed_rollback(target, result.failed, left)
+            else:
                 back = [commit for commit in applied(store.history()) if commit.id not in before]
                 again = {commit.step: commit.id for commit in reversed(back) if commit.step}
                 self.session.took_back(_taken_back(rollback, result.left), again)
             return result
+
+    def _failed_rollback(self, target: Target, why: str, came_to: str) -> None:
+        self.session.events += 1
+        self.session.half_way.append(f"rolling back {target.words}: {why}; {came_to}")
 
     def recover(
         self, job: Job, act: Callable[[Recovery], RollbackResult | Run | str], outcome: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from screens.app import WizardApp
 from screens.rollback import History, RollbackScreen
 from snapshots.store import Commit
 from tests.tui.bench import Bench, Writes, apply_all, counts, play, shows, three_steps, until, use
-from wizard.errors import HostError
+from wizard.errors import HostError, Interrupted
 from wizard.rollback.rollback import RollbackRun
 
 
@@ -130,22 +131,24 @@ def test_a_rollback_that_is_undone_in_part_leads_to_the_recovery(
     assert "Rolled back" not in words
 
 
+@pytest.mark.parametrize("error", [HostError("port 587 does not answer"), Interrupted(signal.SIGTERM)])
 def test_a_rollback_that_failed_and_was_undone_is_told_on_the_terminal(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def silent(*_: object) -> None:
-        raise HostError("port 587 does not answer")
+        raise error
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_history(pilot, app)
         await pilot.press("r")
         await until(pilot, lambda: shows(app, "y rolls this back"))
         await pilot.press("y")
-        await until(pilot, lambda: shows(app, "The rollback failed"))
+        await until(pilot, lambda: bench.session.half_way and not app.desk.changing)
 
     monkeypatch.setattr("wizard.rollback.apply.RollbackSession._listens", silent)
     words = " ".join(play(bench, story).backend.parting_words().split())
-    assert "Failed rolling back three: port 587 does not answer; all of it was undone" in words
+    assert f"Failed rolling back three: {error}; all of it was undone" in words
+    assert bench.text("/etc/c") == "new c\n"
 
 
 @pytest.mark.parametrize("key", ["enter", "escape"])
