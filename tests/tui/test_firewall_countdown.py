@@ -205,6 +205,9 @@ def test_quitting_reverts_them_and_does_not_wait_for_the_clock(bench: Bench) -> 
     assert app.return_code == 130
     assert bench.text("/etc/a") == "old a\n"
     assert bench.operations() == ["rollback", "baseline"]
+    assert (
+        "one: rolled back, the session was lost, or msa-wizard was told to end" in bench.commits()[0].subject
+    )
 
 
 def test_on_the_console_nothing_is_asked(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

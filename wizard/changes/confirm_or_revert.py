@@ -28,6 +28,8 @@ _GRACE = 15.0
 _CHOICES = dict.fromkeys(("y", "yes"), Decision.CONFIRMED) | dict.fromkeys(("n", "no"), Decision.REVERTED)
 _TOLD = 15
 """Seconds between two messages on how long is left."""
+_told_to_end = False
+"""Whether the change that waits was given up: nobody has said no to it."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Confirmation:
 
     def wait(self, guard: Guard, host: Host, say: Say) -> None:
         """Until somebody has decided. Raises UnconfirmedError unless it was confirmed."""
+        global _told_to_end
+        _told_to_end = False
         end = time.monotonic() + (guard.time_left() or 0.0)  # making the rules live has taken some of it
         say(
             f"the new rules are active for {end - time.monotonic():.0f} s. Check that you can still log in, ideally from a "
@@ -58,6 +62,9 @@ class Confirmation:
         finally:
             guard.stop_timer(host)
         if decision is not Decision.CONFIRMED:
+            if _told_to_end:
+                why = "the session was lost, or msa-wizard was told to end"
+                raise UnconfirmedError(f"{why}, so the new rules were reverted at once")
             if time.monotonic() < end - 1:
                 raise DeclinedError("somebody said no, so the new rules were reverted")
             raise UnconfirmedError(f"nobody confirmed the firewall's new rules within {self.seconds} s")
@@ -101,7 +108,9 @@ def time_left() -> float | None:
 
 def give_up() -> None:
     """Revert what waits for a confirmation, if anything does: the run is told to end. Raises OSError."""
+    global _told_to_end
     if time_left() is not None:
+        _told_to_end = True
         decide(Decision.REVERTED)
 
 
