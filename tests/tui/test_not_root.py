@@ -19,7 +19,7 @@ from tests.unit.steps.recorded import machine
 from wizard.engine.overview import found
 from wizard.errors import NotRoot
 from wizard.model.answers import Answers
-from wizard.model.facts import Process
+from wizard.model.facts import Firewall, Process
 from wizard.model.plan import Plan, Sign
 from wizard.system.sockets import Listener
 
@@ -72,6 +72,14 @@ def test_daemons_that_only_root_can_ask_are_not_said_to_be_silent() -> None:
     assert said["sendmail"] == "sendmail runs; only root can see on which ports"
     seen = {check.id: check for check in found(replace(facts, euid=0), Answers())}["sendmail"]
     assert (seen.sign, seen.says) == (Sign.WARNING, "sendmail runs, but listens on no port")
+
+
+def test_what_is_missing_is_named_and_two_firewalls_are() -> None:
+    alone = replace(machine("12"), packages={"sendmail": "8.17", "sendmail-bin": "8.17"})
+    two = tuple(Firewall(name, active=True, says="") for name in ("ufw", "nftables"))
+    says = {each.id: each.says for each in found(replace(alone, firewalls=two), Answers())}
+    assert says["packages"] == "sasl2-bin is not installed yet, sendmail-bin 8.17 is"
+    assert says["firewall"] == "ufw and nftables are active: ports 25 and 587 must be open"
 
 
 def test_a_port_is_said_once() -> None:

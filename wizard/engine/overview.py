@@ -143,14 +143,14 @@ def found(facts: Facts, answers: Answers) -> tuple[Check, ...]:
 
 
 def _packages(facts: Facts) -> Check:
-    named = [
-        f"{name} {facts.packages[name]}" for name in ("sendmail-bin", "sasl2-bin") if name in facts.packages
-    ]
-    if len(named) == 2:
+    wanted = ("sendmail-bin", "sasl2-bin")
+    named = [f"{name} {facts.packages[name]}" for name in wanted if name in facts.packages]
+    if len(named) == len(wanted):
         return Check("packages", Sign.OK, f"{' and '.join(named)} are installed")
     if facts.half_way:
         return Check("packages", Sign.PENDING, missing_words(facts, tuple(facts.half_way)))
-    says = f"{named[0]} alone is installed" if named else "sendmail is not installed yet"
+    missing = next(name for name in wanted if name not in facts.packages)
+    says = f"{missing} is not installed yet, {named[0]} is" if named else "sendmail is not installed yet"
     return Check("packages", Sign.PENDING, says)
 
 
@@ -229,7 +229,8 @@ def _judged(facts: Facts, answers: Answers, path: str) -> Check:
 def _firewall(facts: Facts) -> Check:
     active = [firewall.name for firewall in facts.firewalls if firewall.active]
     if active:
-        says = f"{' and '.join(active)} is active: ports 25 and 587 must be open"
+        are = "are" if len(active) > 1 else "is"
+        says = f"{' and '.join(active)} {are} active: ports 25 and 587 must be open"
         return Check("firewall", Sign.WARNING, says)
     if facts.rules is None and facts.firewalls:
         names = " and ".join(firewall.name for firewall in facts.firewalls)
